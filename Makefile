@@ -1,0 +1,54 @@
+# make train   train LeNet-5 on MNIST and evaluate it     (make train CONFIG=configs/other.yaml)
+# make test    run the tests                               (make test ARGS="-k idx")
+# make lint    ruff and mypy
+# make clean   remove caches and build output; distclean removes .venv too. Neither touches runs/.
+#
+# Everything is installed into .venv, once, and again only when pyproject.toml changes.
+
+PYTHON ?= python3
+CONFIG ?= configs/mnist-lenet5.yaml
+ARGS ?=
+BIN := .venv/bin
+RUNTIME := .venv/.installed-runtime
+DEV := .venv/.installed-dev
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: train test lint clean distclean
+.DEFAULT_GOAL := train
+
+# A half-made environment (python3 without ensurepip) would be mistaken for a whole one by the next run: remove it.
+$(BIN)/python:
+	@echo "Making .venv with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+	  echo "Could not make .venv: '$(PYTHON) -m venv' failed (on Debian and Ubuntu: install python3-venv)" >&2; exit 2; }
+
+$(RUNTIME): pyproject.toml | $(BIN)/python
+	@echo "Installing cnntrain into .venv"
+	@$(PIP_INSTALL) --editable .
+	@touch $@
+
+$(DEV): pyproject.toml | $(BIN)/python
+	@echo "Installing cnntrain and its development tools into .venv"
+	@$(PIP_INSTALL) --editable '.[dev]'
+	@touch $@ $(RUNTIME)
+
+# The last line that `cnntrain train` prints on stdout is its run folder; progress goes to stderr and stays visible.
+train: $(RUNTIME)
+	@run=$$($(BIN)/cnntrain train --config $(CONFIG) $(ARGS)) && run=$$(printf '%s\n' "$$run" | tail -n 1) && \
+	$(BIN)/cnntrain eval "$$run" && \
+	echo "Results: $$run  (config.yaml, metrics.csv, best.safetensors, last.safetensors, log.txt)"
+
+test: $(DEV)
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(DEV)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	find cnntrain tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf .venv

@@ -1,0 +1,56 @@
+"""Every error that a user can cause: one class per cause, all under `CnntrainError`.
+
+The command line prints the message of a `CnntrainError` without a traceback and exits with its `exit_code`.
+"""
+
+from __future__ import annotations
+
+
+class CnntrainError(Exception):
+    """Base of all errors that cnntrain raises on purpose; the message says where, what and what to do."""
+
+    exit_code = 2
+
+
+class ArgumentError(CnntrainError, ValueError):
+    """A function of the Python interface received arrays or numbers that do not fit together."""
+
+
+class ConfigError(CnntrainError):
+    """The YAML file (or a `--set`) is wrong; the message lists every problem with file:line:column."""
+
+
+class ShapeError(CnntrainError):
+    """A layer does not fit the shape that reaches it.
+
+    Raised by a layer's settings while shapes are inferred; the config turns it into a problem with a position.
+
+    Parameters
+    ----------
+    message : str
+        What does not fit, with the numbers; without the layer's name and position.
+    key : str or None
+        The layer's YAML key to point at; None points at the layer itself.
+    """
+
+    def __init__(self, message: str, key: str | None = None) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+class DataError(CnntrainError):
+    """A data set is missing, truncated, corrupt or contradicts itself; the message begins with the file's path."""
+
+
+class CheckpointError(CnntrainError):
+    """A checkpoint cannot be read, or does not belong to this network."""
+
+
+class RunFolderError(CnntrainError):
+    """A run folder cannot be created, written or found."""
+
+
+class TrainingError(CnntrainError):
+    """Training cannot go on (for example the loss became NaN)."""
+
+    exit_code = 1
