@@ -6,9 +6,13 @@ ranges live there and nowhere else. The config turns violations into problems wi
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 
 class Settings(BaseModel):
@@ -39,3 +43,81 @@ PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
 PositivePair = Annotated[tuple[PositiveInt, PositiveInt], BeforeValidator(_pair)]
 NonNegativePair = Annotated[tuple[NonNegativeInt, NonNegativeInt], BeforeValidator(_pair)]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several named things, with its settings: a layer, a loss, an optimiser, a schedule, an augmentation."""
+
+    name: str
+    settings: Any  # the Settings of the registered class
+
+
+@dataclass(frozen=True)
+class ChoiceFrom:
+    """Annotation that makes a field a `Choice`: `Annotated[Choice, ChoiceFrom("layer", registry)]`.
+
+    In YAML a choice is a bare name (`tanh`), a name with its main setting (`max_pool2d: 2`) or a name with settings
+    (`conv2d: {filters: 6, kernel_size: 5}`). Lists of choices and choices within choices need nothing more.
+
+    Parameters
+    ----------
+    kind : str
+        What is chosen, for messages.
+    registry : callable
+        Gives the registered classes by name, each with `.Settings`. Called late, so that a layer that contains layers
+        can import its own registry.
+    """
+
+    kind: str
+    registry: Callable[[], Mapping[str, Any]]
+
+    def __get_pydantic_core_schema__(self, source: object, handler: object) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.validate)
+
+    def validate(self, value: object) -> Choice:
+        """Make a `Choice` of what the YAML says; raises pydantic's ValidationError located below the choice's name."""
+        if isinstance(value, Choice):
+            return value
+        name, given = self._name_and_settings(value)
+        registry = self.registry()
+        if name not in registry:
+            self._refuse(name, "unknown_choice", f'unknown {self.kind} "{name}"{hint(name, registry)}')
+        settings_class = registry[name].Settings
+        if given is None:
+            given = {}
+        elif not isinstance(given, dict):
+            if settings_class.main is None:
+                known = ", ".join(settings_class.model_fields)
+                takes = f"needs the names of its settings ({known})" if known else "takes no settings"
+                self._refuse(name, "choice_value", takes, given)
+            given = {settings_class.main: given}
+        settings = TypeAdapter(dict[str, settings_class]).validate_python({name: given})  # type: ignore[valid-type]
+        return Choice(name, settings[name])
+
+    def _name_and_settings(self, value: object) -> tuple[str, object]:
+        if isinstance(value, str):
+            return value, None
+        if isinstance(value, dict) and len(value) == 1:
+            return next(iter(value.items()))
+        article = "an" if self.kind[0] in "aeiou" else "a"
+        if isinstance(value, dict) and len(value) > 1:
+            names = ", ".join(map(str, value))
+            raise PydanticCustomError(
+                "choice_form", f"must name one {self.kind} with its settings indented below it; found {names}"
+            )
+        raise PydanticCustomError("choice_form", f"must be the name of {article} {self.kind}, with or without settings")
+
+    def _refuse(self, name: str, code: str, message: str, value: object = None) -> None:
+        error = InitErrorDetails(type=PydanticCustomError(code, message), loc=(name,), input=value)
+        raise ValidationError.from_exception_data(self.kind, [error])
+
+
+def hint(name: str, legal: Iterable[str]) -> str:
+    """Say which legal name is nearest to a wrong one, and list them all if they are few."""
+    legal = list(legal)
+    nearest = difflib.get_close_matches(name, legal, n=1)
+    text = f"; did you mean {nearest[0]}?" if nearest else ""
+    if len(legal) <= 12:
+        text += f" (known: {', '.join(legal) or 'none yet'})"
+    return text

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from pydantic import ValidationError
+
+from cnntrain.schedules import SCHEDULES, Schedule
+
+# 10 epochs of 100 steps everywhere
+
+
+def schedule(name: str, **settings: object) -> Schedule:
+    entry = SCHEDULES[name]
+    return entry(entry.Settings.model_validate(settings), total_steps=1000, steps_per_epoch=100)
+
+
+def test_registry_names_are_the_classes_names() -> None:
+    assert list(SCHEDULES) == ["constant", "step", "multi_step", "exponential", "inverse", "polynomial", "cosine"]
+    assert all(entry.name == name for name, entry in SCHEDULES.items())
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "expected"),
+    [
+        ("constant", {}, {0: 1, 1: 1, 999: 1}),
+        ("step", {"every_epochs": 3, "gamma": 0.5}, {0: 1, 299: 1, 300: 0.5, 599: 0.5, 600: 0.25, 900: 0.125}),
+        ("step", {"every_epochs": 0.5}, {49: 1, 50: 0.1, 100: 0.01}),
+        ("multi_step", {"epochs": [2, 7.5]}, {0: 1, 199: 1, 200: 0.1, 749: 0.1, 750: 0.01, 999: 0.01}),
+        ("multi_step", {"steps": [5, 8], "gamma": 0.2}, {4: 1, 5: 0.2, 7: 0.2, 8: 0.04}),
+        ("exponential", {"gamma": 0.25}, {0: 1, 50: 0.5, 100: 0.25, 200: 0.0625}),
+        # Caffe's LeNet after 10,000 steps: (1 + 1)^-0.75
+        ("inverse", {"gamma": 1e-4, "power": 0.75}, {0: 1, 10_000: 0.5946035575013605, 70_000: 8**-0.75}),
+        ("inverse", {"gamma": 0.01, "power": 2}, {100: 0.25, 300: 0.0625}),
+        ("polynomial", {}, {0: 1, 250: 0.75, 999: 0.001, 1000: 0, 1001: 0}),
+        ("polynomial", {"power": 2}, {500: 0.25, 900: 0.01}),
+        ("cosine", {}, {0: 1, 250: (1 + math.sqrt(0.5)) / 2, 500: 0.5, 1000: 0, 1001: 0}),
+        ("cosine", {"final_factor": 0.2}, {0: 1, 500: 0.6, 1000: 0.2}),
+        # A warm-up of 200 steps rises by 1/200; smooth schedules then begin at 1 and use the 800 steps that remain ...
+        ("constant", {"warmup_epochs": 2}, {0: 0.005, 99: 0.5, 199: 1, 200: 1}),
+        ("cosine", {"warmup_epochs": 2}, {0: 0.005, 199: 1, 200: 1, 600: 0.5, 1000: 0}),
+        ("polynomial", {"warmup_epochs": 2}, {199: 1, 200: 1, 400: 0.75}),
+        ("exponential", {"warmup_epochs": 2, "gamma": 0.25}, {199: 1, 200: 1, 300: 0.25}),
+        ("inverse", {"warmup_epochs": 2, "gamma": 0.01, "power": 2}, {200: 1, 300: 0.25}),
+        # ... and epochs that are named stay where they are named.
+        ("step", {"warmup_epochs": 2, "every_epochs": 5}, {499: 1, 500: 0.1}),
+        ("multi_step", {"warmup_epochs": 2, "epochs": [5]}, {499: 1, 500: 0.1}),
+        ("multi_step", {"warmup_epochs": 2, "steps": [300]}, {299: 1, 300: 0.1}),
+        ("cosine", {"warmup_epochs": 20}, {0: 1 / 2000, 999: 0.5}),
+    ],
+)
+def test_factor(name: str, settings: dict[str, object], expected: dict[int, float]) -> None:
+    tested = schedule(name, **settings)
+    assert {step: tested.factor(step) for step in expected} == pytest.approx(expected, rel=1e-12, abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("multi_step", {}, "needs either epochs or steps"),
+        ("multi_step", {"epochs": [1], "steps": [1]}, "needs either epochs or steps"),
+        ("multi_step", {"epochs": [2, 2]}, "increasing order"),
+        ("multi_step", {"steps": [0]}, "greater than or equal to 1"),
+        ("step", {"every_epochs": 0}, "greater than 0"),
+        ("step", {}, "every_epochs"),
+        ("exponential", {"gamma": -0.5}, "greater than 0"),
+        ("inverse", {"gamma": 1e-4}, "power"),
+        ("cosine", {"final_factor": 1.5}, "less than or equal to 1"),
+        ("constant", {"warmup_epochs": -1}, "greater than or equal to 0"),
+        ("constant", {"gamma": 1}, "gamma"),
+    ],
+)
+def test_bad_settings(name: str, settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        schedule(name, **settings)
