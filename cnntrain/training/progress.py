@@ -1,0 +1,67 @@
+"""How far a run has come: what a checkpoint must know, besides arrays, to continue it to the bit."""
+
+from __future__ import annotations
+
+from cnntrain.settings import NonNegativeFloat, NonNegativeInt, PositiveInt, Settings
+
+
+class Metrics(Settings):
+    """What one epoch reached; accuracies are shares of 1. Without a validation split its two values are None."""
+
+    train_loss: float
+    train_accuracy: NonNegativeFloat
+    validation_loss: float | None = None
+    validation_accuracy: NonNegativeFloat | None = None
+
+    def better_than(self, other: Metrics) -> bool:
+        """Compare by validation accuracy, then by validation loss; without a validation split by training loss.
+
+        The test split has no say in it. Equal metrics are not better: the earlier epoch stays the best.
+        """
+        return self._merit > other._merit
+
+    @property
+    def _merit(self) -> tuple[float, ...]:
+        if self.validation_accuracy is None or self.validation_loss is None:
+            return (-self.train_loss,)
+        return (self.validation_accuracy, -self.validation_loss)
+
+
+class Sums(Settings):
+    """Running totals of an epoch that is not finished, over the images seen so far."""
+
+    loss: float = 0.0
+    correct: NonNegativeInt = 0
+    images: NonNegativeInt = 0
+
+    def plus(self, mean_loss: float, correct: int, images: int) -> Sums:
+        """Add one batch."""
+        return Sums(loss=self.loss + mean_loss * images, correct=self.correct + correct, images=self.images + images)
+
+
+class Progress(Settings):
+    """Position and results of a run after an epoch.
+
+    Order of data, learning rate and random numbers all follow from the config, its seed and `step`, so this and the
+    arrays are the whole state of a run.
+
+    Attributes
+    ----------
+    epoch : int
+        Number of the epoch that ended last, from 1. A run over `steps` may end inside its last epoch.
+    step : int
+        Updates made so far.
+    metrics : Metrics
+        Of that epoch.
+    best_epoch, best_metrics
+        The best epoch so far.
+    unfinished : Sums
+        Totals of the epoch that `step` lies inside; zero at an epoch's end.
+    """
+
+    epoch: PositiveInt
+    step: PositiveInt
+    metrics: Metrics
+    best_epoch: PositiveInt
+    best_metrics: Metrics
+    unfinished: Sums = Sums()

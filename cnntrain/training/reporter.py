@@ -1,0 +1,122 @@
+"""What a user sees while training: lines, warnings and a progress bar on stderr; the lines also in log.txt."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TextIO
+
+from tqdm import tqdm
+
+from cnntrain.errors import RunFolderError
+from cnntrain.training.metrics_file import EpochRecord
+
+
+class Reporter:
+    """Prints to stderr and to the log.
+
+    Parameters
+    ----------
+    quiet : bool
+        Print warnings only; the log gets everything all the same.
+    stream : file
+        Where to print; the bar appears only if it is a terminal.
+    """
+
+    def __init__(self, *, quiet: bool = False, stream: TextIO | None = None) -> None:
+        self._quiet = quiet
+        self._stream = sys.stderr if stream is None else stream
+        self._log: TextIO | None = None
+        self._path: Path | None = None
+        self._early: list[str] = []
+
+    def open_log(self, path: Path) -> None:
+        """Append to this file from now on, beginning with the lines so far; raises `RunFolderError`."""
+        self._path = path
+        try:
+            self._log = path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise RunFolderError(f"{path}: cannot be written: {error.strerror or error}") from error
+        for text in self._early:
+            self._write_log(text)
+        self._early = []
+
+    def close(self) -> None:
+        """Close the log."""
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+    def line(self, text: str) -> None:
+        """Report something."""
+        if not self._quiet:
+            tqdm.write(text, file=self._stream)
+        self._write_log(text)
+
+    def warning(self, text: str) -> None:
+        """Report something that the user should act on: printed even when quiet."""
+        tqdm.write(f"warning: {text}", file=self._stream)
+        self._write_log(f"warning: {text}")
+
+    def bar(self, images: int, done: int) -> ProgressBar:
+        """Return a bar over the images of all epochs, of which some are done."""
+        visible = not self._quiet and self._stream.isatty()
+        return ProgressBar(tqdm(
+            total=images, initial=done, disable=not visible, file=self._stream, leave=False, dynamic_ncols=True,
+            unit=" images", bar_format="{desc}{percentage:3.0f} %|{bar}| {rate_noinv_fmt}, {remaining} left{postfix}",
+        ))  # fmt: skip
+
+    def _write_log(self, text: str) -> None:
+        if self._path is None:
+            self._early.append(text)
+            return
+        if self._log is None:
+            return
+        time = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+        try:
+            self._log.write(f"{time}  {text}\n")
+            self._log.flush()
+        except OSError as error:
+            raise RunFolderError(f"{self._path}: could not be written: {error.strerror or error}") from error
+
+
+class ProgressBar:
+    """A bar with the epoch in front, and images/s, remaining time and the epoch's mean loss behind."""
+
+    def __init__(self, bar: tqdm) -> None:
+        self._bar = bar
+
+    def __enter__(self) -> ProgressBar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def start_epoch(self, epoch: int, epochs: int) -> None:
+        """Show which epoch runs."""
+        self._bar.set_description_str(f"epoch {epoch}/{epochs} ", refresh=False)
+
+    def advance(self, images: int, loss: float) -> None:
+        """Count the images of one step and show the mean loss so far."""
+        if not self._bar.disable:
+            self._bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
+            self._bar.update(images)
+
+
+def epoch_line(record: EpochRecord, epochs: int, *, best: bool) -> str:
+    """Return the line that is printed at an epoch's end."""
+    metrics = record.metrics
+    parts = [
+        f"epoch {record.epoch:>{len(str(epochs))}}/{epochs}",
+        f"loss {metrics.train_loss:.4f}",
+        f"accuracy {metrics.train_accuracy:.2%}",
+    ]
+    if metrics.validation_loss is not None and metrics.validation_accuracy is not None:
+        parts += [f"validation loss {metrics.validation_loss:.4f}", f"accuracy {metrics.validation_accuracy:.2%}"]
+    parts += [
+        f"learning rate {record.learning_rate:.4g}",
+        f"{record.images_per_second:,.0f} images/s",
+        f"{record.seconds:.1f} s",
+    ]
+    return "  ".join(parts) + ("  best" if best else "")
