@@ -25,6 +25,11 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
     main: ClassVar[str | None] = None
 
+    @classmethod
+    def variant(cls, values: object) -> type[Settings]:
+        """Return the class that validates `values`: this one, unless one of the values picks a subclass."""
+        return cls
+
 
 def _pair(value: object) -> object:
     """Make (rows, columns) of one number or of a list of two."""
@@ -102,10 +107,7 @@ class ChoiceFrom:
             return next(iter(value.items()))
         article = "an" if self.kind[0] in "aeiou" else "a"
         if isinstance(value, dict) and len(value) > 1:
-            names = ", ".join(map(str, value))
-            raise PydanticCustomError(
-                "choice_form", f"must name one {self.kind} with its settings indented below it; found {names}"
-            )
+            raise PydanticCustomError("choice_form", f"must name one {self.kind}, its settings indented below it")
         raise PydanticCustomError("choice_form", f"must be the name of {article} {self.kind}, with or without settings")
 
     def _refuse(self, name: str, code: str, message: str, value: object = None) -> None:

@@ -1,0 +1,63 @@
+"""The command line: one file per command, imported when it is used, so that `cnntrain --help` is quick."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from cnntrain import __version__
+from cnntrain.errors import CnntrainError
+
+COMMANDS = {  # the module cnntrain.cli.<name> holds `command`; the texts are here so that help imports none of them
+    "train": "Train a network.",
+    "eval": "Measure a trained network on a data set.",
+    "gradcheck": "Check every gradient of a network against finite differences.",
+    "check": "Check a config and show its layers, without training.",
+}
+INTERRUPTED = 130
+
+
+class CommandLine(click.Group):
+    """Finds commands by name, and turns what goes wrong in them into a message and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"cnntrain.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except CnntrainError as error:
+            click.echo(str(error), err=True)
+            ctx.exit(error.exit_code)
+        except MemoryError as error:
+            click.echo(f"out of memory: {error}\nMake the network or train.batch_size smaller.", err=True)
+            ctx.exit(CnntrainError.exit_code)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(INTERRUPTED)
+        except BrokenPipeError:
+            # Whoever read our output has gone (`cnntrain check ... | head`); keep Python's last flush quiet too.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
+        return result
+
+
+@click.group(cls=CommandLine, name="cnntrain", context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="cnntrain", message="%(prog)s %(version)s")
+def main() -> None:
+    """Train small convolutional networks on the CPU, from one YAML file."""

@@ -1,0 +1,100 @@
+"""From YAML to `Config` and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from cnntrain.config.messages import model_at, problems_of
+from cnntrain.config.model import Config, safe_name
+from cnntrain.config.problems import Problem, report
+from cnntrain.config.shapes import check_output, walk_shapes
+from cnntrain.config.source import Source
+from cnntrain.config.yaml_nodes import Dumper, read_text
+from cnntrain.data import DataSettings, describe
+from cnntrain.errors import CnntrainError, ConfigError
+from cnntrain.layers.base import Shape
+from cnntrain.settings import Choice
+
+
+def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
+    """Read a config file.
+
+    Parameters
+    ----------
+    path : Path or str
+        The YAML file.
+    overrides : sequence of str
+        `--set` arguments, "train.epochs=3", applied in order.
+
+    Raises
+    ------
+    ConfigError
+        The file or an override is wrong; the message lists every problem with its place.
+    """
+    return parse_config(read_text(Path(path)), str(path), overrides)
+
+
+def parse_config(text: str, file: str, overrides: Sequence[str] = ()) -> Config:
+    """Make a config of YAML text, as `load_config` does; `file` names it in messages and gives the default name."""
+    source = Source.parse(text, file)
+    for argument in overrides:
+        source.override(argument, _main_setting)
+    problems: list[Problem] = []
+    values = source.values(problems)
+    values.setdefault("name", safe_name(Path(file).stem))
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        problems += problems_of(error, Config, source, values)
+        problems += _shape_problems(source, values, problems)
+    if problems:
+        raise ConfigError(report(problems))
+    config._source = source
+    return config
+
+
+def resolved_yaml(config: Config) -> str:
+    """Write a config as YAML that loads to the same config, with all defaults written out."""
+    return yaml.dump(_plain(config), Dumper=Dumper, sort_keys=False, default_flow_style=None, width=120)
+
+
+def _main_setting(path: Sequence[str]) -> str | None:
+    settings = model_at(Config, path)
+    return settings.main if settings else None
+
+
+def _shape_problems(source: Source, values: dict[str, object], found: list[Problem]) -> list[Problem]:
+    """Find what is wrong with the shapes too, as far as the sound part of a faulty config tells."""
+    faulty = [problem.path for problem in found]
+    layers = values.get("network")
+    if not isinstance(layers, list) or any(path[:1] == ("data",) or path == ("network",) for path in faulty):
+        return []
+    sound = min((int(path[1]) for path in faulty if path[:1] == ("network",)), default=len(layers))
+    try:
+        input_shape, classes = describe(DataSettings.model_validate(values["data"]))
+    except (KeyError, CnntrainError):
+        return []  # the data is reported when it is loaded
+    field = Config.model_fields["network"].rebuild_annotation()
+    network = TypeAdapter(field).validate_python(layers[:sound]) if sound else []
+    rows, misfit = walk_shapes(network, Shape(*input_shape), classes)
+    if misfit is None and sound == len(layers):
+        misfit = check_output(rows, classes)
+    return [misfit.problem(source)] if misfit else []
+
+
+def _plain(value: object) -> object:
+    """Make dictionaries, lists and scalars of settings; a None that is the default anyway is left out."""
+    if isinstance(value, Choice):
+        settings = _plain(value.settings)
+        return {value.name: settings} if settings else value.name
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        given = {key: getattr(value, key) for key in fields}
+        return {key: _plain(item) for key, item in given.items() if item is not None or fields[key].default is not None}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
