@@ -1,0 +1,30 @@
+"""Data sets: sources (one file per format), the validation split, normalisation, batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnntrain.data.dataset import SPLITS, DataSet, batches, describe, load_data
+from cnntrain.data.fashion_mnist import FashionMnist
+from cnntrain.data.idx import Idx
+from cnntrain.data.mnist import Mnist
+from cnntrain.data.normalization import Normalization
+from cnntrain.data.npz import Npz
+from cnntrain.data.settings import DataSettings
+from cnntrain.data.source import Source, Split
+
+__all__ = [
+    "AUGMENTATIONS",
+    "SOURCES",
+    "SPLITS",
+    "DataSet",
+    "DataSettings",
+    "Normalization",
+    "Split",
+    "batches",
+    "describe",
+    "load_data",
+]
+
+SOURCES: dict[str, type[Source]] = {source.name: source for source in (Mnist, FashionMnist, Idx, Npz)}
+AUGMENTATIONS: dict[str, Any] = {}

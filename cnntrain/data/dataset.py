@@ -1,0 +1,136 @@
+"""A data set ready for training: loaded, checked, split, with its normalisation, and the order of its batches."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnntrain.data.holdout import held_out_count, stratified_holdout
+from cnntrain.data.normalization import Normalization, normalization_of
+from cnntrain.data.settings import DataSettings
+from cnntrain.data.source import Source, Split
+from cnntrain.errors import ArgumentError, ConfigError
+from cnntrain.randomness import generator
+
+if TYPE_CHECKING:
+    from cnntrain.layers.base import Shape
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass
+class DataSet:
+    """Three splits, the names of the classes, and how pixels are normalised.
+
+    `validation` is None when nothing is held out.
+    """
+
+    train: Split
+    validation: Split | None
+    test: Split
+    class_names: list[str]
+    normalization: Normalization
+
+    def split(self, name: str) -> Split:
+        """Return the split of that name: train, validation or test.
+
+        Raises
+        ------
+        ArgumentError
+            There is no split of that name.
+        ConfigError
+            validation was asked for, and the data settings hold nothing out.
+        """
+        if name not in SPLITS:
+            raise ArgumentError(f'no split is named "{name}"; splits are train, validation and test')
+        split: Split | None = getattr(self, name)
+        if split is None:
+            raise ConfigError(
+                "this data has no validation split: data.validation is 0; set it to a number of images or a fraction "
+                "of the training split"
+            )
+        return split
+
+
+def describe(settings: DataSettings) -> tuple[Shape, int]:
+    """Image shape and number of classes, from file headers and at most the labels; raises `DataError`."""
+    from cnntrain.layers.base import Shape  # brings Numba along, which loading data does not need
+
+    shape, classes = _source(settings).describe()
+    return Shape(*shape), classes
+
+
+def load_data(settings: DataSettings, seed: int) -> DataSet:
+    """Load and check a data set, hold out the validation split, and determine the normalisation.
+
+    Parameters
+    ----------
+    settings : DataSettings
+        The `data` block of the config.
+    seed : int
+        The config's seed; it decides which images are held out.
+
+    Returns
+    -------
+    DataSet
+        Splits in the order of their files.
+
+    Raises
+    ------
+    DataError
+        Something is missing, damaged or contradicts itself.
+    ConfigError
+        The settings do not fit this data (validation larger than the training split, wrong number of means).
+    """
+    loaded = _source(settings).load()
+    train, validation = loaded.train, None
+    classes = len(loaded.class_names)
+    count = held_out_count(settings.validation, len(train))
+    if count:
+        kept, held_out = stratified_holdout(train.labels, classes, count, generator(seed, "validation"))
+        validation = Split(train.images[held_out], train.labels[held_out])
+        train = Split(train.images[kept], train.labels[kept])
+    _warn_of_empty_classes(train, loaded.class_names, settings.path)
+    normalization = normalization_of(settings.normalize, train.images)
+    return DataSet(train, validation, loaded.test, loaded.class_names, normalization)
+
+
+def batches(n: int, batch_size: int, generator: np.random.Generator | None = None) -> Iterator[NDArray[np.int64]]:
+    """Yield the indices 0 to n - 1 in batches; the last one may be short.
+
+    Parameters
+    ----------
+    n, batch_size : int
+        Number of images; images per batch.
+    generator : numpy.random.Generator, optional
+        Shuffles; without it the indices come in order.
+
+    Yields
+    ------
+    ndarray of int64
+        At most `batch_size` indices.
+    """
+    order = np.arange(n, dtype=np.int64) if generator is None else generator.permutation(n).astype(np.int64, copy=False)
+    for start in range(0, n, batch_size):
+        yield order[start : start + batch_size]
+
+
+def _source(settings: DataSettings) -> Source:
+    from cnntrain.data import SOURCES  # the package imports this file
+
+    return SOURCES[settings.source](settings)
+
+
+def _warn_of_empty_classes(train: Split, class_names: list[str], path: str) -> None:
+    empty = np.flatnonzero(np.bincount(train.labels, minlength=len(class_names)) == 0)
+    if len(empty):
+        names = ", ".join(class_names[label] for label in empty[:10]) + (", ..." if len(empty) > 10 else "")
+        warnings.warn(
+            f"{path}: the training split has no image of {len(empty)} of {len(class_names)} classes ({names})",
+            stacklevel=3,
+        )

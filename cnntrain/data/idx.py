@@ -1,0 +1,78 @@
+"""Source `idx`: IDX files under names of your own (EMNIST, KMNIST, your own data in that format)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from cnntrain.data.idx_format import read_idx, read_idx_header
+from cnntrain.data.settings import ClassNames, DataSettings
+from cnntrain.data.source import ImageShape, Loaded, Source, Split, check_pair, checked_labels, classes_of, names_of
+from cnntrain.errors import DataError
+
+FileName = Annotated[str, Field(min_length=1)]
+
+
+class IdxSettings(DataSettings):
+    """Keys of `data: {source: idx, ...}`; file names are relative to `path`, plain or gzip."""
+
+    train_images: FileName
+    train_labels: FileName
+    test_images: FileName
+    test_labels: FileName
+    class_names: ClassNames = None
+
+
+class IdxFiles:
+    """The four files of a data set in IDX format, and how they fit together."""
+
+    def __init__(self, train_images: Path, train_labels: Path, test_images: Path, test_labels: Path) -> None:
+        self.train = (train_images, train_labels)
+        self.test = (test_images, test_labels)
+
+    def image_shape(self) -> ImageShape:
+        """(channels, rows, columns), from the header of the training images."""
+        _, rows, columns = read_idx_header(self.train[0], 3)
+        return (1, rows, columns)
+
+    def load(self, class_names: list[str] | None) -> Loaded:
+        """Read the four files; without names there are as many classes as the largest training label says."""
+        classes = classes_of(read_idx(self.train[1], 1), class_names, str(self.train[1]))
+        train, test = self._split(self.train, classes), self._split(self.test, classes)
+        if train.images.shape[1:] != test.images.shape[1:]:
+            (_, _, *train_size), (_, _, *test_size) = train.images.shape, test.images.shape
+            raise DataError(
+                f"{self.test[0]}: images of {test_size[0]}x{test_size[1]} pixels, but {self.train[0]} has "
+                f"{train_size[0]}x{train_size[1]}"
+            )
+        return Loaded(train, test, names_of(classes, class_names))
+
+    def _split(self, files: tuple[Path, Path], classes: int) -> Split:
+        images_file, labels_file = files
+        images, labels = read_idx(images_file, 3), read_idx(labels_file, 1)
+        check_pair(len(images), len(labels), str(images_file), str(labels_file))
+        return Split(images[:, None], checked_labels(labels, classes, str(labels_file)))
+
+
+class Idx(Source[IdxSettings]):
+    """IDX files with explicit names; grey images, unsigned bytes."""
+
+    name = "idx"
+    Settings = IdxSettings
+
+    def describe(self) -> tuple[ImageShape, int]:
+        files = self._files()
+        labels = read_idx(files.train[1], 1)
+        classes = classes_of(labels, self.settings.class_names, str(files.train[1]))
+        return files.image_shape(), classes
+
+    def load(self) -> Loaded:
+        return self._files().load(self.settings.class_names)
+
+    def _files(self) -> IdxFiles:
+        folder = Path(self.settings.path).expanduser()
+        settings = self.settings
+        names = (settings.train_images, settings.train_labels, settings.test_images, settings.test_labels)
+        return IdxFiles(*(folder / name for name in names))

@@ -1,0 +1,112 @@
+"""The `data:` block of the config: what every source has in common. A source adds its own keys in a subclass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from cnntrain.settings import Choice, ChoiceFrom, PositiveFloat, Settings, hint
+
+NORMALIZATIONS = ("none", "unit", "standard")
+
+
+def _augmentations() -> Mapping[str, Any]:
+    from cnntrain.data import AUGMENTATIONS  # the registry imports the sources, and those import this file
+
+    return AUGMENTATIONS
+
+
+def _held_out(value: object) -> object:
+    """Accept a count (a whole number) or a fraction (0 <= x < 1)."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if isinstance(value, float) and 0 <= value < 1:
+        return value
+    raise PydanticCustomError(
+        "validation",
+        "must be a number of images (5000) or a fraction of the training split from 0 up to, not including, 1",
+    )
+
+
+def _per_channel(value: object) -> object:
+    """Let one number stand for a list of one."""
+    return [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _distinct(names: list[str] | None) -> list[str] | None:
+    if names is not None and len(set(names)) != len(names):
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise PydanticCustomError("class_names", f'the class name "{repeated}" is given twice')
+    return names
+
+
+# Names in the order of the labels; None: the labels themselves.
+ClassNames = Annotated[Annotated[list[str], Field(min_length=1)] | None, AfterValidator(_distinct)]
+
+
+class MeanStd(Settings):
+    """Given statistics, per channel; one value stands for all channels.
+
+    For uint8 images they are on the scale 0..1 (MNIST: mean 0.1307, std 0.3081), for float images on their own scale.
+    """
+
+    mean: Annotated[list[float], Field(min_length=1), BeforeValidator(_per_channel)]
+    std: Annotated[list[PositiveFloat], Field(min_length=1), BeforeValidator(_per_channel)]
+
+    @model_validator(mode="after")
+    def _same_channels(self) -> MeanStd:
+        if len(self.mean) != len(self.std):
+            raise PydanticCustomError(
+                "mean_std",
+                f"mean and std must have one value per channel each; found {len(self.mean)} and {len(self.std)}",
+            )
+        return self
+
+
+def _normalize(value: object) -> object:
+    """Accept a known word, or mean and std, with one message for everything else."""
+    if isinstance(value, MeanStd) or (isinstance(value, str) and value in NORMALIZATIONS):
+        return value
+    if isinstance(value, dict):
+        return MeanStd.model_validate(value)
+    raise PydanticCustomError("normalize", "must be none, unit, standard or {mean: [...], std: [...]}")
+
+
+class DataSettings(Settings):
+    """Settings that all sources share.
+
+    `DataSettings.model_validate` picks the subclass by `source`: what it returns has the source's own keys too, and a
+    key that belongs to another source is an error.
+    """
+
+    source: str
+    path: Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
+    validation: Annotated[int | float, BeforeValidator(_held_out)] = 0
+    normalize: Annotated[Literal["none", "unit", "standard"] | MeanStd, BeforeValidator(_normalize)] = "standard"
+    augment: list[Annotated[Choice, ChoiceFrom("augmentation", _augmentations)]] = Field(default_factory=list)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _of_its_source(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        if cls is not DataSettings or not isinstance(value, dict) or "source" not in value:
+            return handler(value)
+        from cnntrain.data import SOURCES  # the registry imports the sources, and those import this file
+
+        source = value["source"]
+        if not isinstance(source, str) or source not in SOURCES:
+            problem = PydanticCustomError(
+                "unknown_choice", f'unknown data source "{source}"{hint(str(source), SOURCES)}'
+            )
+            error = InitErrorDetails(type=problem, loc=("source",), input=source)
+            raise ValidationError.from_exception_data("data", [error])
+        return SOURCES[source].Settings.model_validate(value)

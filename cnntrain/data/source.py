@@ -1,0 +1,109 @@
+"""What a data source is: its settings, and the two questions it answers.
+
+A source file holds its `Settings` and its `Source`; one line in `SOURCES` (`data/__init__.py`) makes it known.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnntrain.data.settings import DataSettings
+from cnntrain.errors import DataError
+
+_MAX_CLASSES = 100_000  # a larger label is a damaged file or no label, and would size the last layer
+
+
+ImageShape = tuple[int, int, int]  # (channels, rows, columns)
+
+
+@dataclass
+class Split:
+    """Images and their labels.
+
+    Attributes
+    ----------
+    images : ndarray (N, C, H, W)
+        uint8 or float32, C-contiguous, as stored: normalisation happens when a batch enters the network.
+    labels : ndarray (N,)
+        int64, 0 to classes - 1.
+    """
+
+    images: NDArray[Any]
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass
+class Loaded:
+    """What a source reads: both splits, checked, and the names of the classes."""
+
+    train: Split
+    test: Split
+    class_names: list[str]
+
+
+SettingsT = TypeVar("SettingsT", bound=DataSettings)
+
+
+class Source(ABC, Generic[SettingsT]):
+    """A kind of data set on disk."""
+
+    name: ClassVar[str]
+    Settings: ClassVar[type[DataSettings]]
+
+    def __init__(self, settings: SettingsT) -> None:
+        self.settings = settings
+
+    @abstractmethod
+    def describe(self) -> tuple[ImageShape, int]:
+        """Image shape and number of classes, without reading the images; raises `DataError`."""
+
+    @abstractmethod
+    def load(self) -> Loaded:
+        """Read and check everything; raises `DataError`."""
+
+
+def checked_labels(labels: NDArray[Any], classes: int, where: str) -> NDArray[np.int64]:
+    """Labels as int64, or a `DataError` that names the first one outside 0..classes-1."""
+    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    if len(wrong):
+        index = int(wrong[0])
+        raise DataError(
+            f"{where}: label {labels[index]} (of image {index}, counted from 0) is out of range: with {classes} "
+            f"classes labels must be 0 to {classes - 1}; {len(wrong)} of {len(labels)} labels are out of range"
+        )
+    return labels.astype(np.int64)
+
+
+def check_pair(images: int, labels: int, images_where: str, labels_where: str) -> None:
+    """Raise `DataError` unless there is one label per image."""
+    if images != labels:
+        raise DataError(
+            f"{images_where}: holds {images} images but {labels_where} holds {labels} labels; "
+            "are the files of the same split, and complete?"
+        )
+
+
+def classes_of(labels: NDArray[Any], class_names: list[str] | None, where: str) -> int:
+    """Number of classes: as many as there are names, otherwise the largest training label + 1."""
+    if class_names:
+        return len(class_names)
+    smallest, largest = int(labels.min()), int(labels.max())
+    if smallest < 0 or largest >= _MAX_CLASSES:
+        raise DataError(
+            f"{where}: labels go from {smallest} to {largest}; they must be 0 to classes - 1 "
+            f"(at most {_MAX_CLASSES} classes)"
+        )
+    return largest + 1
+
+
+def names_of(classes: int, class_names: list[str] | None) -> list[str]:
+    """Names of the classes: as given, otherwise their numbers."""
+    return list(class_names) if class_names else [str(label) for label in range(classes)]
