@@ -1,0 +1,35 @@
+"""The kernels as plain functions on NumPy arrays (image, channel, row, column): what a learner or a test calls."""
+
+from cnntrain.functional.activations import (
+    leaky_relu,
+    leaky_relu_backward,
+    relu,
+    relu_backward,
+    sigmoid,
+    sigmoid_backward,
+    tanh,
+    tanh_backward,
+)
+from cnntrain.functional.convolution import conv2d, conv2d_backward
+from cnntrain.functional.dense import dense, dense_backward
+from cnntrain.functional.losses import cross_entropy, mse
+from cnntrain.functional.pooling import max_pool2d, max_pool2d_backward
+
+__all__ = [
+    "conv2d",
+    "conv2d_backward",
+    "cross_entropy",
+    "dense",
+    "dense_backward",
+    "leaky_relu",
+    "leaky_relu_backward",
+    "max_pool2d",
+    "max_pool2d_backward",
+    "mse",
+    "relu",
+    "relu_backward",
+    "sigmoid",
+    "sigmoid_backward",
+    "tanh",
+    "tanh_backward",
+]

@@ -1,0 +1,85 @@
+"""Checks of arguments, and the way between NCHW arrays and the batch-lane layout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnntrain.errors import ArgumentError
+from cnntrain.kernels.layout import from_lanes, to_lanes
+from cnntrain.passes.tiling import LANES
+
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def floating(name: str, array: Any, axes: str, dtype: np.dtype | None = None) -> NDArray:
+    """Return `array` if it is float32 or float64 with one axis for each word of `axes` and not empty."""
+    if not isinstance(array, np.ndarray):
+        raise ArgumentError(f"{name} must be a NumPy array; received {type(array).__name__}")
+    if array.dtype not in FLOATS:
+        raise ArgumentError(f"{name} must be float32 or float64; received {array.dtype}: convert it with .astype()")
+    if dtype is not None and array.dtype != dtype:
+        raise ArgumentError(f"{name} must be {dtype} like the other arrays; received {array.dtype}")
+    if array.ndim != len(axes.split(", ")):
+        raise ArgumentError(f"{name} must have the axes ({axes}); received shape {array.shape}")
+    if array.size == 0:
+        raise ArgumentError(f"{name} must not be empty; received shape {array.shape}")
+    return array
+
+
+def same_shape(name: str, array: NDArray, shape: tuple[int, ...], why: str) -> NDArray:
+    """Return `array` if it has the given shape."""
+    if array.shape != shape:
+        raise ArgumentError(f"{name} must have shape {shape} ({why}); received {array.shape}")
+    return array
+
+
+def pair(name: str, value: Any, lowest: int) -> tuple[int, int]:
+    """Return (rows, columns) from one whole number or a pair of them."""
+    values = value if isinstance(value, tuple | list) else (value, value)
+    if len(values) != 2 or any(
+        isinstance(v, bool | np.bool_) or not isinstance(v, int | np.integer) for v in values
+    ):
+        raise ArgumentError(f"{name} must be a whole number or a pair (rows, columns); received {value!r}")
+    if min(values) < lowest:
+        raise ArgumentError(f"{name} must be at least {lowest}; received {value!r}")
+    return int(values[0]), int(values[1])
+
+
+def whole(name: str, value: Any, lowest: int) -> int:
+    """Return `value` if it is a whole number and at least `lowest`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise ArgumentError(f"{name} must be a whole number; received {value!r}")
+    if value < lowest:
+        raise ArgumentError(f"{name} must be at least {lowest}; received {value}")
+    return int(value)
+
+
+def block_count(images: int) -> int:
+    """Blocks of 16 images that hold `images`."""
+    return -(-images // LANES)
+
+
+def enter(array: NDArray) -> NDArray:
+    """Copy (n, c, rows, columns) to a flat array in the layout (block, row, column, channel, lane)."""
+    n, channels, rows, columns = array.shape
+    lanes = np.empty(block_count(n) * rows * columns * channels * LANES, array.dtype)
+    one, zero = np.ones(channels, array.dtype), np.zeros(channels, array.dtype)
+    to_lanes(
+        np.ascontiguousarray(array).reshape(-1), np.arange(n, dtype=np.int64), one, zero, lanes, channels, rows, columns
+    )
+    return lanes
+
+
+def leave(lanes: NDArray, shape: tuple[int, int, int, int]) -> NDArray:
+    """Copy back what `enter` made, or a result in that layout, to an array of `shape`."""
+    images = np.empty(shape, lanes.dtype)
+    from_lanes(lanes, images.reshape(-1), *shape)
+    return images
+
+
+def flat(array: NDArray) -> NDArray:
+    """Return a C-contiguous flat copy or view."""
+    return np.ascontiguousarray(array).reshape(-1)

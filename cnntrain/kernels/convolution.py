@@ -1,0 +1,173 @@
+"""Convolution forward and backward to the input: one kernel, `correlate`.
+
+Letters
+    b block of 16 images    y, x output row, column    r, s tap row, column    c input channel    k output channel
+
+Layout (flat arrays, 16 lanes innermost)
+    image[((b * rows + row) * columns + column) * channels + channel, lane]
+
+Law, along each axis (see `Axis`)
+    tap t of output i reads input  i * stride + offset + t * dilation;
+    taps that fall outside the image are not visited: the range of t is clipped, there is no halo.
+
+Forward, that is the formula of the layer: offset = -padding. Backward to the input it is the *full convolution*: the
+delta takes the place of the image, filters and channels change roles, and the weights are packed rotated by 180°.
+A layer's stride s splits the input into s phases per axis; each is such a correlation without gaps.
+
+Weights are packed as (tile of filters, r, s, c, filter in tile), so that they stream. Derived in docs/kernels.md.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from numba import prange
+
+from cnntrain.kernels.jit import kernel, parallel_kernel
+from cnntrain.kernels.simd import LANES, accumulate, tile_splat, tile_store
+
+
+class Axis(NamedTuple):
+    """One axis (rows or columns) of one correlation."""
+
+    input_size: int
+    output_size: int
+    first: int  # outputs computed: first, first + step, ... (count of them)
+    step: int
+    count: int
+    stride: int
+    offset: int
+    taps: int
+    dilation: int
+
+
+class Channels(NamedTuple):
+    """Groups, and how many channels each group reads and writes."""
+
+    groups: int
+    inputs: int
+    outputs: int
+
+
+class Tiles(NamedTuple):
+    """How the filters of a group are cut: `tall` tiles of one height, then `short` tiles one filter lower."""
+
+    tall: int
+    short: int
+
+
+@kernel
+def first_tap(axis, base):
+    """Return the first tap at or after the image's edge; `base` is where tap 0 reads."""
+    if base >= 0:
+        return 0
+    return (axis.dilation - 1 - base) // axis.dilation
+
+
+@kernel
+def end_tap(axis, base):
+    """Return one more than the last tap that still lies inside the image."""
+    end = (axis.input_size - base + axis.dilation - 1) // axis.dilation
+    return min(end, axis.taps) if end > 0 else 0
+
+
+@kernel
+def correlate_row(image, weights, bias, output, b, i, group, k, w, rows, columns, channels, pair, filters):
+    """Compute one output row of one tile: `len(pair)` blocks from `b`, `len(filters)` filters from `k`."""
+    image_width = channels.groups * channels.inputs * LANES
+    image_block = rows.input_size * columns.input_size * image_width
+    output_width = channels.groups * channels.outputs * LANES
+    output_block = rows.output_size * columns.output_size * output_width
+    contiguous = columns.dilation == 1 and channels.groups == 1
+    tap_row = columns.taps * channels.inputs * len(filters)
+
+    row = i * rows.stride + rows.offset
+    r0, r1 = first_tap(rows, row), end_tap(rows, row)
+    y = rows.first + i * rows.step
+    for j in range(columns.count):
+        column = j * columns.stride + columns.offset
+        s0, s1 = first_tap(columns, column), end_tap(columns, column)
+        tile = tile_splat(bias, group * channels.outputs + k, pair, filters)
+        for r in range(r0, r1):
+            source = b * image_block + (row + r * rows.dilation) * columns.input_size * image_width
+            # Neighbouring taps of a row lie side by side, so (s, c) is one run; with dilation or groups, one per tap.
+            runs = 1 if contiguous else s1 - s0
+            length = (s1 - s0) * channels.inputs if contiguous else channels.inputs
+            for run in range(runs):
+                s = s0 + run
+                x = source + (column + s * columns.dilation) * image_width + group * channels.inputs * LANES
+                at = w + r * tap_row + s * channels.inputs * len(filters)
+                for _ in range(length):
+                    tile = accumulate(tile, image, x, image_block, weights, at, 1)
+                    x += LANES
+                    at += len(filters)
+        x = columns.first + j * columns.step
+        place = b * output_block + (y * columns.output_size + x) * output_width
+        tile_store(output, place + (group * channels.outputs + k) * LANES, output_block, LANES, tile)
+
+
+@parallel_kernel
+def correlate(image, weights, at, bias, output, first, blocks, rows, columns, channels, tiles, pair, tall, short):
+    """Correlate `blocks` blocks from `first` with the weights packed at `at`.
+
+    Parameters
+    ----------
+    image, output : 1-D array, float32 or float64
+        In the layout above.
+    weights : 1-D array
+        Packed, see above.
+    bias : 1-D array
+        One number per output channel.
+    rows, columns : Axis
+    channels : Channels
+    tiles : Tiles
+    pair, tall, short : tuple of int
+        Only their lengths count: blocks side by side in a register tile, and the two tile heights.
+    """
+    bundles = blocks // len(pair)
+    taps = rows.taps * columns.taps * channels.inputs
+    for unit in prange(bundles * rows.count):
+        b = first + (unit // rows.count) * len(pair)
+        i = unit % rows.count
+        w = at
+        for group in range(channels.groups):
+            k = 0
+            for _ in range(tiles.tall):
+                correlate_row(image, weights, bias, output, b, i, group, k, w, rows, columns, channels, pair, tall)
+                k += len(tall)
+                w += taps * len(tall)
+            for _ in range(tiles.short):
+                correlate_row(image, weights, bias, output, b, i, group, k, w, rows, columns, channels, pair, short)
+                k += len(short)
+                w += taps * len(short)
+
+
+@kernel
+def dense_tile(image, weights, bias, output, first, blocks, inputs, units, k, w, pair, filters):
+    """Compute one tile of units for all blocks: the tile's weights stay in the L1 cache while the blocks pass."""
+    for bundle in range(blocks // len(pair)):
+        b = first + bundle * len(pair)
+        tile = tile_splat(bias, k, pair, filters)
+        x = b * inputs * LANES
+        at = w
+        for _ in range(inputs):
+            tile = accumulate(tile, image, x, inputs * LANES, weights, at, 1)
+            x += LANES
+            at += len(filters)
+        tile_store(output, (b * units + k) * LANES, units * LANES, LANES, tile)
+
+
+@parallel_kernel
+def dense(image, weights, at, bias, output, first, blocks, inputs, units, tiles, pair, tall, short):
+    """Multiply by a matrix: a convolution whose filter covers its whole input, tiles of units outermost.
+
+    image is (block, input, lane), output (block, unit, lane); weights are packed as (tile of units, input, unit in
+    tile) from `at`. Backward to the input it is the same with the transposed weights.
+    """
+    for t in prange(tiles.tall + tiles.short):
+        if t < tiles.tall:
+            k = t * len(tall)
+            dense_tile(image, weights, bias, output, first, blocks, inputs, units, k, at + k * inputs, pair, tall)
+        else:
+            k = tiles.tall * len(tall) + (t - tiles.tall) * len(short)
+            dense_tile(image, weights, bias, output, first, blocks, inputs, units, k, at + k * inputs, pair, short)

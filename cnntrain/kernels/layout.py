@@ -1,0 +1,51 @@
+"""Between arrays as users know them (image, channel, row, column) and the batch-lane layout, and packing of weights."""
+
+from __future__ import annotations
+
+from numba import prange
+
+from cnntrain.kernels.jit import parallel_kernel
+from cnntrain.kernels.simd import LANES
+
+
+@parallel_kernel
+def to_lanes(images, indices, scale, shift, lanes, channels, rows, columns):
+    """Write lanes[b, row, column, c, lane] = images[indices[16 b + lane], c, row, column] * scale[c] + shift[c].
+
+    images is flat, any numeric type; lanes beyond the last index are zero.
+    """
+    count = indices.size
+    blocks = (count + LANES - 1) // LANES
+    for unit in prange(blocks * rows):
+        b, row = unit // rows, unit % rows
+        for c in range(channels):
+            for lane in range(LANES):
+                place = (unit * columns * channels + c) * LANES + lane
+                if b * LANES + lane < count:
+                    source = ((indices[b * LANES + lane] * channels + c) * rows + row) * columns
+                    for column in range(columns):
+                        value = lanes.dtype.type(images[source + column])
+                        lanes[place + column * channels * LANES] = value * scale[c] + shift[c]
+                else:
+                    for column in range(columns):
+                        lanes[place + column * channels * LANES] = 0
+
+
+@parallel_kernel
+def from_lanes(lanes, images, count, channels, rows, columns):
+    """Write images[n, c, row, column] = lanes[b, row, column, c, lane] for n = 16 b + lane < count."""
+    for unit in prange(count * channels):
+        n, c = unit // channels, unit % channels
+        for row in range(rows):
+            for column in range(columns):
+                at = (((n // LANES * rows + row) * columns + column) * channels + c) * LANES + n % LANES
+                images[(unit * rows + row) * columns + column] = lanes[at]
+
+
+@parallel_kernel
+def gather(values, indices, packed):
+    """packed[i] = values[indices[i]]."""
+    parts = 16
+    for part in prange(parts):
+        for i in range(part * indices.size // parts, (part + 1) * indices.size // parts):
+            packed[i] = values[indices[i]]

@@ -1,0 +1,98 @@
+"""Losses: the loss of each image and its gradient, in one pass over the outputs.
+
+outputs and grad_outputs are (block, class, lane); labels, losses and correct hold one entry per image, images in the
+order block, lane. Lanes without an image (`images` and beyond) get a zero gradient.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import prange
+
+from cnntrain.kernels.exponential import exponential
+from cnntrain.kernels.jit import kernel, parallel_kernel
+from cnntrain.kernels.simd import LANES, constant, is_nan, lane_of, load, negate, select, store
+
+
+@kernel
+def count_correct(outputs, start, classes, labels, correct, b, images):
+    """correct[image] = 1 where the label has the largest output (ties: the first class wins; NaN is never right)."""
+    for lane in range(min(LANES, images - b * LANES)):
+        best = outputs[start + lane]
+        winner = 0
+        for k in range(1, classes):
+            if outputs[start + k * LANES + lane] > best:
+                best = outputs[start + k * LANES + lane]
+                winner = k
+        correct[b * LANES + lane] = 1 if winner == labels[b * LANES + lane] and best == best else 0
+
+
+@kernel
+def clear_unused_lanes(grad_outputs, start, classes, used):
+    """Set the gradient to zero in the lanes that hold no image."""
+    for k in range(classes):
+        for lane in range(used, LANES):
+            grad_outputs[start + k * LANES + lane] = 0
+
+
+@parallel_kernel
+def cross_entropy(logits, labels, losses, correct, grad_logits, blocks, classes, images):
+    """Softmax and cross-entropy together: L = log(sum_j exp(z_j)) - z_label; dL/dz_j = (p_j - [j = label]) / images.
+
+    Stable because the largest logit is subtracted first (Goodfellow et al. 2016, section 4.1).
+    """
+    for b in prange(blocks):
+        start = b * classes * LANES
+        used = min(LANES, images - b * LANES)
+        largest = load(logits, start)
+        for k in range(1, classes):
+            z = load(logits, start + k * LANES)
+            largest = select((z > largest) | (is_nan(z) & negate(is_nan(largest))), z, largest)
+        total = constant(logits, 0)
+        for k in range(classes):
+            power = exponential(load(logits, start + k * LANES) - largest)
+            store(grad_logits, start + k * LANES, power)
+            total = total + power
+        factor = constant(logits, 1) / (total * constant(logits, images))
+        for k in range(classes):
+            store(grad_logits, start + k * LANES, load(grad_logits, start + k * LANES) * factor)
+        for lane in range(used):
+            image = b * LANES + lane
+            at = start + labels[image] * LANES + lane
+            shifted = np.float64(logits[at]) - np.float64(lane_of(largest, lane))
+            losses[image] = np.log(np.float64(lane_of(total, lane))) - shifted
+            grad_logits[at] -= lane_of(constant(logits, 1) / constant(logits, images), lane)
+        count_correct(logits, start, classes, labels, correct, b, images)
+        clear_unused_lanes(grad_logits, start, classes, used)
+
+
+@parallel_kernel
+def quadratic(outputs, targets, labels, losses, correct, grad_outputs, blocks, classes, images):
+    """Quadratic cost C = 1/2 sum_j (y_j - t_j)**2, dC/dy_j = (y_j - t_j) / images (Nielsen 2015, chapter 1).
+
+    targets is (block, class, lane), as outputs.
+    """
+    for b in prange(blocks):
+        start = b * classes * LANES
+        used = min(LANES, images - b * LANES)
+        for lane in range(used):
+            losses[b * LANES + lane] = 0.0
+        for k in range(classes):
+            at = start + k * LANES
+            difference = load(outputs, at) - load(targets, at)
+            store(grad_outputs, at, difference / constant(outputs, images))
+            for lane in range(used):
+                value = np.float64(lane_of(difference, lane))
+                losses[b * LANES + lane] += 0.5 * value * value
+        count_correct(outputs, start, classes, labels, correct, b, images)
+        clear_unused_lanes(grad_outputs, start, classes, used)
+
+
+@parallel_kernel
+def one_hot(labels, targets, blocks, classes, images):
+    """Write targets (block, class, lane): one in the class of each image's label, zero elsewhere."""
+    for b in prange(blocks):
+        for k in range(classes):
+            for lane in range(LANES):
+                image = b * LANES + lane
+                targets[(b * classes + k) * LANES + lane] = 1 if image < images and labels[image] == k else 0

@@ -1,0 +1,417 @@
+"""Two Numba types that carry the whole package: the lane vector and the register tile.
+
+A **lane vector** (`Lanes`) holds 16 numbers side by side, one per image; it is an LLVM vector and lives in registers
+(one AVX-512 register, two AVX2 registers or four NEON registers for float32). Operators work lane by lane.
+
+A **register tile** (`Tile`) holds `height x width` lane vectors: the accumulators of a matrix-like product. Both are
+plain values: `tile = accumulate(tile, ...)` in a loop keeps all of them in registers.
+
+Arrays are flat and one-dimensional, offsets count elements. Nothing here checks bounds.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.imputils import lower_builtin
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import intrinsic, models, register_model
+
+LANES = 16
+
+
+class Lanes(types.Type):
+    """Sixteen numbers of one element type (float32, float64, int16, int32, int64 or boolean)."""
+
+    def __init__(self, element: types.Type) -> None:
+        self.element = element
+        super().__init__(name=f"Lanes({element})")
+
+
+class Tile(types.Type):
+    """`height x width` lane vectors, row by row."""
+
+    def __init__(self, lanes: Lanes, height: int, width: int) -> None:
+        self.lanes, self.height, self.width = lanes, height, width
+        super().__init__(name=f"Tile({lanes}, {height}, {width})")
+
+
+def _element_ir(element: types.Type) -> ir.Type:
+    if element == types.float32:
+        return ir.FloatType()
+    if element == types.float64:
+        return ir.DoubleType()
+    return ir.IntType(1 if element == types.boolean else element.bitwidth)
+
+
+def _vector_ir(lanes: Lanes) -> ir.Type:
+    return ir.VectorType(_element_ir(lanes.element), LANES)
+
+
+@register_model(Lanes)
+class _LanesModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, lanes: Lanes) -> None:
+        super().__init__(manager, lanes, _vector_ir(lanes))
+
+
+@register_model(Tile)
+class _TileModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, tile: Tile) -> None:
+        super().__init__(manager, tile, ir.ArrayType(_vector_ir(tile.lanes), tile.height * tile.width))
+
+
+# --- building blocks for the intrinsics below ---------------------------------------------------------------------
+
+
+def _address(context: Any, builder: Any, array_type: Any, array: Any, offset: Any) -> Any:
+    data = cgutils.create_struct_proxy(array_type)(context, builder, value=array).data
+    return builder.gep(data, [offset], inbounds=True)
+
+
+def _load(context: Any, builder: Any, array_type: Any, array: Any, offset: Any) -> Any:
+    vector = ir.VectorType(_element_ir(array_type.dtype), LANES)
+    pointer = builder.bitcast(_address(context, builder, array_type, array, offset), vector.as_pointer())
+    return builder.load(pointer, align=array_type.dtype.bitwidth // 8)
+
+
+def _store(context: Any, builder: Any, array_type: Any, array: Any, offset: Any, value: Any) -> None:
+    pointer = builder.bitcast(_address(context, builder, array_type, array, offset), value.type.as_pointer())
+    builder.store(value, pointer, align=array_type.dtype.bitwidth // 8)
+
+
+def _splat(builder: Any, scalar: Any) -> Any:
+    vector = ir.VectorType(scalar.type, LANES)
+    one = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+    return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), mask)
+
+
+def _load_splat(context: Any, builder: Any, array_type: Any, array: Any, offset: Any) -> Any:
+    return _splat(builder, builder.load(_address(context, builder, array_type, array, offset)))
+
+
+def _call(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
+    kind = ir.FunctionType(result, [argument.type for argument in arguments])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+
+
+def _suffix(vector: Any) -> str:
+    return f"v{LANES}f{32 if isinstance(vector.element, ir.FloatType) else 64}"
+
+
+def _fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    return _call(builder, f"llvm.fma.{_suffix(a.type)}", a.type, [a, b, c])
+
+
+def _step(builder: Any, base: Any, stride: Any, times: int) -> Any:
+    return builder.add(base, builder.mul(stride, ir.Constant(base.type, times)))
+
+
+# --- operators on lane vectors ------------------------------------------------------------------------------------
+
+
+def _register_operator(symbol: Any, floating: str, integer: str | None, result: str | None = None) -> None:
+    """Teach Numba `Lanes <symbol> Lanes`; `floating` and `integer` name methods of the LLVM builder."""
+
+    @infer_global(symbol)
+    class _Template(AbstractTemplate):
+        def generic(self, args: Any, kws: Any) -> Any:
+            if len(args) == 2 and isinstance(args[0], Lanes) and args[0] == args[1]:
+                return signature(Lanes(types.boolean) if result else args[0], *args)
+            return None
+
+    @lower_builtin(symbol, Lanes, Lanes)
+    def _lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        method = floating if isinstance(sig.args[0].element, types.Float) else integer
+        if method is None:
+            raise TypeError(f"lane vectors of {sig.args[0].element} have no {symbol.__name__}")
+        if result:
+            return getattr(builder, method)(result, *args)
+        return getattr(builder, method)(*args)
+
+
+for _symbol, _floating, _integer in (
+    (operator.add, "fadd", "add"),
+    (operator.sub, "fsub", "sub"),
+    (operator.mul, "fmul", "mul"),
+    (operator.truediv, "fdiv", None),
+    (operator.and_, "", "and_"),
+    (operator.or_, "", "or_"),
+):
+    _register_operator(_symbol, _floating, _integer)
+for _symbol, _comparison in (
+    (operator.lt, "<"),
+    (operator.le, "<="),
+    (operator.gt, ">"),
+    (operator.ge, ">="),
+    (operator.eq, "=="),
+):
+    _register_operator(_symbol, "fcmp_ordered", "icmp_signed", _comparison)
+
+
+# --- functions on lane vectors ------------------------------------------------------------------------------------
+
+
+@intrinsic
+def load(typingctx, array, offset):  # type: ignore[no-untyped-def]
+    """Return the lane vector array[offset : offset + 16]."""
+
+    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        return _load(context, builder, sig.args[0], args[0], args[1])
+
+    return Lanes(array.dtype)(array, types.intp), codegen
+
+
+@intrinsic
+def store(typingctx, array, offset, value):  # type: ignore[no-untyped-def]
+    """Write a lane vector to array[offset : offset + 16]."""
+
+    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        _store(context, builder, sig.args[0], args[0], args[1], args[2])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, value), codegen
+
+
+@intrinsic
+def splat(typingctx, scalar):  # type: ignore[no-untyped-def]
+    """Put one number into every lane."""
+
+    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        return _splat(builder, args[0])
+
+    return Lanes(scalar)(scalar), codegen
+
+
+@intrinsic
+def constant(typingctx, like, number):  # type: ignore[no-untyped-def]
+    """Put `number` (any scalar) into every lane, in the element type of the lane vector or array `like`."""
+    element = like.element if isinstance(like, Lanes) else like.dtype
+
+    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        return _splat(builder, context.cast(builder, args[1], sig.args[1], element))
+
+    return Lanes(element)(like, number), codegen
+
+
+@intrinsic
+def fma(typingctx, a, b, c):  # type: ignore[no-untyped-def]
+    """Return a * b + c, rounded once."""
+
+    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        return _fma(builder, *args)
+
+    return a(a, b, c), codegen
+
+
+@intrinsic
+def select(typingctx, condition, a, b):  # type: ignore[no-untyped-def]
+    """Take `a` in the lanes where `condition` holds, `b` elsewhere."""
+
+    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        return builder.select(*args)
+
+    return a(condition, a, b), codegen
+
+
+@intrinsic
+def is_nan(typingctx, a):  # type: ignore[no-untyped-def]
+    """Tell which lanes are NaN."""
+
+    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        return builder.fcmp_unordered("uno", args[0], args[0])
+
+    return Lanes(types.boolean)(a), codegen
+
+
+@intrinsic
+def negate(typingctx, condition):  # type: ignore[no-untyped-def]
+    """Invert a vector of truth values."""
+
+    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        return builder.not_(args[0])
+
+    return condition(condition), codegen
+
+
+def _unary(name: str, doc: str) -> Callable[..., Any]:
+    def function(typingctx, a):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+            return _call(builder, f"llvm.{name}.{_suffix(args[0].type)}", args[0].type, [args[0]])
+
+        return a(a), codegen
+
+    function.__doc__ = doc
+    return intrinsic(function)
+
+
+absolute = _unary("fabs", "Return |a|.")
+round_even = _unary("rint", "Round to the nearest whole number, halves to even.")
+
+
+@intrinsic
+def power_of_two(typingctx, exponent):  # type: ignore[no-untyped-def]
+    """Return 2**exponent for whole `exponent` in the range of normal numbers, by writing the exponent's bits."""
+    mantissa, bias = (23, 127) if exponent.element == types.float32 else (52, 1023)
+
+    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        bits = ir.VectorType(ir.IntType(32 if mantissa == 23 else 64), LANES)
+        whole = builder.fptosi(args[0], bits)
+        shifted = builder.shl(
+            builder.add(whole, ir.Constant(bits, [bias] * LANES)), ir.Constant(bits, [mantissa] * LANES)
+        )
+        return builder.bitcast(shifted, args[0].type)
+
+    return exponent(exponent), codegen
+
+
+@intrinsic
+def lane_of(typingctx, a, lane):  # type: ignore[no-untyped-def]
+    """Return one lane as a number."""
+
+    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        return builder.extract_element(*args)
+
+    return a.element(a, types.intp), codegen
+
+
+@intrinsic
+def sum_lanes(typingctx, a):  # type: ignore[no-untyped-def]
+    """Add the sixteen lanes as a balanced tree: a fixed order, the same bits everywhere."""
+
+    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        vector, undefined = args[0], ir.Constant(args[0].type, ir.Undefined)
+        width = LANES
+        while width > 1:
+            width //= 2
+            mask = [(i + width) % LANES for i in range(LANES)]
+            other = builder.shuffle_vector(vector, undefined, ir.Constant(ir.VectorType(ir.IntType(32), LANES), mask))
+            vector = builder.fadd(vector, other)
+        return builder.extract_element(vector, ir.Constant(ir.IntType(32), 0))
+
+    return a.element(a), codegen
+
+
+# --- register tiles -----------------------------------------------------------------------------------------------
+# `rows` and `columns` are dummy tuples, e.g. (0, 0, 0): only their length counts, and it is part of the type.
+
+
+@intrinsic
+def tile_splat(typingctx, array, offset, rows, columns):  # type: ignore[no-untyped-def]
+    """Return the tile whose column j holds array[offset + j] in every row and lane."""
+    tile = Tile(Lanes(array.dtype), len(rows), len(columns))
+
+    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        result = ir.Constant(context.get_value_type(tile), ir.Undefined)
+        for j in range(tile.width):
+            value = _load_splat(context, builder, sig.args[0], args[0], _step(builder, args[1], _one(args[1]), j))
+            for i in range(tile.height):
+                result = builder.insert_value(result, value, i * tile.width + j)
+        return result
+
+    return tile(array, types.intp, rows, columns), codegen
+
+
+def _one(like: Any) -> Any:
+    return ir.Constant(like.type, 1)
+
+
+@intrinsic
+def tile_load(typingctx, array, offset, row_step, column_step, rows, columns):  # type: ignore[no-untyped-def]
+    """Return the tile of lane vectors array[offset + i * row_step + j * column_step + lane]."""
+    tile = Tile(Lanes(array.dtype), len(rows), len(columns))
+
+    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        result = ir.Constant(context.get_value_type(tile), ir.Undefined)
+        for i in range(tile.height):
+            for j in range(tile.width):
+                offset = _step(builder, _step(builder, args[1], args[2], i), args[3], j)
+                value = _load(context, builder, sig.args[0], args[0], offset)
+                result = builder.insert_value(result, value, i * tile.width + j)
+        return result
+
+    return tile(array, types.intp, types.intp, types.intp, rows, columns), codegen
+
+
+@intrinsic
+def tile_store(typingctx, array, offset, row_step, column_step, tile):  # type: ignore[no-untyped-def]
+    """Write a tile to array[offset + i * row_step + j * column_step + lane]."""
+
+    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        for i in range(tile.height):
+            for j in range(tile.width):
+                offset = _step(builder, _step(builder, args[1], args[2], i), args[3], j)
+                value = builder.extract_value(args[4], i * tile.width + j)
+                _store(context, builder, sig.args[0], args[0], offset, value)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, types.intp, tile), codegen
+
+
+def _accumulate(splat_right: bool, doc: str) -> Callable[..., Any]:
+    """Build tile[i, j] += left[i] * right[j], where right[j] is one number for all lanes or a lane vector."""
+
+    def function(typingctx, tile, left, left_at, left_step, right, right_at, right_step):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+            result, left_, left_at_, left_step_, right_, right_at_, right_step_ = args
+            take = _load_splat if splat_right else _load
+            rows = [
+                _load(context, builder, sig.args[1], left_, _step(builder, left_at_, left_step_, i))
+                for i in range(tile.height)
+            ]
+            for j in range(tile.width):
+                column = take(context, builder, sig.args[4], right_, _step(builder, right_at_, right_step_, j))
+                for i in range(tile.height):
+                    position = i * tile.width + j
+                    value = _fma(builder, rows[i], column, builder.extract_value(result, position))
+                    result = builder.insert_value(result, value, position)
+            return result
+
+        return tile(tile, left, types.intp, types.intp, right, types.intp, types.intp), codegen
+
+    function.__doc__ = doc
+    return intrinsic(function)
+
+
+accumulate = _accumulate(
+    True,
+    "tile[i, j] += (lane vector left[left_at + i * left_step]) * (number right[right_at + j * right_step]).",
+)
+accumulate_lanes = _accumulate(
+    False,
+    "tile[i, j] += (lane vector left[left_at + i * left_step]) * (lane vector right[right_at + j * right_step]).",
+)
+
+
+@intrinsic
+def store_transposed(typingctx, target, at, step, source, source_at, source_step):  # type: ignore[no-untyped-def]
+    """Write target[at + lane * step + j] = source[source_at + j * source_step + lane] for 16 lanes and 16 vectors j.
+
+    Four rounds of exchanges: round d swaps the off-diagonal d x d blocks of every 2d x 2d block.
+    """
+
+    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        target_, at_, step_, source_, source_at_, source_step_ = args
+        v = [
+            _load(context, builder, sig.args[3], source_, _step(builder, source_at_, source_step_, j))
+            for j in range(LANES)
+        ]
+        mask_type = ir.VectorType(ir.IntType(32), LANES)
+        for d in (8, 4, 2, 1):
+            low = [i if not i & d else LANES + i - d for i in range(LANES)]
+            high = [i + d if not i & d else LANES + i for i in range(LANES)]
+            for j in range(LANES):
+                if not j & d:
+                    a, b = v[j], v[j + d]
+                    v[j] = builder.shuffle_vector(a, b, ir.Constant(mask_type, low))
+                    v[j + d] = builder.shuffle_vector(a, b, ir.Constant(mask_type, high))
+        for lane in range(LANES):
+            _store(context, builder, sig.args[0], target_, _step(builder, at_, step_, lane), v[lane])
+        return context.get_dummy_value()
+
+    return types.void(target, types.intp, types.intp, source, types.intp, types.intp), codegen

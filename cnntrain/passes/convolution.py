@@ -1,0 +1,165 @@
+"""The three passes of a convolution layer: forward, backward to the input, backward to the weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import gcd
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnntrain.kernels.convolution import Axis, Channels, Tiles, correlate
+from cnntrain.kernels.layout import gather
+from cnntrain.passes.tiling import bundles_of_blocks, cut, length, tile_height
+from cnntrain.passes.weight_gradient import WeightGradient
+
+
+@dataclass(frozen=True)
+class Window:
+    """How a window slides along one axis (rows or columns) of an image."""
+
+    input_size: int
+    taps: int
+    stride: int = 1
+    before: int = 0  # zeros before the image
+    after: int = 0  # and after it
+    dilation: int = 1
+
+    @property
+    def output_size(self) -> int:
+        """Number of positions of the window; zero or less when it does not fit."""
+        return (self.input_size + self.before + self.after - (self.taps - 1) * self.dilation - 1) // self.stride + 1
+
+    def forward(self) -> Axis:
+        """Return the axis of the forward pass: output i reads input i * stride - before + t * dilation."""
+        size = self.output_size
+        return Axis(self.input_size, size, 0, 1, size, self.stride, -self.before, self.taps, self.dilation)
+
+    def backward(self) -> list[tuple[Axis, list[int]]]:
+        """Return the phases of the full convolution, each with the taps it uses, in the order of its axis.
+
+        Input i = phase + n * stride receives from output o through tap r when
+        o * stride - before + r * dilation = i. In one phase, such r are equally spaced; going through them downwards
+        (the rotation by 180°) o goes upwards.
+        """
+        phases = []
+        spacing = self.stride // gcd(self.stride, self.dilation)
+        for phase in range(min(self.stride, self.input_size)):
+            taps = [r for r in range(self.taps) if (phase + self.before - r * self.dilation) % self.stride == 0][::-1]
+            offset = (phase + self.before - taps[0] * self.dilation) // self.stride if taps else 0
+            count = (self.input_size - phase + self.stride - 1) // self.stride
+            dilation = spacing * self.dilation // self.stride
+            axis = Axis(
+                self.output_size, self.input_size, phase, self.stride, count, 1, offset, len(taps), dilation
+            )  # fmt: skip
+            phases.append((axis, taps))
+        return phases
+
+
+@dataclass(frozen=True)
+class ConvolutionGeometry:
+    """Everything that the arithmetic of a convolution layer depends on."""
+
+    channels: int
+    filters: int
+    rows: Window
+    columns: Window
+    groups: int = 1
+    rotated: bool = False  # true convolution: the filter is rotated by 180° before it is applied
+
+    @property
+    def weight_shape(self) -> tuple[int, int, int, int]:
+        """(filters, channels of a group, rows, columns)."""
+        return self.filters, self.channels // self.groups, self.rows.taps, self.columns.taps
+
+    def weight_indices(self) -> NDArray[np.intp]:
+        """Return flat weight indices as (group, filter, channel, r, s), where tap (r, s) is that of correlation."""
+        filters, channels, rows, columns = self.weight_shape
+        indices = np.arange(np.prod(self.weight_shape), dtype=np.intp)
+        indices = indices.reshape(self.groups, filters // self.groups, channels, rows, columns)
+        return indices[..., ::-1, ::-1] if self.rotated else indices
+
+
+@dataclass(frozen=True)
+class _Phase:
+    rows: Axis
+    columns: Axis
+    at: int  # where its packed weights begin
+
+
+class Correlation:
+    """One direction (forward, or backward to the input): phases, tiles and packed weights."""
+
+    def __init__(
+        self,
+        row_phases: list[tuple[Axis, list[int]]],
+        column_phases: list[tuple[Axis, list[int]]],
+        indices: NDArray[np.intp],
+        dtype: np.dtype,
+    ) -> None:
+        groups, outputs, inputs = indices.shape[:3]
+        self.channels = Channels(groups, inputs, outputs)
+        self.tiles, height = cut(outputs, tile_height())
+        self._tall, self._short = length(height), length(max(height - 1, 1))
+        self._phases: list[_Phase] = []
+        order = [np.empty(0, np.intp)]
+        for rows, row_taps in row_phases:
+            for columns, column_taps in column_phases:
+                self._phases.append(_Phase(rows, columns, sum(part.size for part in order)))
+                order += [packed_order(group[..., row_taps, :][..., column_taps], self.tiles, height) for group in indices]
+        self._order = np.concatenate(order)
+        self._packed = np.empty(self._order.size, dtype)
+
+    def __call__(
+        self, image: NDArray, weight: NDArray, bias: NDArray, output: NDArray, blocks: int
+    ) -> None:
+        """Write `output` from `image`; `weight` is flat and canonical, `bias` has one number per output channel."""
+        gather(weight, self._order, self._packed)
+        for phase in self._phases:
+            for first, count, side_by_side in bundles_of_blocks(blocks, self._packed.dtype):
+                correlate(
+                    image, self._packed, phase.at, bias, output, first, count, phase.rows, phase.columns,
+                    self.channels, self.tiles, length(side_by_side), self._tall, self._short,
+                )  # fmt: skip
+
+
+def packed_order(indices: NDArray[np.intp], tiles: Tiles, height: int) -> NDArray[np.intp]:
+    """Bring (output, input, r, s) into the order (tile, r, s, input, output in tile) and flatten it."""
+    parts, start = [], 0
+    for count, size in ((tiles.tall, height), (tiles.short, height - 1)):
+        part = indices[start : start + count * size].reshape(count, size, *indices.shape[1:])
+        parts.append(part.transpose(0, 3, 4, 2, 1).ravel())
+        start += count * size
+    return np.concatenate(parts)
+
+
+class Convolution:
+    """All passes of one convolution layer, for batches of up to `blocks` blocks.
+
+    Parameters
+    ----------
+    geometry : ConvolutionGeometry
+    blocks : int
+        Blocks of 16 images in the largest batch.
+    dtype : float32 or float64
+    """
+
+    def __init__(self, geometry: ConvolutionGeometry, blocks: int, dtype: np.dtype) -> None:
+        g = geometry
+        indices = g.weight_indices()
+        rows, columns = g.rows.forward(), g.columns.forward()
+        all_rows, all_columns = list(range(g.rows.taps)), list(range(g.columns.taps))
+        self.forward = Correlation([(rows, all_rows)], [(columns, all_columns)], indices, dtype)
+        self._full = Correlation(g.rows.backward(), g.columns.backward(), indices.swapaxes(1, 2), dtype)
+        self._zeros = np.zeros(g.channels, dtype)
+        self._weights = WeightGradient(rows, columns, indices, blocks, dtype)
+
+    def backward_input(self, delta: NDArray, weight: NDArray, grad_input: NDArray, blocks: int) -> None:
+        """Write the full convolution of `delta` with the filters rotated by 180°, summed over the filters."""
+        self._full(delta, weight, self._zeros, grad_input, blocks)
+
+    def backward_weight(
+        self, image: NDArray, delta: NDArray, grad_weight: NDArray, grad_bias: NDArray | None, blocks: int
+    ) -> None:
+        """Write the valid correlation of `image` and `delta`, and the sum of `delta` per filter."""
+        self._weights(image, delta, grad_weight, grad_bias, blocks)

@@ -1,0 +1,37 @@
+"""The passes of a max-pooling layer."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnntrain.kernels.convolution import Axis
+from cnntrain.kernels.pooling import max_pool, max_pool_backward
+
+
+def pooling_axis(input_size: int, taps: int, stride: int, padding: int, ceil_mode: bool) -> Axis:
+    """Return the axis of a pooling window.
+
+    With `ceil_mode` the last window may begin inside and end outside; one that begins beyond the image and its left
+    padding is dropped (the rule of Caffe and PyTorch).
+    """
+    slack = stride - 1 if ceil_mode else 0
+    count = (input_size + 2 * padding - taps + slack) // stride + 1
+    if ceil_mode and (count - 1) * stride >= input_size + padding:
+        count -= 1
+    return Axis(input_size, count, 0, 1, count, stride, -padding, taps, 1)
+
+
+class MaxPooling:
+    """Max-pooling and its mask (int16: the number of the winning tap of each window and lane)."""
+
+    def __init__(self, channels: int, rows: Axis, columns: Axis) -> None:
+        self._channels, self._rows, self._columns = channels, rows, columns
+
+    def forward(self, image: NDArray, output: NDArray, mask: NDArray[np.int16], blocks: int) -> None:
+        """Write the maxima and the mask."""
+        max_pool(image, output, mask, blocks, self._channels, self._rows, self._columns)
+
+    def backward(self, grad_output: NDArray, mask: NDArray[np.int16], grad_input: NDArray, blocks: int) -> None:
+        """Route the gradient to the winners."""
+        max_pool_backward(grad_output, mask, grad_input, blocks, self._channels, self._rows, self._columns)
