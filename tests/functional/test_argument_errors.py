@@ -1,0 +1,236 @@
+"""Wrong arguments: one `ArgumentError` each, whose message names the argument and the numbers received."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnntrain import functional
+from cnntrain.errors import ArgumentError, CnntrainError
+from tests.functional.arrays import Array
+
+
+def f32(*shape: int) -> Array:
+    return np.ones(shape, np.float32)
+
+
+def f64(*shape: int) -> Array:
+    return np.ones(shape, np.float64)
+
+
+X, W = f32(2, 3, 5, 6), f32(4, 3, 3, 2)
+LABELS = np.array([0, 1])
+
+
+def conv(x: Any = X, weight: Any = W, bias: Any = None, **settings: Any) -> Callable[[], object]:
+    return lambda: functional.conv2d(x, weight, bias, **settings)
+
+
+def conv_backward(grad_output: Any, x: Any = X, weight: Any = W, **settings: Any) -> Callable[[], object]:
+    return lambda: functional.conv2d_backward(grad_output, x, weight, **settings)
+
+
+def pool(x: Any = X, kernel_size: Any = 2, **settings: Any) -> Callable[[], object]:
+    return lambda: functional.max_pool2d(x, kernel_size, **settings)
+
+
+def pool_backward(
+    grad_output: Any, mask: Any, input_shape: Any = (2, 3, 4, 4), kernel_size: Any = 2, **settings: Any
+) -> Callable[[], object]:
+    return lambda: functional.max_pool2d_backward(grad_output, mask, input_shape, kernel_size, **settings)
+
+
+def dense(x: Any, weight: Any, bias: Any = None) -> Callable[[], object]:
+    return lambda: functional.dense(x, weight, bias)
+
+
+def dense_backward(grad_output: Any, x: Any, weight: Any) -> Callable[[], object]:
+    return lambda: functional.dense_backward(grad_output, x, weight)
+
+
+def cross_entropy(logits: Any, labels: Any) -> Callable[[], object]:
+    return lambda: functional.cross_entropy(logits, labels)
+
+
+def mse(outputs: Any, targets: Any) -> Callable[[], object]:
+    return lambda: functional.mse(outputs, targets)
+
+
+GRAD, MASK = f32(2, 3, 2, 2), np.zeros((2, 3, 2, 2), np.int64)
+
+# what is wrong: (call, words that the message must contain)
+CONVOLUTION: dict[str, tuple[Callable[[], object], list[str]]] = {
+    "x has 2 dimensions": (conv(f32(5, 6)), ["x", "(5, 6)", "4"]),
+    "x has 5 dimensions": (conv(f32(1, 2, 3, 5, 6)), ["x", "(1, 2, 3, 5, 6)", "4"]),
+    "weight has 3 dimensions": (conv(weight=f32(3, 3, 2)), ["weight", "(3, 3, 2)", "4"]),
+    "channels differ": (conv(weight=f32(4, 2, 3, 2)), ["weight", "channels", "3", "2"]),
+    "channels of a group differ": (conv(f32(2, 4, 5, 5), f32(4, 4, 3, 3), groups=2), ["weight", "channels", "4", "2"]),
+    "groups do not divide the channels": (conv(groups=2), ["groups", "2", "channels", "3"]),
+    "groups do not divide the filters": (conv(weight=f32(4, 1, 3, 2), groups=3), ["groups", "3", "filters", "4"]),
+    "bias has the wrong length": (conv(bias=f32(3)), ["bias", "(3,)", "4"]),
+    "bias has 2 dimensions": (conv(bias=f32(4, 1)), ["bias", "(4, 1)", "4"]),
+    "x is of whole numbers": (conv(np.ones((2, 3, 5, 6), np.int64)), ["x", "int64", "float32", "float64"]),
+    "x is of bytes": (conv(np.ones((2, 3, 5, 6), np.uint8)), ["x", "uint8", "float32"]),
+    "x is float16": (conv(np.ones((2, 3, 5, 6), np.float16)), ["x", "float16", "float32"]),
+    "x is complex": (conv(np.ones((2, 3, 5, 6), np.complex64)), ["x", "complex64", "float32"]),
+    "x is of objects": (conv(np.full((2, 3, 5, 6), None)), ["x", "object", "float32"]),
+    "x is a string": (conv("image"), ["x"]),
+    "x is None": (conv(None), ["x"]),
+    "weight is of whole numbers": (conv(weight=np.ones((4, 3, 3, 2), np.int32)), ["weight", "int32"]),
+    "x and weight differ in dtype": (conv(f64(2, 3, 5, 6)), ["weight", "float32", "float64"]),
+    "x and bias differ in dtype": (conv(bias=f64(4)), ["bias", "float32", "float64"]),
+    "the filter is taller than the image": (conv(weight=f32(4, 3, 6, 2)), ["6x2", "5x6"]),
+    "the filter is wider than the padded image": (conv(weight=f32(4, 3, 3, 9), padding=1), ["3x9", "7x8"]),
+    "the dilated filter is larger than the image": (conv(dilation=3), ["dilation", "7x4", "5x6"]),
+    "stride is 0": (conv(stride=0), ["stride", "0"]),
+    "stride is 0 along the columns": (conv(stride=(1, 0)), ["stride", "(1, 0)"]),
+    "stride is negative": (conv(stride=-1), ["stride", "-1"]),
+    "stride is a fraction": (conv(stride=1.5), ["stride", "1.5"]),
+    "stride is a string": (conv(stride="2"), ["stride", "'2'"]),
+    "stride has three entries": (conv(stride=(1, 1, 1)), ["stride", "(1, 1, 1)"]),
+    "stride is None": (conv(stride=None), ["stride", "None"]),
+    "dilation is 0": (conv(dilation=0), ["dilation", "0"]),
+    "padding is negative": (conv(padding=-1), ["padding", "-1"]),
+    "padding is an unknown word": (conv(padding="full"), ["padding", "'full'", "same", "valid"]),
+    "padding is same with a stride": (conv(padding="same", stride=2), ["padding", "same", "stride", "2"]),
+    "groups is 0": (conv(groups=0), ["groups", "0"]),
+    "groups is a fraction": (conv(groups=1.0), ["groups", "1.0"]),
+    "mode is unknown": (conv(mode="correlate"), ["mode", "'correlate'", "cross_correlation", "convolution"]),
+    "the batch is empty": (conv(f32(0, 3, 5, 6)), ["x", "(0, 3, 5, 6)"]),
+    "there are no channels": (conv(f32(2, 0, 5, 6), f32(4, 0, 3, 2)), ["x", "(2, 0, 5, 6)"]),
+    "there are no filters": (conv(weight=f32(0, 3, 3, 2)), ["weight", "(0, 3, 3, 2)"]),
+    "the filter has no rows": (conv(weight=f32(4, 3, 0, 2)), ["weight", "(4, 3, 0, 2)"]),
+    "backward: grad_output is of another size": (
+        conv_backward(f32(2, 4, 3, 4)), ["grad_output", "(2, 4, 3, 4)", "(2, 4, 3, 5)"]
+    ),
+    "backward: grad_output of the same setting without its padding": (
+        conv_backward(f32(2, 4, 3, 5), padding=1), ["grad_output", "(2, 4, 3, 5)", "(2, 4, 5, 7)"]
+    ),
+    "backward: grad_output has 3 dimensions": (conv_backward(f32(4, 3, 5)), ["grad_output", "(4, 3, 5)"]),
+    "backward: grad_output is float64": (conv_backward(f64(2, 4, 3, 5)), ["grad_output", "float64", "float32"]),
+    "backward: stride is 0": (conv_backward(f32(2, 4, 3, 5), stride=0), ["stride", "0"]),
+    "backward: mode is unknown": (conv_backward(f32(2, 4, 3, 5), mode=""), ["mode", "''"]),
+}  # fmt: skip
+
+POOLING: dict[str, tuple[Callable[[], object], list[str]]] = {
+    "x has 3 dimensions": (pool(f32(3, 5, 6)), ["x", "(3, 5, 6)", "4"]),
+    "x is of whole numbers": (pool(np.ones((2, 3, 5, 6), np.int32)), ["x", "int32", "float32"]),
+    "the batch is empty": (pool(f32(0, 3, 5, 6)), ["x", "(0, 3, 5, 6)"]),
+    "the window is larger than the image": (pool(kernel_size=6), ["kernel_size", "6x6", "5x6"]),
+    "kernel_size is 0": (pool(kernel_size=0), ["kernel_size", "0"]),
+    "kernel_size is a list of three": (pool(kernel_size=[2, 2, 2]), ["kernel_size", "[2, 2, 2]"]),
+    "stride is 0": (pool(stride=0), ["stride", "0"]),
+    "padding is negative": (pool(padding=-1), ["padding", "-1"]),
+    "padding makes windows that see no pixel": (pool(padding=2), ["padding", "2", "kernel_size"]),
+    "padding is an unknown word": (pool(padding="reflect"), ["padding", "'reflect'"]),
+    "backward: mask of another shape": (
+        pool_backward(GRAD, np.zeros((2, 3, 2, 3), np.int64)), ["mask", "(2, 3, 2, 3)", "(2, 3, 2, 2)"]
+    ),
+    "backward: mask is not of whole numbers": (pool_backward(GRAD, MASK.astype(np.float32)), ["mask", "float32"]),
+    "backward: mask points behind the plane": (pool_backward(GRAD, MASK + 16), ["mask", "16", "15"]),
+    "backward: mask points before the plane": (pool_backward(GRAD, MASK - 1), ["mask", "-1"]),
+    "backward: grad_output is of whole numbers": (pool_backward(MASK, MASK), ["grad_output", "int64"]),
+    "backward: input_shape has 3 entries": (pool_backward(GRAD, MASK, (3, 4, 4)), ["input_shape", "(3, 4, 4)"]),
+    "backward: input_shape of another batch": (
+        pool_backward(GRAD, MASK, (1, 3, 4, 4)), ["(1, 3, 4, 4)", "(2, 3, 2, 2)"]
+    ),
+    "backward: input_shape too large for the gradient": (
+        pool_backward(GRAD, MASK, (2, 3, 9, 9)), ["grad_output", "(2, 3, 9, 9)", "(2, 3, 2, 2)"]
+    ),
+    "backward: input_shape is 0 along the rows": (pool_backward(GRAD, MASK, (2, 3, 0, 4)), ["(2, 3, 0, 4)"]),
+    "backward: kernel_size is 0": (pool_backward(GRAD, MASK, kernel_size=0), ["kernel_size", "0"]),
+}  # fmt: skip
+
+DENSE: dict[str, tuple[Callable[[], object], list[str]]] = {
+    "x has 1 dimension": (dense(f32(3), f32(4, 3)), ["x", "(3,)", "2"]),
+    "inputs differ": (dense(f32(2, 3), f32(4, 5)), ["weight", "3", "5"]),
+    "weight has 1 dimension": (dense(f32(2, 3), f32(3)), ["weight", "(3,)", "2"]),
+    "bias has the wrong length": (dense(f32(2, 3), f32(4, 3), f32(3)), ["bias", "(3,)", "4"]),
+    "x is of whole numbers": (dense(np.ones((2, 3), int), f32(4, 3)), ["x", "int64"]),
+    "dtypes differ": (dense(f32(2, 3), f64(4, 3)), ["weight", "float32", "float64"]),
+    "the batch is empty": (dense(f32(0, 3), f32(4, 3)), ["x", "(0, 3)"]),
+    "there are no units": (dense(f32(2, 3), f32(0, 3)), ["weight", "(0, 3)"]),
+    "backward: grad_output of another shape": (
+        dense_backward(f32(2, 3), f32(2, 3), f32(4, 3)), ["grad_output", "(2, 3)", "(2, 4)"]
+    ),
+    "backward: grad_output of another batch": (
+        dense_backward(f32(1, 4), f32(2, 3), f32(4, 3)), ["grad_output", "(1, 4)", "(2, 4)"]
+    ),
+    "backward: dtypes differ": (dense_backward(f64(2, 4), f32(2, 3), f32(4, 3)), ["grad_output", "float64"]),
+}  # fmt: skip
+
+LOSSES: dict[str, tuple[Callable[[], object], list[str]]] = {
+    "a label equals the number of classes": (cross_entropy(f32(2, 3), np.array([0, 3])), ["labels", "3", "2"]),
+    "a label is negative": (cross_entropy(f32(2, 3), np.array([0, -1])), ["labels", "-1", "2"]),
+    "a label is huge": (cross_entropy(f32(2, 3), np.array([0, 2**62])), ["labels", str(2**62)]),
+    "too few labels": (cross_entropy(f32(3, 3), LABELS), ["labels", "(2,)", "3"]),
+    "labels are fractions": (cross_entropy(f32(2, 3), f32(2)), ["labels", "float32"]),
+    "labels are booleans": (cross_entropy(f32(2, 3), np.array([True, False])), ["labels", "bool"]),
+    "labels are one-hot": (cross_entropy(f32(2, 3), np.eye(3, dtype=np.int64)[:2]), ["labels", "(2, 3)"]),
+    "logits have 1 dimension": (cross_entropy(f32(2), LABELS), ["logits", "(2,)", "2"]),
+    "logits are of whole numbers": (cross_entropy(np.ones((2, 3), int), LABELS), ["logits", "int64"]),
+    "the batch is empty": (cross_entropy(f32(0, 3), LABELS[:0]), ["logits", "(0, 3)"]),
+    "there are no classes": (cross_entropy(f32(2, 0), LABELS), ["logits", "(2, 0)"]),
+    "mse: a label equals the number of classes": (mse(f32(2, 3), np.array([0, 3])), ["targets", "3", "2"]),
+    "mse: a label is negative": (mse(f32(2, 3), np.array([0, -1])), ["targets", "-1"]),
+    "mse: too many labels": (mse(f32(1, 3), LABELS), ["targets", "(2,)", "1"]),
+    "mse: targets of another shape": (mse(f32(2, 3), f32(2, 4)), ["targets", "(2, 4)", "(2, 3)"]),
+    "mse: targets of another dtype": (mse(f32(2, 3), f64(2, 3)), ["targets", "float64", "float32"]),
+    "mse: one row of fractions is no label": (mse(f32(2, 3), f32(2)), ["targets", "(2,)"]),
+    "mse: the batch is empty": (mse(f32(0, 3), f32(0, 3)), ["outputs", "(0, 3)"]),
+}
+
+ACTIVATIONS: dict[str, tuple[Callable[[], object], list[str]]] = {
+    f"{name}: {wrong}": (
+        lambda name=name, suffix=suffix, arguments=arguments: getattr(functional, name + suffix)(*arguments),
+        words,
+    )  # type: ignore[misc]
+    for name in ("relu", "sigmoid", "tanh")
+    for wrong, suffix, arguments, words in (
+        ("x is of whole numbers", "", (np.ones(3, np.int64),), ["x", "int64", "float32"]),
+        ("x is float16", "", (np.ones(3, np.float16),), ["x", "float16"]),
+        ("backward: shapes differ", "_backward", (f32(2, 3), f32(3, 2)), ["grad_output", "(2, 3)", "(3, 2)"]),
+        ("backward: dtypes differ", "_backward", (f64(2, 3), f32(2, 3)), ["grad_output", "float64", "float32"]),
+    )
+}
+
+EVERYTHING = [
+    pytest.param(call, words, id=f"{group}: {wrong}")
+    for group, table in (
+        ("conv2d", CONVOLUTION),
+        ("max_pool2d", POOLING),
+        ("dense", DENSE),
+        ("loss", LOSSES),
+        ("activation", ACTIVATIONS),
+    )
+    for wrong, (call, words) in table.items()
+]
+
+
+@pytest.mark.parametrize(("call", "words"), EVERYTHING)
+def test_the_message_names_the_argument_and_the_numbers(call: Callable[[], object], words: list[str]) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        call()
+    message = str(caught.value)
+    missing = [word for word in words if word not in message]
+    assert not missing, f"{missing} missing in: {message}"
+    assert len(message) < 400
+
+
+def test_an_argument_error_is_a_value_error_for_callers_who_know_nothing_of_us() -> None:
+    with pytest.raises(ValueError, match="stride"):
+        functional.conv2d(X, W, stride=0)
+    assert issubclass(ArgumentError, CnntrainError)
+
+
+def test_numpy_whole_numbers_and_lists_are_as_good_as_pythons() -> None:
+    expected = functional.conv2d(X, W, stride=(2, 1), padding=(1, 0))
+    arguments: dict[str, Any] = {
+        "stride": [np.int64(2), np.int32(1)],
+        "padding": np.array([1, 0]),
+        "groups": np.int64(1),
+    }
+    np.testing.assert_array_equal(functional.conv2d(X, W, **arguments), expected)
