@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lzma
 import math
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -22,7 +23,17 @@ _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 _DEFLATE_LIMIT = 1032  # the best ratio that deflate can reach
 _COLOURS = (1, 3, 4)  # grey, RGB, RGBA: a channel axis of another length makes us look twice
 _CHUNK = 256  # images per check for NaN
-_READ_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError)
+# What zipfile and numpy.lib.format raise for damaged, encrypted or unknown content.
+_READ_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
 
 
 class NpzSettings(DataSettings):
@@ -88,19 +99,25 @@ class Npz(Source[NpzSettings]):
                 raise DataError(f"{path}: is not a file; data.path must be the .npz file itself")
             if path.stat().st_size == 0:
                 raise DataError(f"{path}: empty (0 bytes)")
-            with zipfile.ZipFile(path) as archive:
+            with self._archive() as archive:
                 members = archive.namelist()
                 missing = [name for name in _ARRAYS if f"{name}.npy" not in members]
                 if missing:
                     found = ", ".join(member.removesuffix(".npy") for member in members[:12]) or "nothing"
                     raise DataError(f"{path}: no array named {', '.join(missing)}; found {found}")
                 yield archive
-        except zipfile.BadZipFile as error:
-            raise DataError(f"{path}: not an .npz file, truncated or corrupt ({error})") from None
         except MemoryError:
             raise DataError(f"{path}: too large for the memory of this machine") from None
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+    def _archive(self) -> zipfile.ZipFile:
+        try:
+            return zipfile.ZipFile(self.path)
+        except OSError:
+            raise
+        except _READ_ERRORS as error:
+            raise DataError(f"{self.path}: not an .npz file, truncated or corrupt ({error})") from None
 
     def _header(self, archive: zipfile.ZipFile, name: str) -> _Header:
         """Shape and type of an array, compared with the sizes that the archive states, before anything is allocated."""

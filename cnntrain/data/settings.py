@@ -95,6 +95,13 @@ class DataSettings(Settings):
     normalize: Annotated[Literal["none", "unit", "standard"] | MeanStd, BeforeValidator(_normalize)] = "standard"
     augment: list[Annotated[Choice, ChoiceFrom("augmentation", _augmentations)]] = Field(default_factory=list)
 
+    @classmethod
+    def variant(cls, values: object) -> type[Settings]:
+        from cnntrain.data import SOURCES  # the registry imports the sources, and those import this file
+
+        source = values.get("source") if isinstance(values, dict) else None
+        return SOURCES[source].Settings if isinstance(source, str) and source in SOURCES else cls
+
     @model_validator(mode="wrap")
     @classmethod
     def _of_its_source(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:

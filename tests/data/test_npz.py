@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import contextlib
+import io
+import struct
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cnntrain.data import DataSet, describe, load_data
+from cnntrain.errors import DataError
+from tests.data.files import settings
+
+GREY = np.random.default_rng(1).integers(0, 256, (6, 4, 5), dtype=np.uint8)
+LABELS = np.array([0, 1, 2, 0, 1, 2])
+
+
+def arrays(**changed: Any) -> dict[str, NDArray[Any]]:
+    return {"x_train": GREY, "y_train": LABELS, "x_test": GREY[:2], "y_test": LABELS[:2], **changed}
+
+
+def write(folder: Path, content: dict[str, NDArray[Any]], compressed: bool = True) -> Path:
+    path = folder / "data.npz"
+    (np.savez_compressed if compressed else np.savez)(path, **content)  # type: ignore[arg-type]
+    return path
+
+
+def load(path: Path, **keys: Any) -> DataSet:
+    return load_data(settings(source="npz", path=path, **keys), seed=1)
+
+
+def refused(path: Path, **keys: Any) -> str:
+    with pytest.raises(DataError) as caught:
+        load(path, **keys)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    return message.removeprefix(f"{path}: ")
+
+
+def npy(array: NDArray[Any]) -> bytes:
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, array, allow_pickle=True)
+    return stream.getvalue()
+
+
+def write_entries(folder: Path, **entries: bytes) -> Path:
+    """Write an archive whose entries need not be what np.savez would write."""
+    path = folder / "data.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays().items():
+            archive.writestr(f"{name}.npy", entries.get(name, npy(array)))
+    return path
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_grey(tmp_path: Path, compressed: bool) -> None:
+    path = write(tmp_path, arrays(), compressed)
+    data = load(path)
+    np.testing.assert_array_equal(data.train.images, GREY[:, None])
+    assert data.train.images.dtype == np.uint8
+    assert data.train.labels.tolist() == LABELS.tolist()
+    assert data.train.labels.dtype == np.int64
+    assert len(data.test) == 2
+    assert data.class_names == ["0", "1", "2"]
+    assert describe(settings(source="npz", path=path)) == ((1, 4, 5), 3)
+
+
+@pytest.mark.parametrize("channels", ["last", "first"])
+def test_colour(tmp_path: Path, channels: str) -> None:
+    stored = np.random.default_rng(2).integers(0, 256, (6, 3, 7, 5), dtype=np.uint8)
+    x = stored.transpose(0, 2, 3, 1) if channels == "last" else stored
+    path = write(tmp_path, arrays(x_train=x, x_test=x[:2]))
+    data = load(path, channels=channels)
+    np.testing.assert_array_equal(data.train.images, stored)
+    assert data.train.images.flags.c_contiguous
+    assert describe(settings(source="npz", path=path, channels=channels)) == ((3, 7, 5), 3)
+    other = "first" if channels == "last" else "last"
+    assert refused(path, channels=other).endswith(f"channels; set data.channels to {channels}")
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, ">f4", ">f8"])
+def test_floats_become_float32(tmp_path: Path, dtype: Any) -> None:
+    x = (GREY / 255).astype(dtype)
+    data = load(write(tmp_path, arrays(x_train=x, x_test=x[:2])), normalize="unit")
+    assert data.train.images.dtype == np.dtype(np.float32)
+    np.testing.assert_array_equal(data.train.images[:, 0], x.astype(np.float32))
+    assert data.normalization.unit == 1
+
+
+def test_fortran_order_and_column_labels(tmp_path: Path) -> None:
+    data = load(write(tmp_path, arrays(x_train=np.asfortranarray(GREY), y_train=LABELS[:, None].astype(np.uint8))))
+    np.testing.assert_array_equal(data.train.images[:, 0], GREY)
+    assert data.train.images.flags.c_contiguous
+    assert data.train.labels.tolist() == LABELS.tolist()
+
+
+@pytest.mark.parametrize(("value", "shown"), [(np.nan, "nan"), (np.inf, "inf"), (-np.inf, "-inf"), (1e300, "inf")])
+def test_pixels_that_are_no_numbers(tmp_path: Path, value: float, shown: str) -> None:
+    x = np.zeros((600, 4, 5))
+    x[555, 2, 3] = value
+    x[577] = np.nan
+    message = refused(write(tmp_path, arrays(x_train=x, y_train=np.zeros(600, int), x_test=x[:2])))
+    assert message.startswith(
+        f"x_train: pixel value {shown} in image 555 (counted from 0) at channel 0, row 2, column 3: images must be"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"x_train": GREY.astype(np.int64)}, "x_train: has dtype int64; images must be uint8"),
+        ({"x_train": GREY > 3}, "x_train: has dtype bool; images must be uint8"),
+        ({"x_train": GREY.astype("S1")}, "x_train: has dtype |S1; images must be uint8"),
+        ({"x_test": GREY[0]}, "x_test: has shape (4, 5); images must be (N, rows, columns), or"),
+        ({"x_train": GREY[:0]}, "x_train: holds nothing: shape (0, 4, 5)"),
+        ({"x_train": np.float32(3)}, "x_train: has shape (); images must be"),
+        (
+            {"x_test": GREY[:2, :3]},
+            "x_train has images of shape (1, 4, 5) (channels, rows, columns), x_test of (1, 3, 5)",
+        ),
+        ({"x_test": GREY[:2] / 255}, "x_train is uint8, x_test is float32: they must be alike"),
+        ({"y_train": LABELS[:5]}, "x_train: holds 6 images but y_train holds 5 labels"),
+        ({"y_train": LABELS / 1}, "y_train: has dtype float64; labels must be whole numbers"),
+        (
+            {"y_train": np.eye(3, dtype=int)[LABELS]},
+            "y_train: has shape (6, 3); labels must be (N,) or (N, 1); is it one-hot?",
+        ),
+        ({"y_train": LABELS - 1}, "y_train: labels go from -1 to 1; they must be 0 to classes - 1"),
+        ({"y_train": LABELS * 10**15}, "y_train: labels go from 0 to 2000000000000000; they must be"),
+        (
+            {"y_test": LABELS[:2] + 2},
+            "y_test: label 3 (of image 1, counted from 0) is out of range: with 3 classes labels",
+        ),
+        ({"y_test": LABELS[:2] - 1}, "y_test: label -1 (of image 0, counted from 0) is out of range"),
+        ({"y_test": np.array([0, 2**64 - 1], np.uint64)}, "y_test: label 18446744073709551615 (of image 1"),
+        ({"x_train": GREY.astype(object)}, "x_train: holds Python objects (dtype object); they are refused because"),
+    ],
+)
+def test_refused_arrays(tmp_path: Path, changed: dict[str, Any], message: str) -> None:
+    assert message in refused(write(tmp_path, arrays(**changed)))
+
+
+def test_missing_arrays(tmp_path: Path) -> None:
+    path = write(tmp_path, {"images": GREY, "y_train": LABELS})
+    assert refused(path) == "no array named x_train, x_test, y_test; found images, y_train"
+
+
+def test_missing_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert refused(Path("my.npz")).startswith(f"no such file (looked for {tmp_path / 'my.npz'}); expected an .npz file")
+
+
+def test_folder_instead_of_a_file(tmp_path: Path) -> None:
+    assert refused(tmp_path) == "is not a file; data.path must be the .npz file itself"
+
+
+def test_empty_file(tmp_path: Path) -> None:
+    path = tmp_path / "data.npz"
+    path.touch()
+    assert refused(path) == "empty (0 bytes)"
+
+
+@pytest.mark.parametrize("content", [b"<html>", npy(GREY), b"PK\x03\x04 and no more"])
+def test_not_an_archive(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "data.npz"
+    path.write_bytes(content)
+    assert refused(path).startswith("not an .npz file, truncated or corrupt (")
+
+
+def test_entry_is_not_an_array(tmp_path: Path) -> None:
+    message = refused(write_entries(tmp_path, x_train=b"hello, this is text"))
+    assert message.startswith("x_train: corrupt, or not an array (the magic string is not correct")
+
+
+def test_pickle_is_not_run(tmp_path: Path) -> None:
+    """An object array whose unpickling would fail loudly is refused by its header alone."""
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": "|O", "fortran_order": False, "shape": (6, 4, 5)})
+    message = refused(write_entries(tmp_path, x_train=stream.getvalue() + b"cos\nabort\n(tR."))
+    assert message.startswith("x_train: holds Python objects (dtype object); they are refused")
+
+
+@pytest.mark.parametrize("shape", [(4_000_000_000, 28, 28), (6, 4, 6), (6, 4, 4), (-6, -4, 5), (6, -4, -5)])
+def test_header_that_contradicts_the_archive(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    message = refused(write_entries(tmp_path, x_train=stream.getvalue() + GREY.tobytes()))
+    assert message.startswith(("x_train: corrupt: its header announces shape (", "x_train: holds nothing: shape ("))
+
+
+def test_archive_that_promises_more_than_deflate_can_hold(tmp_path: Path) -> None:
+    """Both the array's header and the archive's directory lie about the size."""
+    stream = io.BytesIO()
+    shape = (5_000_000, 28, 28)
+    np.lib.format.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    path = write_entries(tmp_path, x_train=stream.getvalue() + GREY.tobytes())
+    data = bytearray(path.read_bytes())
+    entry = data.index(b"PK\x01\x02")  # the directory's first entry, x_train
+    data[entry + 24 : entry + 28] = struct.pack("<I", len(stream.getvalue()) + 5_000_000 * 28 * 28)
+    path.write_bytes(data)
+    assert "x_train: corrupt: its header announces shape (5000000, 28, 28)" in refused(path)
+
+
+def test_every_truncation_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, arrays())
+    content = path.read_bytes()
+    for end in range(0, len(content), 7):
+        path.write_bytes(content[:end])
+        refused(path)
+
+
+def test_every_flipped_byte_is_noticed_or_harmless(tmp_path: Path) -> None:
+    path = write(tmp_path, arrays())
+    content = path.read_bytes()
+    for position in range(len(content)):
+        path.write_bytes(content[:position] + bytes([content[position] ^ 0xFF]) + content[position + 1 :])
+        with warnings.catch_warnings(), contextlib.suppress(DataError):
+            warnings.simplefilter("ignore")  # a flipped label may leave a class empty
+            np.testing.assert_array_equal(load(path).train.images[:, 0], GREY)
