@@ -116,7 +116,9 @@ def compose(text: str, name: str) -> Node | None:
         mark = Mark(name, error.position, line, column, None, 0)
         problem = Problem(f"not a printable character: U+{ord(text[error.position]):04X}", mark)
     except MarkedYAMLError as error:
-        problem = Problem(_explain(error), error.problem_mark or Mark(name, 0, -1, -1, None, 0))
+        begun = "could not find" in str(error.problem)  # PyYAML's mark is then behind the line in question
+        mark = (error.context_mark if begun else error.problem_mark) or Mark(name, 0, -1, -1, None, 0)
+        problem = Problem(_explain(error), mark)
     raise ConfigError(str(problem))
 
 

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cnntrain.cli import main
+from cnntrain.errors import DataError
+from cnntrain.layers.base import Shape
+from tests.config.sample import SAMPLE, sample
+
+
+@pytest.fixture(autouse=True)
+def mnist_without_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cnntrain.data.describe", lambda settings: (Shape(1, 28, 28), 10))
+
+
+def check(tmp_path: Path, text: str, *arguments: str) -> Result:
+    path = tmp_path / "net.yaml"
+    path.write_text(text)
+    return CliRunner().invoke(main, ["check", "--config", str(path), *arguments])
+
+
+def test_table(tmp_path: Path) -> None:
+    result = check(tmp_path, SAMPLE)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert [line.split() for line in result.stdout.splitlines()] == [
+        ["net:", "10", "classes"],
+        ["layer", "output", "parameters", "MACs"],
+        ["data", "1x28x28"],
+        ["0", "conv2d", "6x24x24", "156", "86,400"],
+        ["1", "tanh", "6x24x24", "0", "0"],
+        ["2", "max_pool2d", "6x12x12", "0", "0"],
+        ["3", "dense", "10x1x1", "8,650", "8,640"],
+        ["total", "8,806", "95,040"],
+    ]
+    table = result.stdout.splitlines()[1:]
+    assert len({len(line.rstrip()) for line in table if line.split()[0] != "data"}) == 1
+
+
+def test_json_is_all_there_is_on_stdout(tmp_path: Path) -> None:
+    result = check(tmp_path, SAMPLE, "--json", "--set", "name=lenet")
+    assert (result.exit_code, result.stderr) == (0, "")
+    summary = json.loads(result.stdout)
+    assert summary["layers"][0] == {"name": "conv2d", "output_shape": [6, 24, 24], "parameters": 156, "macs": 86400}
+    del summary["layers"]
+    assert summary == {
+        "name": "lenet",
+        "input_shape": [1, 28, 28],
+        "classes": 10,
+        "parameters": 8806,
+        "macs": 95040,
+    }
+
+
+def test_overrides(tmp_path: Path) -> None:
+    result = check(tmp_path, SAMPLE, "--set", "network.0.conv2d.filters=12", "--set", "name=wide")
+    assert "wide: 10 classes" in result.stdout
+    assert "12x24x24" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("tanh", "tahn"), ':8:5: unknown layer "tahn"; did you mean tanh?'),
+        (("max_pool2d: 2", "max_pool2d: 30"), ":9:17: max_pool2d does not fit: kernel_size 30x30"),
+        (("dense: classes", "dense: 11"), ":10:5: dense gives 11x1x1 but the data has 10 classes"),
+    ],
+)
+def test_a_wrong_config_exits_with_2(tmp_path: Path, change: tuple[str, str], message: str) -> None:
+    result = check(tmp_path, sample(change))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"{tmp_path / 'net.yaml'}{message}")
+    assert isinstance(result.exception, SystemExit)
+
+
+def test_missing_config() -> None:
+    result = CliRunner().invoke(main, ["check", "--config", "none.yaml"])
+    assert (result.exit_code, result.stderr) == (2, "none.yaml: cannot read the config: No such file or directory\n")
+    result = CliRunner().invoke(main, ["check"])
+    assert result.exit_code == 2
+    assert "Missing option '--config'" in result.stderr
+
+
+def test_missing_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def describe(settings: object) -> None:
+        raise DataError("data/mnist: no such folder")
+
+    monkeypatch.setattr("cnntrain.data.describe", describe)
+    result = check(tmp_path, SAMPLE)
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", "data/mnist: no such folder\n")

@@ -1,0 +1,30 @@
+"""A config that is right, for tests that make it wrong."""
+
+from __future__ import annotations
+
+SAMPLE = """\
+seed: 1
+data:
+  source: mnist
+  path: data/mnist
+  validation: 5000
+network:
+  - conv2d: {filters: 6, kernel_size: 5}
+  - tanh
+  - max_pool2d: 2
+  - dense: classes
+optimizer:
+  sgd: {learning_rate: 0.05, weight_decay: 5e-4}
+train:
+  epochs: 5
+  batch_size: 64
+"""
+
+
+def sample(*changes: tuple[str, str]) -> str:
+    """Return the sample with texts replaced, each at its first place."""
+    text = SAMPLE
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    return text
