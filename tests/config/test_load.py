@@ -4,6 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cnntrain.config import Choice, load_config, parse_config, resolved_yaml
 from cnntrain.errors import ConfigError
@@ -174,6 +177,47 @@ def test_override_errors_begin_with_the_override(override: str, message: str) ->
     assert "\n      |" not in failure(SAMPLE, override)
 
 
+def paths_in(value: object, above: str = "") -> list[str]:
+    """Every path that `--set` can name in a config."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    below = [path for key, item in inside for path in paths_in(item, f"{above}{key}.")]
+    return [above.rstrip("."), *below] if above else below
+
+
+PATHS = [*paths_in(yaml.safe_load(SAMPLE)), "network.2.max_pool2d.stride", "schedule.step.gamma", "data.normalize"]
+VALUES = """\
+{}
+[]
+null
+true
+-1
+1e999
+.nan
+''
+sgd
+idx
+99999999999999999999
+"a\\0b"
+[1, x]
+[null]
+[[1], [2]]
+{a: }
+{sgd: {}}
+{conv2d: 2}
+[conv2d, tanh]
+{mean: 3, std: [x]}
+{epochs: 3, steps: 4}""".splitlines()
+
+
+@given(st.lists(st.builds("{}={}".format, st.sampled_from(PATHS), st.sampled_from(VALUES)), min_size=1, max_size=3))
+def test_no_value_raises_anything_but_a_config_error(overrides: list[str]) -> None:
+    try:
+        config = parse_config(SAMPLE, "a.yaml", overrides)
+    except ConfigError:
+        return
+    assert parse_config(resolved_yaml(config), "b.yaml") == config
+
+
 # What is wrong in the file: (old, new, report)
 
 MESSAGES = [
@@ -247,9 +291,9 @@ MESSAGES = [
         "- conv2d:\n    filters: 6\n    kernel_size: 3",
         "a.yaml:8:5: network.1 must name one layer, its settings indented below it; received",
     ),
-    ("- tanh", "- conv2d: 3", "a.yaml:8:13: network.1.conv2d needs the names of its settings (filters, kernel_size, "),
+    ("train:", "schedule: {step: 3}\ntrain:", "a.yaml:13:18: schedule.step needs the names of its settings (warmup_ep"),
     ("- tanh", "- conv2d", "a.yaml:8:5: network.1.conv2d.filters is missing"),
-    ("filters: 6", "filter: 6", 'a.yaml:7:14: unknown key "filter" in network.0.conv2d; did you mean filters? (known:'),
+    ("filters: 6", "filter: 6", 'a.yaml:7:14: unknown key "filter" in network.0.conv2d; did you mean filters?'),
     ("filters: 6", "filters: -6", "a.yaml:7:23: network.0.conv2d.filters must be at least 1; received -6"),
     ("kernel_size: 5", "kernel_size: 0", "a.yaml:7:39: network.0.conv2d.kernel_size must be at least 1; received 0"),
     (
@@ -355,7 +399,7 @@ class Body:
 
 
 def test_layers_within_layers_need_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(LAYERS, "body", Body)  # type: ignore[arg-type]
+    monkeypatch.setitem(LAYERS, "body", Body)
     text = sample(("- tanh", "- body:\n    - tanh\n    - body: {body: [max_pool2d: 2]}"))
     config = parse_config(text, "a.yaml", ["network.1.body.1.body.body.0.max_pool2d.stride=1"])
     inner = config.network[1].settings.body[1].settings.body[0]
