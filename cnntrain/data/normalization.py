@@ -73,8 +73,8 @@ def normalization_of(normalize: str | MeanStd, images: NDArray[Any]) -> Normaliz
 def channel_statistics(images: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and (population) standard deviation of each channel, in two passes of float64 sums in a fixed order.
 
-    A constant channel, whose deviation is nothing but rounding, gets a standard deviation of 1: it is centred and
-    otherwise left alone.
+    A constant channel (deviation 0, or so small that 1 / std is no float32) gets a standard deviation of 1: it is
+    centred and otherwise left alone.
 
     Parameters
     ----------
@@ -98,5 +98,4 @@ def channel_statistics(images: NDArray[Any]) -> tuple[NDArray[np.float64], NDArr
         centred -= mean[:, None, None]
         squares += np.square(centred, out=centred).sum(axis=(0, 2, 3))
     std = np.sqrt(squares / count)
-    rounding = np.maximum(np.finfo(np.float32).eps * np.abs(mean), np.finfo(np.float32).tiny)
-    return mean, np.where(std <= rounding, 1.0, std)
+    return mean, np.where(std < np.finfo(np.float32).tiny, 1.0, std)

@@ -148,11 +148,9 @@ class Npz(Source[NpzSettings]):
     def _read(self, archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
         try:
             with archive.open(f"{name}.npy") as stream:
-                array = np.lib.format.read_array(stream, allow_pickle=False)
-                stream.read()  # the checksum is compared at the end of the entry
+                return np.lib.format.read_array(stream, allow_pickle=False)
         except _READ_ERRORS as error:
             raise DataError(f"{self.path}: {name}: corrupt ({error})") from None
-        return array
 
     def _image_shape(self, name: str, header: _Header) -> ImageShape:
         """(channels, rows, columns) of the images; raises `DataError` when the array is no array of images."""

@@ -79,6 +79,15 @@ def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert refused(path) == "cannot be read: Permission denied"
 
 
+def test_more_than_the_memory_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(self: gzip.GzipFile, size: int | None = -1) -> bytes:
+        raise MemoryError
+
+    path = write(tmp_path, gzip.compress(IMAGES))
+    monkeypatch.setattr(gzip.GzipFile, "read", exhausted)
+    assert refused(path) == "too large for the memory of this machine"
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

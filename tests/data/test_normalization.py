@@ -73,6 +73,14 @@ def test_a_constant_channel_is_centred_and_not_divided(value: float) -> None:
     assert np.abs(normalised(images, n)[:, 1]).max() <= 1e-6
 
 
+def test_a_deviation_too_small_to_divide_by_counts_as_constant() -> None:
+    images = np.zeros((7, 1, 3, 3), np.float32)
+    images[0, 0, 0, 0] = 1e-42
+    scale, shift = normalization_of("standard", images).affine()
+    assert scale.tolist() == [1]
+    assert abs(shift[0]) < 1e-40
+
+
 def test_wrong_number_of_channels() -> None:
     with pytest.raises(ConfigError, match="data.normalize: mean and std have 3 values, but the images have 2 channels"):
         normalization_of(MeanStd(mean=[0, 0, 0], std=[1, 1, 1]), IMAGES)

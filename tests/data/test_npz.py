@@ -177,6 +177,15 @@ def test_entry_is_not_an_array(tmp_path: Path) -> None:
     assert message.startswith("x_train: corrupt, or not an array (the magic string is not correct")
 
 
+def test_more_than_the_memory_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*args: object, **kwargs: object) -> None:
+        raise MemoryError
+
+    path = write(tmp_path, arrays())
+    monkeypatch.setattr(np.lib.format, "read_array", exhausted)
+    assert refused(path) == "too large for the memory of this machine"
+
+
 def test_pickle_is_not_run(tmp_path: Path) -> None:
     """An object array whose unpickling would fail loudly is refused by its header alone."""
     stream = io.BytesIO()
