@@ -36,7 +36,7 @@ def _apply(kernel: Callable[..., None], arrays: dict[str, NDArray], *settings: f
 
 
 def relu(x: NDArray) -> NDArray:
-    """y = max(x, 0), element by element; NaN stays NaN. `x`: ndarray, float32 or float64, any shape."""
+    """Y = max(x, 0), element by element; NaN stays NaN. `x`: ndarray, float32 or float64, any shape."""
     return _apply(kernels.relu, {"x": x})
 
 
@@ -46,7 +46,7 @@ def relu_backward(grad_output: NDArray, y: NDArray) -> NDArray:
 
 
 def leaky_relu(x: NDArray, slope: float = 0.01) -> NDArray:
-    """y = x where x > 0, slope * x elsewhere; `slope` must be positive."""
+    """Y = x where x > 0, slope * x elsewhere; `slope` must be positive."""
     return _apply(kernels.leaky_relu, {"x": x}, _positive(slope))
 
 
@@ -56,7 +56,7 @@ def leaky_relu_backward(grad_output: NDArray, y: NDArray, slope: float = 0.01) -
 
 
 def sigmoid(x: NDArray) -> NDArray:
-    """y = 1 / (1 + exp(-x))."""
+    """Y = 1 / (1 + exp(-x))."""
     return _apply(kernels.sigmoid, {"x": x})
 
 
@@ -66,7 +66,7 @@ def sigmoid_backward(grad_output: NDArray, y: NDArray) -> NDArray:
 
 
 def tanh(x: NDArray) -> NDArray:
-    """y = tanh(x)."""
+    """Y = tanh(x)."""
     return _apply(kernels.tanh, {"x": x})
 
 

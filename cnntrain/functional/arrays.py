@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cnntrain.errors import ArgumentError
 from cnntrain.kernels.layout import from_lanes, to_lanes
-from cnntrain.passes.tiling import LANES
+from cnntrain.passes.tiling import LANES, capacity
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -39,9 +39,7 @@ def same_shape(name: str, array: NDArray, shape: tuple[int, ...], why: str) -> N
 def pair(name: str, value: Any, lowest: int) -> tuple[int, int]:
     """Return (rows, columns) from one whole number or a pair of them."""
     values = value if isinstance(value, tuple | list) else (value, value)
-    if len(values) != 2 or any(
-        isinstance(v, bool | np.bool_) or not isinstance(v, int | np.integer) for v in values
-    ):
+    if len(values) != 2 or any(isinstance(v, bool | np.bool_) or not isinstance(v, int | np.integer) for v in values):
         raise ArgumentError(f"{name} must be a whole number or a pair (rows, columns); received {value!r}")
     if min(values) < lowest:
         raise ArgumentError(f"{name} must be at least {lowest}; received {value!r}")
@@ -62,14 +60,18 @@ def block_count(images: int) -> int:
     return -(-images // LANES)
 
 
+def room(images: int, size: int, dtype: np.dtype) -> NDArray:
+    """Return a flat array for `images` images of `size` values each in the batch-lane layout."""
+    return np.zeros(capacity(images, dtype) * size * LANES, dtype)
+
+
 def enter(array: NDArray) -> NDArray:
     """Copy (n, c, rows, columns) to a flat array in the layout (block, row, column, channel, lane)."""
     n, channels, rows, columns = array.shape
-    lanes = np.empty(block_count(n) * rows * columns * channels * LANES, array.dtype)
+    lanes = room(n, channels * rows * columns, array.dtype)
     one, zero = np.ones(channels, array.dtype), np.zeros(channels, array.dtype)
-    to_lanes(
-        np.ascontiguousarray(array).reshape(-1), np.arange(n, dtype=np.int64), one, zero, lanes, channels, rows, columns
-    )
+    indices = np.arange(n, dtype=np.int64)
+    to_lanes(flat(array), indices, one, zero, lanes, channels, rows, columns)
     return lanes
 
 

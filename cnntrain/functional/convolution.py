@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.errors import ArgumentError
-from cnntrain.functional.arrays import block_count, enter, flat, floating, leave, pair, same_shape, whole
+from cnntrain.functional.arrays import block_count, enter, flat, floating, leave, pair, room, same_shape, whole
 from cnntrain.passes.convolution import Convolution, ConvolutionGeometry, Window
-from cnntrain.passes.tiling import LANES
+from cnntrain.passes.tiling import capacity
 
 Pair = int | tuple[int, int]
 Mode = Literal["cross_correlation", "convolution"]
@@ -45,7 +45,9 @@ def _geometry(
         raise ArgumentError(f'mode must be "cross_correlation" or "convolution"; received {mode!r}')
     channels, filters = x_shape[1], weight_shape[0]
     if channels % groups or filters % groups:
-        raise ArgumentError(f"groups must divide the {channels} channels of x and the {filters} filters; received {groups}")
+        raise ArgumentError(
+            f"groups must divide the {channels} channels of x and the {filters} filters; received {groups}"
+        )
     if weight_shape[1] != channels // groups:
         raise ArgumentError(
             f"weight must have {channels // groups} channels (the {channels} of x / {groups} groups); "
@@ -111,8 +113,10 @@ def conv2d(
     same_shape("bias", floating("bias", bias, "filters", x.dtype), (geometry.filters,), "one for each filter")
     blocks = block_count(x.shape[0])
     shape = (x.shape[0], geometry.filters, geometry.rows.output_size, geometry.columns.output_size)
-    output = np.empty(blocks * LANES * int(np.prod(shape[1:])), x.dtype)
-    Convolution(geometry, blocks, x.dtype).forward(enter(x), flat(weight), flat(bias), output, blocks)
+    output = room(shape[0], int(np.prod(shape[1:])), x.dtype)
+    Convolution(geometry, capacity(shape[0], x.dtype), x.dtype).forward(
+        enter(x), flat(weight), flat(bias), output, blocks
+    )
     return leave(output, shape)
 
 
@@ -161,7 +165,7 @@ def conv2d_backward(
     floating("grad_output", grad_output, "images, filters, rows, columns", x.dtype)
     same_shape("grad_output", grad_output, shape, "that of the output of conv2d")
     blocks = block_count(x.shape[0])
-    convolution = Convolution(geometry, blocks, x.dtype)
+    convolution = Convolution(geometry, capacity(shape[0], x.dtype), x.dtype)
     image, delta = enter(x), enter(grad_output)
     grad_weight, grad_bias = np.empty(weight.size, x.dtype), np.empty(geometry.filters, x.dtype)
     convolution.backward_weight(image, delta, grad_weight, grad_bias, blocks)

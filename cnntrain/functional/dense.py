@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.functional.arrays import block_count, enter, flat, floating, leave, same_shape
+from cnntrain.functional.arrays import block_count, enter, flat, floating, leave, room, same_shape
 from cnntrain.passes.dense import Dense, memory_order
-from cnntrain.passes.tiling import LANES
+from cnntrain.passes.tiling import capacity
 
 
 def _check(x: NDArray, weight: NDArray) -> tuple[int, int, int]:
@@ -18,7 +18,7 @@ def _check(x: NDArray, weight: NDArray) -> tuple[int, int, int]:
 
 
 def dense(x: NDArray, weight: NDArray, bias: NDArray | None = None) -> NDArray:
-    """y = x weight^T + bias.
+    """Y = x weight^T + bias.
 
     Parameters
     ----------
@@ -40,8 +40,8 @@ def dense(x: NDArray, weight: NDArray, bias: NDArray | None = None) -> NDArray:
         bias = np.zeros(units, x.dtype)
     same_shape("bias", floating("bias", bias, "units", x.dtype), (units,), "one for each unit")
     blocks = block_count(images)
-    output = np.empty(blocks * units * LANES, x.dtype)
-    layer = Dense(memory_order(inputs, 1, 1), units, blocks, x.dtype)
+    output = room(images, units, x.dtype)
+    layer = Dense(memory_order(inputs, 1, 1), units, capacity(images, x.dtype), x.dtype)
     layer.forward(enter(x[:, :, None, None]), flat(weight), flat(bias), output, blocks)
     return leave(output, (images, units, 1, 1)).reshape(images, units)
 
@@ -69,10 +69,14 @@ def dense_backward(grad_output: NDArray, x: NDArray, weight: NDArray) -> tuple[N
     floating("grad_output", grad_output, "images, units", x.dtype)
     same_shape("grad_output", grad_output, (images, units), "that of the output of dense")
     blocks = block_count(images)
-    layer = Dense(memory_order(inputs, 1, 1), units, blocks, x.dtype)
+    layer = Dense(memory_order(inputs, 1, 1), units, capacity(images, x.dtype), x.dtype)
     image, delta = enter(x[:, :, None, None]), enter(grad_output[:, :, None, None])
     grad_weight, grad_bias = np.empty(weight.size, x.dtype), np.empty(units, x.dtype)
     layer.backward_weight(image, delta, grad_weight, grad_bias, blocks)
     grad_input = np.empty_like(image)
     layer.backward_input(delta, flat(weight), grad_input, blocks)
-    return leave(grad_input, (images, inputs, 1, 1)).reshape(images, inputs), grad_weight.reshape(weight.shape), grad_bias
+    return (
+        leave(grad_input, (images, inputs, 1, 1)).reshape(images, inputs),
+        grad_weight.reshape(weight.shape),
+        grad_bias,
+    )

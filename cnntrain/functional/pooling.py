@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.errors import ArgumentError
-from cnntrain.functional.arrays import block_count, enter, floating, leave, pair, same_shape
+from cnntrain.functional.arrays import block_count, enter, floating, leave, pair, room, same_shape
 from cnntrain.kernels.convolution import Axis
 from cnntrain.passes.pooling import MaxPooling, pooling_axis
-from cnntrain.passes.tiling import LANES
 
 Pair = int | tuple[int, int]
 
@@ -66,7 +65,7 @@ def max_pool2d(
     n, channels = x.shape[:2]
     blocks = block_count(n)
     shape = (n, channels, rows.count, columns.count)
-    output = np.empty(blocks * LANES * channels * rows.count * columns.count, x.dtype)
+    output = room(n, channels * rows.count * columns.count, x.dtype)
     taps = np.empty(output.size, np.int16)
     MaxPooling(channels, rows, columns).forward(enter(x), output, taps, blocks)
     r, s = np.divmod(leave(taps, shape).astype(np.int64), columns.taps)
@@ -122,12 +121,12 @@ def max_pool2d_backward(
         same_shape("grad_output", grad_output, (*shape[:2], rows.count, columns.count), "that of the pooled images")
     r = mask // columns.input_size - (np.arange(rows.count)[:, None] * rows.stride + rows.offset)
     s = mask % columns.input_size - (np.arange(columns.count) * columns.stride + columns.offset)
-    inside = (0 <= r) & (r < rows.taps) & (0 <= s) & (s < columns.taps) & (0 <= mask)
+    inside = (r >= 0) & (r < rows.taps) & (s >= 0) & (s < columns.taps) & (mask >= 0)
     if not inside.all() or mask.max() >= rows.input_size * columns.input_size:
         where = tuple(int(i) for i in np.argwhere(~inside)[0]) if not inside.all() else ()
         raise ArgumentError(f"mask names a pixel outside its window at {where}; it must come from max_pool2d")
     blocks = block_count(shape[0])
-    grad_input = np.empty(blocks * LANES * int(np.prod(shape[1:])), grad_output.dtype)
+    grad_input = room(shape[0], int(np.prod(shape[1:])), grad_output.dtype)
     taps = enter((r * columns.taps + s).astype(np.int16))
     MaxPooling(shape[1], rows, columns).backward(enter(grad_output), taps, grad_input, blocks)
     return leave(grad_input, shape)

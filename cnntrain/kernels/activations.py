@@ -24,7 +24,7 @@ def span(part, size):
 
 @parallel_kernel
 def relu(z, y, size):
-    """y = max(z, 0)."""
+    """Y = max(z, 0)."""
     for part in prange(PARTS):
         begin, end = span(part, size)
         for i in range(begin, end, LANES):
@@ -43,7 +43,7 @@ def relu_backward(grad_output, y, grad_input, size):
 
 @parallel_kernel
 def leaky_relu(z, y, size, slope):
-    """y = z where z > 0, slope * z elsewhere; slope > 0."""
+    """Y = z where z > 0, slope * z elsewhere; slope > 0."""
     for part in prange(PARTS):
         begin, end = span(part, size)
         for i in range(begin, end, LANES):
@@ -63,7 +63,7 @@ def leaky_relu_backward(grad_output, y, grad_input, size, slope):
 
 @parallel_kernel
 def sigmoid(z, y, size):
-    """y = 1 / (1 + exp(-z))."""
+    """Y = 1 / (1 + exp(-z))."""
     for part in prange(PARTS):
         begin, end = span(part, size)
         for i in range(begin, end, LANES):
@@ -82,7 +82,7 @@ def sigmoid_backward(grad_output, y, grad_input, size):
 
 @parallel_kernel
 def tanh(z, y, size):
-    """y = tanh(z)."""
+    """Y = tanh(z)."""
     for part in prange(PARTS):
         begin, end = span(part, size)
         for i in range(begin, end, LANES):

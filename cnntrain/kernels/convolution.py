@@ -107,8 +107,8 @@ def correlate_row(image, weights, bias, output, b, i, group, k, w, rows, columns
 
 
 @parallel_kernel
-def correlate(image, weights, at, bias, output, first, blocks, rows, columns, channels, tiles, pair, tall, short):
-    """Correlate `blocks` blocks from `first` with the weights packed at `at`.
+def correlate(image, weights, at, bias, output, blocks, rows, columns, channels, tiles, pair, tall, short):
+    """Correlate the first `blocks` blocks, rounded up to whole register tiles, with the weights packed at `at`.
 
     Parameters
     ----------
@@ -124,10 +124,10 @@ def correlate(image, weights, at, bias, output, first, blocks, rows, columns, ch
     pair, tall, short : tuple of int
         Only their lengths count: blocks side by side in a register tile, and the two tile heights.
     """
-    bundles = blocks // len(pair)
+    bundles = (blocks + len(pair) - 1) // len(pair)
     taps = rows.taps * columns.taps * channels.inputs
     for unit in prange(bundles * rows.count):
-        b = first + (unit // rows.count) * len(pair)
+        b = unit // rows.count * len(pair)
         i = unit % rows.count
         w = at
         for group in range(channels.groups):
@@ -143,10 +143,9 @@ def correlate(image, weights, at, bias, output, first, blocks, rows, columns, ch
 
 
 @kernel
-def dense_tile(image, weights, bias, output, first, blocks, inputs, units, k, w, pair, filters):
+def dense_tile(image, weights, bias, output, blocks, inputs, units, k, w, pair, filters):
     """Compute one tile of units for all blocks: the tile's weights stay in the L1 cache while the blocks pass."""
-    for bundle in range(blocks // len(pair)):
-        b = first + bundle * len(pair)
+    for b in range(0, blocks, len(pair)):
         tile = tile_splat(bias, k, pair, filters)
         x = b * inputs * LANES
         at = w
@@ -158,16 +157,16 @@ def dense_tile(image, weights, bias, output, first, blocks, inputs, units, k, w,
 
 
 @parallel_kernel
-def dense(image, weights, at, bias, output, first, blocks, inputs, units, tiles, pair, tall, short):
+def dense(image, weights, bias, output, blocks, inputs, units, tiles, pair, tall, short):
     """Multiply by a matrix: a convolution whose filter covers its whole input, tiles of units outermost.
 
     image is (block, input, lane), output (block, unit, lane); weights are packed as (tile of units, input, unit in
-    tile) from `at`. Backward to the input it is the same with the transposed weights.
+    tile). Backward to the input it is the same with the transposed weights.
     """
     for t in prange(tiles.tall + tiles.short):
         if t < tiles.tall:
             k = t * len(tall)
-            dense_tile(image, weights, bias, output, first, blocks, inputs, units, k, at + k * inputs, pair, tall)
+            dense_tile(image, weights, bias, output, blocks, inputs, units, k, k * inputs, pair, tall)
         else:
             k = tiles.tall * len(tall) + (t - tiles.tall) * len(short)
-            dense_tile(image, weights, bias, output, first, blocks, inputs, units, k, at + k * inputs, pair, short)
+            dense_tile(image, weights, bias, output, blocks, inputs, units, k, k * inputs, pair, short)

@@ -1,4 +1,4 @@
-"""The two decorators of every kernel, the register-tile sizes of this machine, and a cache that is never stale.
+"""The two decorators of every kernel, and a cache that is never stale.
 
 Numba keys its cache by the file of the compiled function alone, although machine code depends on every kernel file it
 inlines from. Here the key covers the sources of the whole kernel package (`kernels/*.py`): editing any of them, or
@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from llvmlite import binding
-from numba.core import config
 
 FLOATING_POINT = {"contract"}  # fused multiply-add allowed; never nnan/ninf: a NaN must stay visible
 
@@ -45,14 +43,3 @@ def parallel_kernel(function: Callable[..., Any]) -> Any:
     return _with_whole_package_stamp(
         numba.njit(parallel=True, cache=True, error_model="numpy", fastmath=FLOATING_POINT, nogil=True)(function)
     )
-
-
-@cache
-def _has_32_vector_registers() -> bool:
-    features = config.CPU_FEATURES  # the user's override (NUMBA_CPU_FEATURES), else the machine's own
-    if features is None:
-        host = binding.get_host_cpu_features()
-        return bool(host.get("avx512f") or host.get("neon"))
-    return "+avx512f" in features or "+neon" in features
-
-

@@ -13,7 +13,7 @@ from cnntrain.kernels.jit import parallel_kernel
 
 @parallel_kernel
 def sgd(values, gradients, velocities, begin, end, rates, decays, momentum, nesterov):
-    """v = momentum v + g + decay w;  w -= rate (g + momentum v) with Nesterov's form, else w -= rate v.
+    """V = momentum v + g + decay w;  w -= rate (g + momentum v) with Nesterov's form, else w -= rate v.
 
     Sutskever et al. 2013, in the form that PyTorch uses: the learning rate outside the velocity.
     """
@@ -28,7 +28,7 @@ def sgd(values, gradients, velocities, begin, end, rates, decays, momentum, nest
 
 @parallel_kernel
 def sgd_caffe(values, gradients, velocities, begin, end, rates, decays, momentum, nesterov):
-    """v' = momentum v + rate (g + decay w);  w -= (1 + momentum) v' - momentum v with Nesterov's form, else w -= v'.
+    """V' = momentum v + rate (g + decay w);  w -= (1 + momentum) v' - momentum v with Nesterov's form, else w -= v'.
 
     The learning rate is inside the velocity, as in Caffe (sgd_solver.cpp, nesterov_solver.cpp).
     """

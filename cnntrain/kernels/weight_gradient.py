@@ -23,7 +23,6 @@ from typing import NamedTuple
 
 from numba import prange
 
-from cnntrain.kernels.convolution import Tiles
 from cnntrain.kernels.jit import kernel, parallel_kernel
 from cnntrain.kernels.simd import (
     LANES,
@@ -126,26 +125,50 @@ def tile_start(tiles, t, tall, short):
 
 
 @kernel
-def add_tap_row(partial, at, pixels, x, x_step, delta, d, d_step, transposed, count, tiles, begin, end, bundle, tall, short):
+def add_tap_row(
+    partial, at, pixels, x, x_step, delta, d, d_step, transposed, count, tiles, begin, end, bundle, tall, short
+):
     """Add one row of the image times one row of the delta to the tiles `begin` to `end` of one run of positions."""
     width = len(bundle) * LANES
     for t in range(begin, end):
         p = tile_start(tiles, t, len(tall), len(short))
         if t < tiles.tall:
             if transposed is None:
-                tile_by_lanes(partial, at + p * width, pixels, x + p * LANES, x_step, delta, d, d_step, count, bundle, tall)
+                tile_by_lanes(
+                    partial, at + p * width, pixels, x + p * LANES, x_step, delta, d, d_step, count, bundle, tall
+                )
             else:
-                tile_by_filters(partial, at + p * width, pixels, x + p * LANES, x_step, transposed, d, count, bundle, tall)
+                tile_by_filters(
+                    partial, at + p * width, pixels, x + p * LANES, x_step, transposed, d, count, bundle, tall
+                )
         else:
             if transposed is None:
-                tile_by_lanes(partial, at + p * width, pixels, x + p * LANES, x_step, delta, d, d_step, count, bundle, short)
+                tile_by_lanes(
+                    partial, at + p * width, pixels, x + p * LANES, x_step, delta, d, d_step, count, bundle, short
+                )
             else:
-                tile_by_filters(partial, at + p * width, pixels, x + p * LANES, x_step, transposed, d, count, bundle, short)
+                tile_by_filters(
+                    partial, at + p * width, pixels, x + p * LANES, x_step, transposed, d, count, bundle, short
+                )
 
 
 @kernel
 def weight_gradient_unit(
-    unit, image, delta, partial, margins, transposed, blocks, rows, columns, channels, division, tiles, bundle, tall, short
+    unit,
+    image,
+    delta,
+    partial,
+    margins,
+    transposed,
+    blocks,
+    rows,
+    columns,
+    channels,
+    division,
+    tiles,
+    bundle,
+    tall,
+    short,
 ):
     """Do one unit of `weight_gradient`: some filters, some positions, some rows of the batch."""
     image_width = channels.groups * channels.inputs * LANES

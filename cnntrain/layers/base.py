@@ -7,14 +7,15 @@ directly above backward). Nothing else in the package needs to know about it but
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.settings import Settings
+from cnntrain.initializers import INITIALIZERS
+from cnntrain.settings import Choice, Settings
 
 LANES = 16  # images side by side; one 64-byte cache line of float32
 
@@ -44,8 +45,8 @@ class Parameter:
     """
 
     name: str
-    value: NDArray[np.floating]
-    gradient: NDArray[np.floating]
+    value: NDArray[Any]
+    gradient: NDArray[Any]
     learning_rate: float = 1.0
     weight_decay: float = 1.0
 
@@ -70,48 +71,74 @@ class LayerSettings(Settings, ABC):
         return 0
 
 
-@dataclass
+@dataclass(frozen=True)
 class LayerContext:
-    """What the network gives each layer when it builds it."""
+    """What the network gives each layer when it builds it.
 
-    path: str  # e.g. "0.conv2d"; parameters are named path + "." + tensor
-    batch_size: int
+    Attributes
+    ----------
+    path : str
+        Where the layer stands, e.g. "0.conv2d"; its parameters are named path + "." + tensor.
+    blocks : int
+        Blocks of 16 images that every buffer must hold.
+    dtype : float32 or float64
+    generator : callable
+        Gives the random generator for the initial values of the parameter with the given name.
+    needs_grad_input : bool
+        False where no layer before this one has parameters: nobody uses dL/d(input) there.
+    """
+
+    path: str
+    blocks: int
     dtype: np.dtype
-    generator: np.random.Generator  # initialisation
-    needs_grad_input: bool  # False for the first layer with parameters: nobody uses dL/dx there
+    generator: Callable[[str], np.random.Generator]
+    needs_grad_input: bool
 
-    @property
-    def blocks(self) -> int:
-        """Blocks of 16 images that hold one batch."""
-        return -(-self.batch_size // LANES)
+    def buffer(self, shape: Shape, dtype: type | np.dtype | None = None) -> NDArray[Any]:
+        """Return a flat array for a batch of images of a shape."""
+        return np.zeros(self.blocks * shape.size * LANES, dtype or self.dtype)
+
+    def parameter(
+        self,
+        tensor: str,
+        shape: tuple[int, ...],
+        init: Choice,
+        *,
+        learning_rate: float = 1.0,
+        weight_decay: float = 1.0,
+    ) -> Parameter:
+        """Create a parameter and fill it with the values that the initialiser `init` draws."""
+        name = f"{self.path}.{tensor}"
+        value = INITIALIZERS[init.name](init.settings).values(shape, self.generator(name)).astype(self.dtype)
+        return Parameter(name, value, np.zeros(shape, self.dtype), learning_rate, weight_decay)
 
 
 class Layer(ABC):
-    """A layer at work. Buffers are flat 1-D arrays in the layout (block, row, column, channel, lane).
+    """A layer at work. Buffers are flat arrays in the layout (block, row, column, channel, lane).
 
     Attributes
     ----------
     output : ndarray
-        What forward writes, for up to `context.blocks` blocks.
-    grad_input : ndarray or None
-        What backward writes; None when `context.needs_grad_input` is False.
+        What `forward` writes.
     parameters : list of Parameter
     """
 
     name: ClassVar[str]
     Settings: ClassVar[type[LayerSettings]]
 
-    output: NDArray[np.floating]
-    grad_input: NDArray[np.floating] | None = None
-    parameters: Sequence[Parameter] = field(default_factory=list)
+    output: NDArray[Any]
+    parameters: Sequence[Parameter] = ()
 
     @abstractmethod
-    def __init__(self, settings: LayerSettings, input_shape: Shape, context: LayerContext) -> None: ...
+    def __init__(self, settings: Any, input_shape: Shape, context: LayerContext) -> None: ...
 
     @abstractmethod
-    def forward(self, x: NDArray[np.floating], blocks: int, training: bool) -> NDArray[np.floating]:
+    def forward(self, x: NDArray[Any], blocks: int, training: bool) -> NDArray[Any]:
         """Compute `output` for the first `blocks` blocks of `x` and return it."""
 
     @abstractmethod
-    def backward(self, grad_output: NDArray[np.floating], blocks: int) -> NDArray[np.floating] | None:
-        """From dL/d(output) compute dL/d(parameters) into `Parameter.gradient`, and return dL/d(input)."""
+    def backward(self, grad_output: NDArray[Any], blocks: int) -> NDArray[Any] | None:
+        """Turn dL/d(output) into dL/d(parameters), kept in each `Parameter.gradient`, and return dL/d(input).
+
+        None is returned instead where `LayerContext.needs_grad_input` is False.
+        """

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cnntrain.kernels.convolution import Axis, Channels, Tiles, correlate
 from cnntrain.kernels.layout import gather
-from cnntrain.passes.tiling import bundles_of_blocks, cut, length, tile_height
+from cnntrain.passes.tiling import cut, length, side_by_side, tile_height
 from cnntrain.passes.weight_gradient import WeightGradient
 
 
@@ -95,32 +95,33 @@ class Correlation:
         row_phases: list[tuple[Axis, list[int]]],
         column_phases: list[tuple[Axis, list[int]]],
         indices: NDArray[np.intp],
+        blocks: int,
         dtype: np.dtype,
     ) -> None:
         groups, outputs, inputs = indices.shape[:3]
-        self.channels = Channels(groups, inputs, outputs)
-        self.tiles, height = cut(outputs, tile_height())
+        self._channels = Channels(groups, inputs, outputs)
+        self._tiles, height = cut(outputs, tile_height())
         self._tall, self._short = length(height), length(max(height - 1, 1))
+        self._pair = length(side_by_side(blocks, dtype))
         self._phases: list[_Phase] = []
         order = [np.empty(0, np.intp)]
         for rows, row_taps in row_phases:
             for columns, column_taps in column_phases:
                 self._phases.append(_Phase(rows, columns, sum(part.size for part in order)))
-                order += [packed_order(group[..., row_taps, :][..., column_taps], self.tiles, height) for group in indices]
+                order += [
+                    packed_order(group[..., row_taps, :][..., column_taps], self._tiles, height) for group in indices
+                ]
         self._order = np.concatenate(order)
         self._packed = np.empty(self._order.size, dtype)
 
-    def __call__(
-        self, image: NDArray, weight: NDArray, bias: NDArray, output: NDArray, blocks: int
-    ) -> None:
+    def __call__(self, image: NDArray, weight: NDArray, bias: NDArray, output: NDArray, blocks: int) -> None:
         """Write `output` from `image`; `weight` is flat and canonical, `bias` has one number per output channel."""
         gather(weight, self._order, self._packed)
         for phase in self._phases:
-            for first, count, side_by_side in bundles_of_blocks(blocks, self._packed.dtype):
-                correlate(
-                    image, self._packed, phase.at, bias, output, first, count, phase.rows, phase.columns,
-                    self.channels, self.tiles, length(side_by_side), self._tall, self._short,
-                )  # fmt: skip
+            correlate(
+                image, self._packed, phase.at, bias, output, blocks, phase.rows, phase.columns,
+                self._channels, self._tiles, self._pair, self._tall, self._short,
+            )  # fmt: skip
 
 
 def packed_order(indices: NDArray[np.intp], tiles: Tiles, height: int) -> NDArray[np.intp]:
@@ -140,7 +141,7 @@ class Convolution:
     ----------
     geometry : ConvolutionGeometry
     blocks : int
-        Blocks of 16 images in the largest batch.
+        Blocks of 16 images that images and outputs hold: a `capacity`.
     dtype : float32 or float64
     """
 
@@ -149,8 +150,8 @@ class Convolution:
         indices = g.weight_indices()
         rows, columns = g.rows.forward(), g.columns.forward()
         all_rows, all_columns = list(range(g.rows.taps)), list(range(g.columns.taps))
-        self.forward = Correlation([(rows, all_rows)], [(columns, all_columns)], indices, dtype)
-        self._full = Correlation(g.rows.backward(), g.columns.backward(), indices.swapaxes(1, 2), dtype)
+        self.forward = Correlation([(rows, all_rows)], [(columns, all_columns)], indices, blocks, dtype)
+        self._full = Correlation(g.rows.backward(), g.columns.backward(), indices.swapaxes(1, 2), blocks, dtype)
         self._zeros = np.zeros(g.channels, dtype)
         self._weights = WeightGradient(rows, columns, indices, blocks, dtype)
 

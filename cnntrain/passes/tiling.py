@@ -14,19 +14,9 @@ LANES = 16
 
 
 @cache
-def has_32_vector_registers() -> bool:
-    """Tell whether this machine has 32 vector registers (AVX-512, NEON) rather than 16 (AVX2)."""
-    features = config.CPU_FEATURES  # the user's choice (NUMBA_CPU_FEATURES), else the machine's own
-    if features is None:
-        host = binding.get_host_cpu_features()
-        return bool(host.get("avx512f") or host.get("neon"))
-    return "+avx512f" in features or "+neon" in features
-
-
-@cache
 def has_512_bit_vectors() -> bool:
     """Tell whether a lane vector of float32 is one register (AVX-512) rather than two or four."""
-    features = config.CPU_FEATURES
+    features = config.CPU_FEATURES  # the user's choice (NUMBA_CPU_FEATURES), else the machine's own
     return bool(binding.get_host_cpu_features().get("avx512f")) if features is None else "+avx512f" in features
 
 
@@ -53,12 +43,20 @@ def cut(total: int, largest: int) -> tuple[Tiles, int]:
     return Tiles(count - short, short), tall
 
 
-def bundles_of_blocks(blocks: int, dtype: np.dtype) -> list[tuple[int, int, int]]:
-    """Cut the batch into runs (first block, blocks, blocks side by side in a tile).
+def side_by_side(blocks: int, dtype: np.dtype) -> int:
+    """Return how many blocks share a register tile, in a network whose largest batch has `blocks` blocks.
 
-    With 512-bit registers two blocks share each broadcast weight; an odd block is left for a run of its own.
+    With 512-bit registers two blocks share each broadcast weight, if there are two.
     """
-    if not has_512_bit_vectors() or dtype == np.float64:
-        return [(0, blocks, 1)]
-    even = blocks - blocks % 2
-    return [run for run in ((0, even, 2), (even, blocks - even, 1)) if run[1]]
+    return 2 if has_512_bit_vectors() and dtype == np.float32 and blocks > 1 else 1
+
+
+def capacity(images: int, dtype: np.dtype) -> int:
+    """Return the blocks that buffers for `images` images must hold.
+
+    Where two blocks share a tile, it is an even number: an odd last block is computed together with an idle one, whose
+    results nobody reads.
+    """
+    blocks = -(-images // LANES)
+    together = side_by_side(blocks, np.dtype(dtype))
+    return -(-blocks // together) * together

@@ -40,10 +40,8 @@ class WeightGradient:
     dtype : float32 or float64
     """
 
-    def __init__(
-        self, rows: Axis, columns: Axis, indices: NDArray[np.intp], blocks: int, dtype: np.dtype
-    ) -> None:
-        groups, outputs, inputs, taps, _ = indices.shape
+    def __init__(self, rows: Axis, columns: Axis, indices: NDArray[np.intp], blocks: int, dtype: np.dtype) -> None:
+        groups, outputs, inputs, _, _ = indices.shape
         self._rows, self._columns = rows, columns
         self._channels = Channels(groups, inputs, outputs)
         positions = rows.taps * columns.taps * inputs
@@ -106,9 +104,7 @@ class DenseWeightGradient(WeightGradient):
 
     def __init__(self, order: NDArray[np.intp], units: int, blocks: int, dtype: np.dtype) -> None:
         indices = np.arange(units)[:, None] * order.size + order
-        super().__init__(
-            _line(1), _line(blocks), indices.reshape(1, units, order.size, 1, 1).astype(np.intp), 1, dtype
-        )
+        super().__init__(_line(1), _line(blocks), indices.reshape(1, units, order.size, 1, 1).astype(np.intp), 1, dtype)
 
     def _accumulate(self, image: NDArray, delta: NDArray, rows: Axis, columns: Axis, blocks: int) -> None:
         super()._accumulate(image, delta, rows, _line(blocks), 1)

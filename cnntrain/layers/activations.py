@@ -1,0 +1,81 @@
+"""`relu`, `leaky_relu`, `sigmoid`, `tanh`: the element-wise layers, one small class each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from numpy.typing import NDArray
+
+from cnntrain.kernels import activations as kernels
+from cnntrain.layers.base import LANES, Layer, LayerContext, LayerSettings, Shape
+from cnntrain.settings import PositiveFloat
+
+
+class ActivationSettings(LayerSettings):
+    """Activations keep the shape; most have no YAML keys."""
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Unchanged."""
+        return input_shape
+
+
+class LeakyReluSettings(ActivationSettings):
+    """YAML keys of `leaky_relu`: the slope for negative inputs."""
+
+    main = "slope"
+    slope: PositiveFloat = 0.01
+
+
+class Activation(Layer):
+    """y = f(z), with a derivative that needs y alone."""
+
+    Settings: ClassVar[type[LayerSettings]] = ActivationSettings
+    kernel: ClassVar[Callable[..., None]]
+    backward_kernel: ClassVar[Callable[..., None]]
+
+    def __init__(self, settings: LayerSettings, input_shape: Shape, context: LayerContext) -> None:
+        self._numbers = tuple(getattr(settings, key) for key in type(settings).model_fields)
+        self._block = input_shape.size * LANES
+        self.output = context.buffer(input_shape)
+        self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
+
+    def forward(self, x: NDArray[Any], blocks: int, training: bool) -> NDArray[Any]:
+        """Y = f(z)."""
+        self.kernel(x, self.output, blocks * self._block, *self._numbers)
+        return self.output
+
+    def backward(self, grad_output: NDArray[Any], blocks: int) -> NDArray[Any] | None:
+        """dL/dz = dL/dy * f'(z)."""
+        if self._grad_input is not None:
+            self.backward_kernel(grad_output, self.output, self._grad_input, blocks * self._block, *self._numbers)
+        return self._grad_input
+
+
+class Relu(Activation):
+    """y = max(z, 0)."""
+
+    name = "relu"
+    kernel, backward_kernel = staticmethod(kernels.relu), staticmethod(kernels.relu_backward)
+
+
+class LeakyRelu(Activation):
+    """y = z where z > 0, slope * z elsewhere."""
+
+    name = "leaky_relu"
+    Settings = LeakyReluSettings
+    kernel, backward_kernel = staticmethod(kernels.leaky_relu), staticmethod(kernels.leaky_relu_backward)
+
+
+class Sigmoid(Activation):
+    """y = 1 / (1 + exp(-z))."""
+
+    name = "sigmoid"
+    kernel, backward_kernel = staticmethod(kernels.sigmoid), staticmethod(kernels.sigmoid_backward)
+
+
+class Tanh(Activation):
+    """y = tanh(z)."""
+
+    name = "tanh"
+    kernel, backward_kernel = staticmethod(kernels.tanh), staticmethod(kernels.tanh_backward)

@@ -1,0 +1,116 @@
+"""`conv2d`: learned filters slide over the image."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BeforeValidator
+
+from cnntrain.errors import ShapeError
+from cnntrain.layers.base import Layer, LayerContext, Shape
+from cnntrain.layers.weights import WeightSettings
+from cnntrain.passes.convolution import Convolution, ConvolutionGeometry, Window
+from cnntrain.settings import NonNegativeInt, PositiveInt, PositivePair
+
+
+def _padding(value: object) -> object:
+    """Accept a number, a pair, "same" or "valid"."""
+    if value in ("same", "valid"):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return (value, value)
+    if isinstance(value, list | tuple) and len(value) == 2:
+        return tuple(value)
+    raise ValueError('must be a whole number, a pair [rows, columns], "same" or "valid"')
+
+
+Padding = Annotated[Literal["same", "valid"] | tuple[NonNegativeInt, NonNegativeInt], BeforeValidator(_padding)]
+
+
+class Conv2dSettings(WeightSettings):
+    """YAML keys of `conv2d`; `padding: same` keeps the size (an odd total goes after the image)."""
+
+    main = "filters"
+    filters: PositiveInt
+    kernel_size: PositivePair
+    stride: PositivePair = (1, 1)
+    padding: Padding = (0, 0)
+    dilation: PositivePair = (1, 1)
+    groups: PositiveInt = 1
+    mode: Literal["cross_correlation", "convolution"] = "cross_correlation"
+
+    def geometry(self, input_shape: Shape) -> ConvolutionGeometry:
+        """Return the geometry on images of a shape; raises `ShapeError` when it does not fit."""
+        channels, *sizes = input_shape
+        for number, what in ((channels, "channels"), (self.filters, "filters")):
+            if number % self.groups:
+                raise ShapeError(f"groups {self.groups} does not divide the {number} {what}", "groups")
+        windows = [self._window(axis, size) for axis, size in enumerate(sizes)]
+        if min(window.output_size for window in windows) < 1:
+            reach = [(w.taps - 1) * w.dilation + 1 for w in windows]
+            padded = [w.before + w.input_size + w.after for w in windows]
+            note = f" (with dilation {self.dilation[0]}x{self.dilation[1]})" if max(self.dilation) > 1 else ""
+            image = "image" if padded == list(sizes) else "padded image"
+            raise ShapeError(
+                f"kernel_size {reach[0]}x{reach[1]}{note} on an {padded[0]}x{padded[1]} {image}", "kernel_size"
+            )
+        return ConvolutionGeometry(channels, self.filters, *windows, self.groups, self.mode == "convolution")
+
+    def _window(self, axis: int, size: int) -> Window:
+        taps, stride, dilation = self.kernel_size[axis], self.stride[axis], self.dilation[axis]
+        if self.padding == "same":
+            if stride != 1:
+                raise ShapeError(f"padding: same needs stride 1, not {stride}: give the padding as numbers", "padding")
+            total = (taps - 1) * dilation
+            return Window(size, taps, stride, total // 2, total - total // 2, dilation)
+        padding = 0 if self.padding == "valid" else int(self.padding[axis])
+        return Window(size, taps, stride, padding, padding, dilation)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """(filters, window positions along the rows, along the columns)."""
+        geometry = self.geometry(input_shape)
+        return Shape(self.filters, geometry.rows.output_size, geometry.columns.output_size)
+
+    def parameter_shapes(self, input_shape: Shape) -> dict[str, tuple[int, ...]]:
+        """Weight (filters, channels / groups, rows, columns) and bias (filters,)."""
+        shapes: dict[str, tuple[int, ...]] = {"weight": self.geometry(input_shape).weight_shape}
+        return shapes | {"bias": (self.filters,)} if self.bias else shapes
+
+    def macs(self, input_shape: Shape) -> int:
+        """One multiply-add per output and tap."""
+        return self.output_shape(input_shape).size * math.prod(self.geometry(input_shape).weight_shape[1:])
+
+
+class Conv2d(Layer):
+    """The layer at work: bias + sum of weight times window."""
+
+    name = "conv2d"
+    Settings = Conv2dSettings
+
+    def __init__(self, settings: Conv2dSettings, input_shape: Shape, context: LayerContext) -> None:
+        geometry = settings.geometry(input_shape)
+        self._pass = Convolution(geometry, context.blocks, context.dtype)
+        self._weight, self._bias = settings.create(context, geometry.weight_shape)
+        self.parameters = [self._weight] if self._bias is None else [self._weight, self._bias]
+        self._no_bias = np.zeros(settings.filters, context.dtype)
+        self._x = np.empty(0, context.dtype)
+        self.output = context.buffer(settings.output_shape(input_shape))
+        self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
+
+    def forward(self, x: NDArray[Any], blocks: int, training: bool) -> NDArray[Any]:
+        """Z = b + sum w x over each window."""
+        self._x = x
+        bias = self._no_bias if self._bias is None else self._bias.value
+        self._pass.forward(x, self._weight.value.reshape(-1), bias, self.output, blocks)
+        return self.output
+
+    def backward(self, grad_output: NDArray[Any], blocks: int) -> NDArray[Any] | None:
+        """Valid correlation of x and delta to the weights; full convolution with the rotated filter to the input."""
+        grad_bias = None if self._bias is None else self._bias.gradient
+        self._pass.backward_weight(self._x, grad_output, self._weight.gradient.reshape(-1), grad_bias, blocks)
+        if self._grad_input is not None:
+            self._pass.backward_input(grad_output, self._weight.value.reshape(-1), self._grad_input, blocks)
+        return self._grad_input

@@ -1,0 +1,77 @@
+"""`dense`: every output sees every input."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnntrain.layers.base import Layer, LayerContext, LayerSettings, Shape
+from cnntrain.layers.weights import WeightSettings
+from cnntrain.passes.dense import Dense as DensePass
+from cnntrain.passes.dense import memory_order
+from cnntrain.settings import PositiveInt
+
+
+class DenseSettings(WeightSettings):
+    """YAML keys of `dense`; `units: classes` takes as many units as the data has classes."""
+
+    main = "units"
+    units: PositiveInt | Literal["classes"]
+
+    def resolve(self, classes: int) -> LayerSettings:
+        """Put the number of classes in place of the word."""
+        return self.model_copy(update={"units": classes}) if self.units == "classes" else self
+
+    @property
+    def _number(self) -> int:
+        if isinstance(self.units, str):
+            raise ValueError("dense: classes has not been resolved")
+        return self.units
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """One channel per unit."""
+        return Shape(self._number, 1, 1)
+
+    def parameter_shapes(self, input_shape: Shape) -> dict[str, tuple[int, ...]]:
+        """Weight (units, inputs in C·H·W order) and bias (units,)."""
+        shapes: dict[str, tuple[int, ...]] = {"weight": (self._number, input_shape.size)}
+        return shapes | {"bias": (self._number,)} if self.bias else shapes
+
+    def macs(self, input_shape: Shape) -> int:
+        """One multiply-add per weight."""
+        return self._number * input_shape.size
+
+
+class Dense(Layer):
+    """The layer at work: y = W x + b."""
+
+    name = "dense"
+    Settings = DenseSettings
+
+    def __init__(self, settings: DenseSettings, input_shape: Shape, context: LayerContext) -> None:
+        shapes = settings.parameter_shapes(input_shape)
+        units = shapes["weight"][0]
+        self._pass = DensePass(memory_order(*input_shape), units, context.blocks, context.dtype)
+        self._weight, self._bias = settings.create(context, shapes["weight"])
+        self.parameters = [self._weight] if self._bias is None else [self._weight, self._bias]
+        self._no_bias = np.zeros(units, context.dtype)
+        self._x = np.empty(0, context.dtype)
+        self.output = context.buffer(Shape(units, 1, 1))
+        self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
+
+    def forward(self, x: NDArray[Any], blocks: int, training: bool) -> NDArray[Any]:
+        """Y = W x + b."""
+        self._x = x
+        bias = self._no_bias if self._bias is None else self._bias.value
+        self._pass.forward(x, self._weight.value.reshape(-1), bias, self.output, blocks)
+        return self.output
+
+    def backward(self, grad_output: NDArray[Any], blocks: int) -> NDArray[Any] | None:
+        """dL/dW = delta x^T, dL/db = delta summed over the images, dL/dx = W^T delta."""
+        grad_bias = None if self._bias is None else self._bias.gradient
+        self._pass.backward_weight(self._x, grad_output, self._weight.gradient.reshape(-1), grad_bias, blocks)
+        if self._grad_input is not None:
+            self._pass.backward_input(grad_output, self._weight.value.reshape(-1), self._grad_input, blocks)
+        return self._grad_input

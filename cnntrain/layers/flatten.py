@@ -1,0 +1,36 @@
+"""`flatten`: accepted for clarity; `dense` takes its input in C·H·W order anyway."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from cnntrain.layers.base import Layer, LayerContext, LayerSettings, Shape
+
+
+class FlattenSettings(LayerSettings):
+    """`flatten` has no YAML keys."""
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Unchanged: the order C·H·W is a matter of the dense layer's weights."""
+        return input_shape
+
+
+class Flatten(Layer):
+    """Passes its input through."""
+
+    name = "flatten"
+    Settings = FlattenSettings
+
+    def __init__(self, settings: FlattenSettings, input_shape: Shape, context: LayerContext) -> None:
+        pass
+
+    def forward(self, x: NDArray[Any], blocks: int, training: bool) -> NDArray[Any]:
+        """Return x itself."""
+        self.output = x
+        return x
+
+    def backward(self, grad_output: NDArray[Any], blocks: int) -> NDArray[Any]:
+        """Return the gradient itself."""
+        return grad_output

@@ -1,0 +1,11 @@
+"""The losses; a new one is a file here and a line in `LOSSES`."""
+
+from __future__ import annotations
+
+from cnntrain.losses.base import Loss
+from cnntrain.losses.cross_entropy import CrossEntropy
+from cnntrain.losses.mse import Mse
+
+LOSSES: dict[str, type[Loss]] = {loss.name: loss for loss in (CrossEntropy, Mse)}
+
+__all__ = ["LOSSES", "Loss"]

@@ -1,0 +1,36 @@
+"""`mse`: the quadratic cost of the textbook derivations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnntrain.kernels import losses as kernels
+from cnntrain.losses.base import Loss
+
+
+class Mse(Loss):
+    """C = 1/2 sum_j (y_j - t_j)**2 with t one-hot (Nielsen 2015, chapter 1)."""
+
+    name = "mse"
+
+    def __init__(self, settings: Any, classes: int, blocks: int, dtype: np.dtype) -> None:
+        super().__init__(settings, classes, blocks, dtype)
+        self._targets = np.zeros_like(self.gradient)
+
+    def compute(self, outputs: NDArray[Any], labels: NDArray[np.int64], blocks: int) -> None:
+        """Make one-hot targets and run the kernel."""
+        kernels.one_hot(labels, self._targets, blocks, self.classes, labels.size)
+        kernels.quadratic(
+            outputs,
+            self._targets,
+            labels,
+            self._losses,
+            self._correct,
+            self.gradient,
+            blocks,
+            self.classes,
+            labels.size,
+        )

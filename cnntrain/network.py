@@ -1,0 +1,261 @@
+"""The network: builds the layers, runs forward and backward, owns parameters and buffers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnntrain.errors import ArgumentError, CheckpointError
+from cnntrain.kernels.layout import from_lanes, to_lanes
+from cnntrain.layers import LAYERS, Layer, LayerContext, LayerSettings, Parameter, Shape
+from cnntrain.layers.base import LANES
+from cnntrain.losses import LOSSES, Loss
+from cnntrain.passes.tiling import capacity
+from cnntrain.randomness import generator
+from cnntrain.settings import Choice
+
+
+class LayerPlan(Protocol):
+    """A layer whose shapes are known: what `config.infer_shapes` returns."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def settings(self) -> LayerSettings: ...
+    @property
+    def input_shape(self) -> Shape: ...
+    @property
+    def output_shape(self) -> Shape: ...
+
+
+class Affine(Protocol):
+    """A normalisation: normalised = image * scale + shift, per channel."""
+
+    def affine(self) -> tuple[NDArray[Any], NDArray[Any]]: ...
+
+
+@dataclass
+class LayerSequence:
+    """Layers one after the other; the backward pass walks them in reverse."""
+
+    paths: list[str]
+    layers: list[Layer]
+
+    def forward(self, x: NDArray[Any], blocks: int, training: bool) -> NDArray[Any]:
+        """Pass x through all layers."""
+        for layer in self.layers:
+            x = layer.forward(x, blocks, training)
+        return x
+
+    def backward(self, gradient: NDArray[Any], blocks: int) -> NDArray[Any] | None:
+        """Pass dL/d(output) back; stops where no layer before needs it."""
+        passed: NDArray[Any] | None = gradient
+        for layer in reversed(self.layers):
+            if passed is None:
+                return None
+            passed = layer.backward(passed, blocks)
+        return passed
+
+
+class Network:
+    """A sequence of layers with a loss.
+
+    Parameters
+    ----------
+    rows : sequence of LayerPlan
+        The layers, from `config.infer_shapes`.
+    batch_size : int
+        The largest number of images in one batch.
+    loss : Choice or None
+        None for a network that only predicts.
+    dtype : float32 or float64
+        float64 runs the same kernels in double precision, as the gradient check does.
+    seed : int
+        Of the initial values.
+    needs_grad_input : bool
+        Compute dL/d(image) too (`grad_input`).
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[LayerPlan],
+        *,
+        batch_size: int,
+        loss: Choice | None = None,
+        dtype: Any = np.float32,
+        seed: int = 1,
+        needs_grad_input: bool = False,
+    ) -> None:
+        self.batch_size, self.dtype = batch_size, np.dtype(dtype)
+        self.input_shape, self.output_shape = Shape(*rows[0].input_shape), Shape(*rows[-1].output_shape)
+        self._blocks = capacity(batch_size, self.dtype)
+        self._body = self._build(rows, seed, needs_grad_input)
+        self.parameters = [parameter for layer in self._body.layers for parameter in layer.parameters]
+        _share_flat_arrays(self.parameters, self.dtype)
+        self._input = np.zeros(self._blocks * self.input_shape.size * LANES, self.dtype)
+        self._output = np.zeros(0, self.dtype)
+        self._images = 0
+        self._grad_input: NDArray[Any] | None = None
+        self._loss: Loss | None = None
+        if loss is not None:
+            self._loss = LOSSES[loss.name](loss.settings, self.output_shape.size, self._blocks, self.dtype)
+
+    def _build(self, rows: Sequence[LayerPlan], seed: int, needs_grad_input: bool) -> LayerSequence:
+        paths, layers = [], []
+        for index, row in enumerate(rows):
+            path = f"{index}.{row.name}"
+            context = LayerContext(
+                path=path,
+                blocks=self._blocks,
+                dtype=self.dtype,
+                generator=lambda name, index=index: generator(seed, "initialisation", index, name.endswith("bias")),  # type: ignore[misc]
+                needs_grad_input=needs_grad_input,
+            )
+            layer = LAYERS[row.name](row.settings, row.input_shape, context)
+            needs_grad_input = needs_grad_input or bool(layer.parameters)
+            paths.append(path)
+            layers.append(layer)
+        return LayerSequence(paths, layers)
+
+    # --- one batch ---
+
+    def load(self, images: NDArray[Any], indices: NDArray[np.int64], normalization: Affine) -> None:
+        """Put the normalised images[indices] into the input buffer.
+
+        Parameters
+        ----------
+        images : ndarray, uint8, float32 or float64, (N, channels, rows, columns), C-contiguous
+        indices : ndarray of int64
+            1 to `batch_size` of them.
+        normalization : Affine
+        """
+        if not 0 < indices.size <= self.batch_size:
+            raise ArgumentError(f"a batch must have 1 to {self.batch_size} images; received {indices.size}")
+        if images.shape[1:] != self.input_shape:
+            raise ArgumentError(f"images must be {self.input_shape}; received {'x'.join(map(str, images.shape[1:]))}")
+        scale, shift = normalization.affine()
+        self._images = indices.size
+        to_lanes(
+            images.reshape(-1),
+            indices,
+            scale.astype(self.dtype),
+            shift.astype(self.dtype),
+            self._input,
+            *self.input_shape,
+        )
+
+    @property
+    def _used(self) -> int:
+        return -(-self._images // LANES)
+
+    def forward(self, training: bool = False) -> None:
+        """Run all layers on the loaded images."""
+        self._output = self._body.forward(self._input, self._used, training)
+
+    def logits(self) -> NDArray[Any]:
+        """Return the outputs of the loaded images, (images, classes)."""
+        result = np.empty((self._images, self.output_shape.size), self.dtype)
+        from_lanes(self._output, result.reshape(-1), self._images, self.output_shape.size, 1, 1)
+        return result
+
+    def loss(self, labels: NDArray[np.int64]) -> float:
+        """Return the mean loss of the loaded images, and prepare `backward`.
+
+        Labels must lie in 0 ... classes - 1: whoever loads the data checks it.
+        """
+        if labels.shape != (self._images,):
+            raise ArgumentError(f"labels must have shape ({self._images},); received {labels.shape}")
+        return self._required_loss(self._output, labels)
+
+    @property
+    def correct(self) -> int:
+        """How many images of the last `loss` were classified rightly."""
+        return self._required_loss.correct
+
+    def backward(self) -> None:
+        """Compute the gradient of every parameter from the last `loss`."""
+        self._grad_input = self._body.backward(self._required_loss.gradient, self._used)
+
+    @property
+    def grad_input(self) -> NDArray[Any]:
+        """dL/d(normalised image), (images, channels, rows, columns); needs `needs_grad_input`."""
+        if self._grad_input is None:
+            raise ArgumentError("the network was built without needs_grad_input")
+        result = np.empty((self._images, *self.input_shape), self.dtype)
+        from_lanes(self._grad_input, result.reshape(-1), self._images, *self.input_shape)
+        return result
+
+    @property
+    def _required_loss(self) -> Loss:
+        if self._loss is None:
+            raise ArgumentError("the network was built without a loss")
+        return self._loss
+
+    # --- the whole ---
+
+    def predict_logits(self, images: NDArray[Any], normalization: Affine) -> NDArray[Any]:
+        """Return the outputs of any number of images, (N, classes), in batches."""
+        results = [np.empty((0, self.output_shape.size), self.dtype)]
+        for start in range(0, len(images), self.batch_size):
+            self.load(
+                images, np.arange(start, min(start + self.batch_size, len(images)), dtype=np.int64), normalization
+            )
+            self.forward()
+            results.append(self.logits())
+        return np.concatenate(results)
+
+    def outputs(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Yield (path, flat output of the loaded images' blocks) layer by layer, as the last forward left them."""
+        for path, layer in zip(self._body.paths, self._body.layers, strict=True):
+            yield path, layer.output[: layer.output.size // self._blocks * self._used]
+
+    def warm_up(self) -> None:
+        """Compile or load from the cache every kernel that training and evaluation need, changing nothing."""
+        self._images = 1
+        self._input[:] = 0
+        gradients = [parameter.gradient.copy() for parameter in self.parameters]
+        to_lanes_types = (np.uint8, np.float32)
+        for kind in to_lanes_types:
+            blank = np.zeros(self.input_shape.size, kind)
+            zero = np.zeros(self.input_shape.channels, self.dtype)
+            to_lanes(blank, np.zeros(1, np.int64), zero, zero, self._input, *self.input_shape)
+        self.forward(training=True)
+        self.logits()
+        if self._loss is not None:
+            self.loss(np.zeros(1, np.int64))
+            self.backward()
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.gradient[...] = gradient
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return copies of all learned arrays in canonical shapes, by name."""
+        return {parameter.name: parameter.value.copy() for parameter in self.parameters}
+
+    def load_state(self, tensors: Mapping[str, NDArray[Any]]) -> None:
+        """Take over what `state` returned; raises `CheckpointError` if names or shapes differ."""
+        names = {parameter.name for parameter in self.parameters}
+        if tensors.keys() != names:
+            raise CheckpointError(f"tensors do not fit the network: {', '.join(sorted(tensors.keys() ^ names)[:5])}")
+        for parameter in self.parameters:
+            tensor = tensors[parameter.name]
+            if tensor.shape != parameter.value.shape:
+                raise CheckpointError(
+                    f"{parameter.name} must have shape {parameter.value.shape}; received {tensor.shape}"
+                )
+            parameter.value[...] = tensor
+
+
+def _share_flat_arrays(parameters: Sequence[Parameter], dtype: np.dtype) -> None:
+    """Move all parameters into one flat array, and all gradients into another, so that one kernel can update all."""
+    size = sum(parameter.value.size for parameter in parameters)
+    values, gradients = np.zeros(size, dtype), np.zeros(size, dtype)
+    start = 0
+    for parameter in parameters:
+        stop, shape = start + parameter.value.size, parameter.value.shape
+        values[start:stop] = parameter.value.ravel()
+        parameter.value, parameter.gradient = values[start:stop].reshape(shape), gradients[start:stop].reshape(shape)
+        start = stop
