@@ -20,8 +20,14 @@ from cnntrain.settings import Choice, ChoiceFrom, PositiveFloat, Settings, hint
 NORMALIZATIONS = ("none", "unit", "standard")
 
 
+def _sources() -> Mapping[str, Any]:
+    from cnntrain.data import SOURCES  # late: the package imports the sources, and those import this file
+
+    return SOURCES
+
+
 def _augmentations() -> Mapping[str, Any]:
-    from cnntrain.data import AUGMENTATIONS  # the registry imports the sources, and those import this file
+    from cnntrain.data import AUGMENTATIONS  # late, as above
 
     return AUGMENTATIONS
 
@@ -97,23 +103,18 @@ class DataSettings(Settings):
 
     @classmethod
     def variant(cls, values: object) -> type[Settings]:
-        from cnntrain.data import SOURCES  # the registry imports the sources, and those import this file
-
         source = values.get("source") if isinstance(values, dict) else None
-        return SOURCES[source].Settings if isinstance(source, str) and source in SOURCES else cls
+        return _sources()[source].Settings if isinstance(source, str) and source in _sources() else cls
 
     @model_validator(mode="wrap")
     @classmethod
     def _of_its_source(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         if cls is not DataSettings or not isinstance(value, dict) or "source" not in value:
             return handler(value)
-        from cnntrain.data import SOURCES  # the registry imports the sources, and those import this file
-
-        source = value["source"]
-        if not isinstance(source, str) or source not in SOURCES:
-            problem = PydanticCustomError(
-                "unknown_choice", f'unknown data source "{source}"{hint(str(source), SOURCES)}'
-            )
-            error = InitErrorDetails(type=problem, loc=("source",), input=source)
+        chosen = cls.variant(value)
+        if chosen is DataSettings:
+            source = value["source"]
+            message = f'unknown data source "{source}"{hint(str(source), _sources())}'
+            error = InitErrorDetails(type=PydanticCustomError("unknown_choice", message), loc=("source",), input=source)
             raise ValidationError.from_exception_data("data", [error])
-        return SOURCES[source].Settings.model_validate(value)
+        return chosen.model_validate(value)
