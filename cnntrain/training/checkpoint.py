@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ KEY = "cnntrain"
 OPTIMIZER = "optimizer/"
 LONGEST_HEADER = 100_000_000  # the limit of the safetensors library itself
 
-Tensors = dict[str, NDArray[np.generic]]
+Tensors = Mapping[str, NDArray[Any]]
 
 
 class NormalizationValues(Settings):
@@ -52,6 +53,7 @@ class Metadata(Settings):
     config: str
     class_names: Annotated[tuple[str, ...], Field(min_length=1)]
     input_shape: tuple[PositiveInt, PositiveInt, PositiveInt]
+    image_type: Literal["uint8", "float32"]
     normalization: NormalizationValues
     images: dict[str, PositiveInt]  # per split: continuing a run needs the same data
     progress: Progress
@@ -131,7 +133,7 @@ def not_finite(tensors: Tensors) -> list[str]:
     return [name for name, value in tensors.items() if value.dtype.kind == "f" and not np.isfinite(value).all()]
 
 
-def _form(value: NDArray[np.generic]) -> str:
+def _form(value: NDArray[Any]) -> str:
     return f"{value.dtype}[{', '.join(map(str, value.shape))}]"
 
 
@@ -182,7 +184,7 @@ def _metadata(path: Path, entries: dict[str, str]) -> Metadata:
     return metadata
 
 
-def _tensor(path: Path, file: safe_open, name: str) -> NDArray[np.generic]:
+def _tensor(path: Path, file: safe_open, name: str) -> NDArray[Any]:
     try:
         return file.get_tensor(name)
     except (TypeError, AttributeError) as error:  # a type that NumPy does not have

@@ -52,3 +52,8 @@ class StopSignals:
 def exit_code(number: int) -> int:
     """Return the shell's exit code for a process that a signal ended: 130 for SIGINT, 143 for SIGTERM."""
     return 128 + number
+
+
+def signal_name(number: int) -> str:
+    """Return what people call a signal."""
+    return "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -29,35 +30,32 @@ class Reporter:
         self._stream = sys.stderr if stream is None else stream
         self._log: TextIO | None = None
         self._path: Path | None = None
-        self._early: list[str] = []
 
     def open_log(self, path: Path) -> None:
-        """Append to this file from now on, beginning with the lines so far; raises `RunFolderError`."""
+        """Append to this file from now on; raises `RunFolderError`."""
         self._path = path
         try:
             self._log = path.open("a", encoding="utf-8")
         except OSError as error:
             raise RunFolderError(f"{path}: cannot be written: {error.strerror or error}") from error
-        for text in self._early:
-            self._write_log(text)
-        self._early = []
 
     def close(self) -> None:
         """Close the log."""
         if self._log is not None:
-            self._log.close()
+            with contextlib.suppress(OSError):  # what could not be written was reported when it was
+                self._log.close()
             self._log = None
 
     def line(self, text: str) -> None:
         """Report something."""
         if not self._quiet:
             tqdm.write(text, file=self._stream)
-        self._write_log(text)
+        self.log(text)
 
     def warning(self, text: str) -> None:
         """Report something that the user should act on: printed even when quiet."""
         tqdm.write(f"warning: {text}", file=self._stream)
-        self._write_log(f"warning: {text}")
+        self.log(f"warning: {text}")
 
     def bar(self, images: int, done: int) -> ProgressBar:
         """Return a bar over the images of all epochs, of which some are done."""
@@ -67,10 +65,8 @@ class Reporter:
             unit=" images", bar_format="{desc}{percentage:3.0f} %|{bar}| {rate_noinv_fmt}, {remaining} left{postfix}",
         ))  # fmt: skip
 
-    def _write_log(self, text: str) -> None:
-        if self._path is None:
-            self._early.append(text)
-            return
+    def log(self, text: str) -> None:
+        """Write to the log alone; raises `RunFolderError`."""
         if self._log is None:
             return
         time = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from cnntrain.errors import RunFolderError
+
+try:
+    import fcntl
+except ImportError:  # Windows has other locks; there the user must not continue a run twice at once
+    fcntl = None  # type: ignore[assignment]
 
 RUNS = Path("runs")
 
@@ -88,6 +95,24 @@ def open_run_folder(path: Path) -> RunFolder:
         reason = "no epoch of this run was finished" if folder.config.is_file() else "this is no run folder"
         raise RunFolderError(f"{path}: has no {folder.last.name}: {reason}")
     return folder
+
+
+@contextlib.contextmanager
+def hold(folder: RunFolder) -> Iterator[None]:
+    """Keep other processes from training in a folder; raises `RunFolderError` if one does.
+
+    The operating system drops the lock with the process, however it ends. Leftovers of a process that was killed in
+    the middle of a write are removed.
+    """
+    try:
+        with folder.log.open("a") as file:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for leftover in folder.path.glob(".*.tmp"):
+                leftover.unlink()
+            yield
+    except BlockingIOError as error:
+        raise RunFolderError(f"{folder.path}: another process is training in this run folder") from error
 
 
 def find_checkpoint(path: Path) -> Path:

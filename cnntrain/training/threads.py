@@ -12,7 +12,7 @@ def set_threads(threads: int | None) -> int:
 
     Results do not depend on it. Raises `ArgumentError` if the machine has fewer.
     """
-    available = numba.config.NUMBA_NUM_THREADS
+    available: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
     if threads is None:
         return numba.get_num_threads()
     if not 1 <= threads <= available:
@@ -27,9 +27,10 @@ def set_threads(threads: int | None) -> int:
 def threading_layer() -> str:
     """Return the library that runs parallel kernels ("omp", "tbb", "workqueue"); known once one has run."""
     try:
-        return numba.threading_layer()
+        layer: str = numba.threading_layer()  # type: ignore[attr-defined]
     except ValueError:  # nothing parallel has run yet
         return "unknown"
+    return layer
 
 
 def threading_layer_warning(layer: str) -> str | None:

@@ -30,6 +30,7 @@ def checkpoint() -> Checkpoint:
         config="network: [dense: classes]\n",
         class_names=("zero", "ünö"),
         input_shape=(1, 2, 3),
+        image_type="uint8",
         normalization=NormalizationValues(mean=(float(np.float32(0.1307)),), std=(0.3081,), unit=255.0),
         images={"train": 10, "test": 2},
         progress=Progress(
@@ -166,7 +167,7 @@ def test_a_type_that_numpy_lacks(path: Path) -> None:
 
 
 def test_tensors_of_another_network_are_listed_all_at_once(path: Path) -> None:
-    loaded = read_checkpoint(path).network
+    loaded = dict(read_checkpoint(path).network)
     expected: dict[str, np.ndarray] = {
         "0.dense.weight": np.zeros((2, 7), np.float32),
         "0.dense.bias": np.zeros(2, np.float64),

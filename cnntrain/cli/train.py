@@ -1,0 +1,65 @@
+"""`cnntrain train`: one config, one run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cnntrain.cli import options
+
+
+@click.command("train")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="The YAML config.")
+@options.overrides
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The run folder, new or empty; runs/<name>-<n> otherwise.",
+)
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Continue this run folder after its last finished epoch; --set train.epochs=N may extend it.",
+)
+@options.threads
+@click.option("--quiet", "-q", is_flag=True, help="Print warnings and the run folder only.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    config_file: Path | None,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    resume: Path | None,
+    threads: int | None,
+    quiet: bool,
+) -> None:
+    """Train a network.
+
+    The run folder holds the resolved config, metrics.csv (one row per epoch), log.txt, and the checkpoints
+    best.safetensors and last.safetensors. Its path is the last line on stdout; everything else goes to stderr.
+
+    Ctrl-C (or SIGTERM) stops after the step at hand, with the checkpoint of the last finished epoch in place, and exits
+    with 130 (143); a second one leaves at once.
+    """
+    if resume is None and config_file is None:
+        raise click.UsageError("name a config with --config FILE, or a run to continue with --resume RUN")
+    if resume is not None and out is not None:
+        raise click.UsageError("--resume continues in its own folder: leave out --out")
+
+    from cnntrain.config import load_config
+    from cnntrain.training.interruption import exit_code
+    from cnntrain.training.reporter import Reporter
+    from cnntrain.training.session import resume_run, start_run
+
+    reporter = Reporter(quiet=quiet)
+    if resume is not None:
+        folder, outcome = resume_run(resume, reporter, config_file=config_file, overrides=overrides, threads=threads)
+    else:
+        assert config_file is not None  # checked above; for mypy
+        folder, outcome = start_run(load_config(config_file, overrides), reporter, out=out, threads=threads)
+    click.echo(folder.path)
+    if outcome.stopped_by:
+        ctx.exit(exit_code(outcome.stopped_by))

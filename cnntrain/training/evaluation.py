@@ -1,0 +1,91 @@
+"""Run a network over a split and count how good it is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnntrain.data import Normalization, Split
+from cnntrain.errors import TrainingError
+from cnntrain.metrics import class_accuracies, confusion_matrix, top_k_correct
+from cnntrain.network import Network
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a network said about a split.
+
+    Attributes
+    ----------
+    loss : float
+        Mean over the images, in float64.
+    logits : ndarray, shape (images, classes)
+    labels : ndarray, shape (images,), int64
+    """
+
+    loss: float
+    logits: NDArray[np.floating]
+    labels: NDArray[np.int64]
+
+    @property
+    def images(self) -> int:
+        """How many images were seen."""
+        return len(self.labels)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the images whose label has the largest logit."""
+        return self.top_k(1)
+
+    def top_k(self, k: int) -> float:
+        """Share of the images whose label is among the k largest logits."""
+        return top_k_correct(self.logits, self.labels, k) / self.images
+
+    @cached_property
+    def confusion(self) -> NDArray[np.int64]:
+        """Counts of (label, predicted class) pairs."""
+        return confusion_matrix(self.logits.argmax(axis=1), self.labels, self.logits.shape[1])
+
+    @property
+    def class_accuracies(self) -> list[float | None]:
+        """Share of each class that was recognised; None for a class without images."""
+        return class_accuracies(self.confusion)
+
+
+def evaluate(network: Network, split: Split, normalization: Normalization, batch_size: int) -> Evaluation:
+    """Run the network in evaluation mode over all images of a split.
+
+    Parameters
+    ----------
+    network : Network
+        Built with a loss, for at least `batch_size` images.
+    split : Split
+        At least one image.
+    normalization : Normalization
+    batch_size : int
+        Images at a time; the result does not depend on it.
+
+    Raises
+    ------
+    TrainingError
+        The network gives NaN or infinity for some image.
+    """
+    logits, loss = [], 0.0
+    for start in range(0, len(split), batch_size):
+        indices = np.arange(start, min(start + batch_size, len(split)), dtype=np.int64)
+        network.load(split.images, indices, normalization)
+        network.forward(training=False)
+        loss += network.loss(split.labels[indices]) * len(indices)
+        logits.append(network.logits())
+    evaluation = Evaluation(loss / len(split), np.concatenate(logits), split.labels)
+    bad = ~np.isfinite(evaluation.logits).all(axis=1)
+    if bad.any() or not math.isfinite(evaluation.loss):
+        raise TrainingError(
+            f"the network gives NaN or infinity for {int(bad.sum()):,} of {len(split):,} images "
+            f"(the first is image {int(bad.argmax())}), and a loss of {evaluation.loss}"
+        )
+    return evaluation

@@ -1,0 +1,186 @@
+"""The training loop: epochs of forward, loss, backward, update; validation, records and checkpoints after each."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnntrain.data import batches
+from cnntrain.errors import TrainingError
+from cnntrain.randomness import generator
+from cnntrain.training.checkpoint import save_checkpoint
+from cnntrain.training.divergence import where_not_finite
+from cnntrain.training.evaluation import evaluate
+from cnntrain.training.interruption import StopSignals
+from cnntrain.training.metrics_file import EpochRecord, append_record
+from cnntrain.training.parts import Parts
+from cnntrain.training.progress import Metrics, Progress, Sums
+from cnntrain.training.reporter import ProgressBar, Reporter, epoch_line
+from cnntrain.training.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended.
+
+    Attributes
+    ----------
+    progress : Progress or None
+        After the last finished epoch; None if none was.
+    stopped_by : int or None
+        Number of the signal that ended it early.
+    """
+
+    progress: Progress | None
+    stopped_by: int | None = None
+
+
+class Loop:
+    """Trains from a position to the end.
+
+    What a step does follows from the config, its seed and the step's number alone (never from what this process did
+    before), so a training that is continued ends with the same bits as one that was never stopped.
+
+    Parameters
+    ----------
+    parts : Parts
+        What trains. Network and optimiser are in the state that belongs to `progress`.
+    folder : RunFolder
+        Gets metrics and checkpoints.
+    reporter : Reporter
+    progress : Progress or None
+        Where to go on; None begins.
+    """
+
+    def __init__(self, parts: Parts, folder: RunFolder, reporter: Reporter, progress: Progress | None = None) -> None:
+        self._parts = parts
+        self._folder = folder
+        self._reporter = reporter
+        self._progress = progress
+        self._step = progress.step if progress else 0
+
+    def run(self) -> Outcome:
+        """Train to the end, or until Ctrl-C or SIGTERM.
+
+        Raises
+        ------
+        TrainingError
+            The loss became NaN or infinite; the checkpoints of the epochs before stay.
+        RunFolderError
+            Something could not be written; earlier checkpoints stay.
+        """
+        parts = self._parts
+        total, done = self._images_until(parts.total_steps), self._images_until(self._step)
+        with StopSignals() as stop, self._reporter.bar(total, done) as bar:
+            while self._step < parts.total_steps and not stop.received:
+                self._epoch(stop, bar)
+        return Outcome(self._progress, stop.received)
+
+    def _epoch(self, stop: StopSignals, bar: ProgressBar) -> None:
+        began = time.perf_counter()
+        epoch = self._step // self._parts.steps_per_epoch
+        bar.start_epoch(epoch + 1, self._parts.epochs)
+        before = self._progress.unfinished if self._progress else Sums()
+        sums = self._train(epoch, before, stop, bar)
+        if sums is None:
+            return
+        seconds = time.perf_counter() - began
+        metrics = self._validated(epoch, sums)
+        rate = (sums.images - before.images) / seconds
+        record = EpochRecord(
+            epoch=epoch + 1,
+            step=self._step,
+            metrics=metrics,
+            learning_rate=self._parts.learning_rate_at(self._step - 1),
+            images_per_second=rate,
+            seconds=time.perf_counter() - began,
+        )
+        self._save(record, sums)
+
+    def _train(self, epoch: int, sums: Sums, stop: StopSignals, bar: ProgressBar) -> Sums | None:
+        """Make the epoch's steps from the current one on; None if a signal came."""
+        parts = self._parts
+        network, train, normalization = parts.network, parts.data.train, parts.data.normalization
+        loss_sum, correct, images = sums.loss, sums.correct, sums.images
+        for indices in self._remaining_batches(epoch):
+            if stop.received:
+                return None
+            labels = train.labels[indices]
+            network.load(train.images, indices, normalization)
+            network.forward(training=True)
+            loss = network.loss(labels)
+            if not math.isfinite(loss):
+                raise self._diverged(epoch, f"the training loss became {loss}", where_not_finite(network))
+            network.backward()
+            parts.optimizer.step(parts.learning_rate_at(self._step))
+            self._step += 1
+            loss_sum += loss * len(indices)
+            correct += network.correct
+            images += len(indices)
+            bar.advance(len(indices), loss_sum / images)
+        return Sums(loss=loss_sum, correct=correct, images=images)
+
+    def _remaining_batches(self, epoch: int) -> Iterator[NDArray[np.int64]]:
+        """Return the index arrays of an epoch from the current step on; the order follows from seed and epoch."""
+        parts = self._parts
+        first = epoch * parts.steps_per_epoch
+        order = batches(len(parts.data.train), parts.batch_size, generator(parts.config.seed, "shuffling", epoch))
+        return islice(order, self._step - first, parts.total_steps - first)
+
+    def _validated(self, epoch: int, sums: Sums) -> Metrics:
+        parts = self._parts
+        train_loss, train_accuracy = sums.loss / sums.images, sums.correct / sums.images
+        if parts.data.validation is None:
+            return Metrics(train_loss=train_loss, train_accuracy=train_accuracy)
+        try:
+            validation = evaluate(parts.network, parts.data.validation, parts.data.normalization, parts.batch_size)
+        except TrainingError as error:
+            raise self._diverged(epoch, f"validation failed: {error}", where_not_finite(parts.network)) from error
+        return Metrics(
+            train_loss=train_loss,
+            train_accuracy=train_accuracy,
+            validation_loss=validation.loss,
+            validation_accuracy=validation.accuracy,
+        )
+
+    def _save(self, record: EpochRecord, sums: Sums) -> None:
+        """Write the row, then the checkpoints: resuming drops a row that has none, so nothing is ever missing."""
+        previous = self._progress
+        is_best = previous is None or record.metrics.better_than(previous.best_metrics)
+        progress = Progress(
+            epoch=record.epoch,
+            step=record.step,
+            metrics=record.metrics,
+            best_epoch=record.epoch if is_best or previous is None else previous.best_epoch,
+            best_metrics=record.metrics if is_best or previous is None else previous.best_metrics,
+            unfinished=sums if record.step % self._parts.steps_per_epoch else Sums(),
+        )
+        append_record(self._folder.metrics, record)
+        if is_best:
+            save_checkpoint(self._folder.best, self._parts.checkpoint(progress, with_optimizer=False))
+        save_checkpoint(self._folder.last, self._parts.checkpoint(progress, with_optimizer=True))
+        self._progress = progress
+        self._reporter.line(epoch_line(record, self._parts.epochs, best=is_best))
+
+    def _diverged(self, epoch: int, what: str, where: str) -> TrainingError:
+        rate, setting = self._parts.learning_rate_at(self._step), self._parts.learning_rate
+        kept = "no epoch was finished before"
+        if self._progress:
+            kept = f"the checkpoint of epoch {self._progress.epoch} is in {self._folder.last}"
+        name = self._parts.config.optimizer.name
+        return TrainingError(
+            f"epoch {epoch + 1}, step {self._step + 1}, learning rate {rate:.4g}: {what}\n"
+            f"  first found: {where}\n"
+            f"  {kept}\n"
+            f"  a smaller learning rate often helps: --set optimizer.{name}.learning_rate={setting / 10:.4g}"
+        )
+
+    def _images_until(self, step: int) -> int:
+        epochs, steps = divmod(step, self._parts.steps_per_epoch)
+        return epochs * len(self._parts.data.train) + min(steps * self._parts.batch_size, len(self._parts.data.train))

@@ -1,0 +1,106 @@
+"""From a config to the things that train: data, network, optimiser, schedule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cnntrain.config import Config, infer_shapes, resolved_yaml
+from cnntrain.data import DataSet, Normalization, load_data
+from cnntrain.layers.base import Shape
+from cnntrain.network import Network
+from cnntrain.optimizers import OPTIMIZERS, Optimizer
+from cnntrain.schedules import SCHEDULES, Schedule
+from cnntrain.training.checkpoint import Checkpoint, Metadata, NormalizationValues
+from cnntrain.training.progress import Progress
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that one training consists of.
+
+    Attributes
+    ----------
+    batch_size : int
+        Images per step: the config's, or all of a smaller training split.
+    steps_per_epoch, total_steps : int
+        The last step of an epoch may see fewer images; with `train.steps` the last epoch may be cut short.
+    """
+
+    config: Config
+    data: DataSet
+    network: Network
+    optimizer: Optimizer
+    schedule: Schedule
+    learning_rate: float
+    batch_size: int
+    steps_per_epoch: int
+    total_steps: int
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that the training touches."""
+        return -(-self.total_steps // self.steps_per_epoch)
+
+    @property
+    def split_sizes(self) -> dict[str, int]:
+        """Images per split."""
+        validation = self.data.validation
+        sizes = {"train": len(self.data.train), "test": len(self.data.test)}
+        return sizes if validation is None else sizes | {"validation": len(validation)}
+
+    def learning_rate_at(self, step: int) -> float:
+        """Return the learning rate of a 0-based step."""
+        return self.learning_rate * self.schedule.factor(step)
+
+    def checkpoint(self, progress: Progress, *, with_optimizer: bool) -> Checkpoint:
+        """Gather what a checkpoint holds."""
+        metadata = Metadata(
+            config=resolved_yaml(self.config),
+            class_names=tuple(self.data.class_names),
+            input_shape=tuple(self.data.train.images.shape[1:]),
+            image_type="uint8" if self.data.train.images.dtype == np.uint8 else "float32",
+            normalization=normalization_values(self.data.normalization),
+            images=self.split_sizes,
+            progress=progress,
+        )
+        optimizer = self.optimizer.state() if with_optimizer else {}
+        return Checkpoint(metadata, dict(self.network.state()), dict(optimizer))
+
+
+def build_parts(config: Config) -> Parts:
+    """Load the data and build everything that the config names; raises `DataError` and `ConfigError`."""
+    data = load_data(config.data, config.seed)
+    images = len(data.train)
+    batch_size = min(config.train.batch_size, images)
+    steps_per_epoch = -(-images // batch_size)
+    total_steps = config.train.steps or (config.train.epochs or 0) * steps_per_epoch
+    network = build_network(config, Shape(*data.train.images.shape[1:]), len(data.class_names), batch_size)
+    choice = config.schedule
+    return Parts(
+        config=config,
+        data=data,
+        network=network,
+        optimizer=OPTIMIZERS[config.optimizer.name](config.optimizer.settings, network.parameters),
+        schedule=SCHEDULES[choice.name](choice.settings, total_steps, steps_per_epoch),
+        learning_rate=config.optimizer.settings.learning_rate,
+        batch_size=batch_size,
+        steps_per_epoch=steps_per_epoch,
+        total_steps=total_steps,
+    )
+
+
+def build_network(config: Config, input_shape: Shape, classes: int, batch_size: int) -> Network:
+    """Build the config's network for images of a shape; raises `ConfigError` if the layers do not fit."""
+    rows = infer_shapes(config, input_shape, classes)
+    return Network(rows, batch_size=batch_size, loss=config.loss, seed=config.seed)
+
+
+def normalization_values(normalization: Normalization) -> NormalizationValues:
+    """Return a normalisation as a checkpoint holds it; float32 values survive the way through text exactly."""
+    return NormalizationValues(
+        mean=tuple(map(float, normalization.mean)),
+        std=tuple(map(float, normalization.std)),
+        unit=float(normalization.unit),
+    )

@@ -1,0 +1,138 @@
+"""What an evaluation says, as a table and as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cnntrain.config import ExpectSettings
+from cnntrain.training.evaluation import Evaluation
+
+WIDEST_MATRIX = 20  # classes; for more, the most frequent confusions are listed instead
+TOP = 5
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a recipe promised of the test split, and what came of it."""
+
+    expected: ExpectSettings
+    accuracy: float
+
+    @property
+    def kept(self) -> bool:
+        """Whether the accuracy is at least the promised one less the tolerance; more is welcome."""
+        return self.accuracy >= self.expected.test_accuracy - self.expected.tolerance - 1e-12
+
+    def __str__(self) -> str:
+        expected = self.expected
+        source = f" ({expected.source})" if expected.source else ""
+        verdict = "kept" if self.kept else "NOT kept"
+        return (
+            f"expected {expected.test_accuracy:.2%}, tolerance {expected.tolerance:.2%}{source}: "
+            f"{verdict} with {self.accuracy:.2%}"
+        )
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """An evaluation with what it is about.
+
+    Attributes
+    ----------
+    checkpoint : str
+        The file.
+    epoch : int
+        Epochs of training behind it.
+    split : str
+        "train", "validation" or "test".
+    promise : Promise or None
+        Of the recipe, for the test split.
+    """
+
+    checkpoint: str
+    epoch: int
+    split: str
+    class_names: tuple[str, ...]
+    evaluation: Evaluation
+    promise: Promise | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything in plain types, for JSON; accuracies are shares of 1, null for a class without images."""
+        evaluation = self.evaluation
+        totals, right = evaluation.confusion.sum(axis=1), np.diag(evaluation.confusion)
+        expected = None
+        if self.promise is not None:
+            expected = self.promise.expected.model_dump() | {"kept": self.promise.kept}
+        return {
+            "checkpoint": self.checkpoint,
+            "epoch": self.epoch,
+            "split": self.split,
+            "images": evaluation.images,
+            "loss": evaluation.loss,
+            "accuracy": evaluation.accuracy,
+            "top_5_accuracy": evaluation.top_k(TOP),
+            "classes": [
+                {"name": name, "images": int(total), "correct": int(correct), "accuracy": accuracy}
+                for name, total, correct, accuracy in zip(
+                    self.class_names, totals, right, evaluation.class_accuracies, strict=True
+                )
+            ],
+            "confusion_matrix": evaluation.confusion.tolist(),
+            "expected": expected,
+        }
+
+    def as_text(self) -> str:
+        """Return tables for a terminal."""
+        evaluation = self.evaluation
+        lines = [
+            f"{self.checkpoint} (epoch {self.epoch}) on the {self.split} split, {evaluation.images:,} images",
+            "",
+            f"loss            {evaluation.loss:.4f}",
+            f"accuracy        {evaluation.accuracy:.2%}",
+        ]
+        if len(self.class_names) > TOP:
+            lines.append(f"top-5 accuracy  {evaluation.top_k(TOP):.2%}")
+        lines += ["", *self._class_table(), "", *self._confusions()]
+        if self.promise is not None:
+            lines += ["", str(self.promise)]
+        return "\n".join(lines)
+
+    def _class_table(self) -> list[str]:
+        totals, right = self.evaluation.confusion.sum(axis=1), np.diag(self.evaluation.confusion)
+        rows = [["class", "images", "correct", "accuracy"]]
+        for name, total, correct, accuracy in zip(
+            self.class_names, totals, right, self.evaluation.class_accuracies, strict=True
+        ):
+            rows.append([name, f"{total:,}", f"{correct:,}", "-" if accuracy is None else f"{accuracy:.2%}"])
+        return _aligned(rows)
+
+    def _confusions(self) -> list[str]:
+        confusion = self.evaluation.confusion
+        if len(self.class_names) <= WIDEST_MATRIX:
+            head = ["", *self.class_names]
+            rows = [[name, *(f"{n}" if n else "." for n in row)] for name, row in zip(head[1:], confusion, strict=True)]
+            return ["confusion matrix (row: the image's class, column: the network's answer)", *_aligned([head, *rows])]
+        wrong = confusion - np.diag(np.diag(confusion))
+        order = np.argsort(-wrong, axis=None, kind="stable")[: TOP * 2]
+        pairs = [(int(i) // len(wrong), int(i) % len(wrong)) for i in order]
+        rows = [
+            [self.class_names[i], "taken for", self.class_names[j], f"{wrong[i, j]} times"]
+            for i, j in pairs
+            if wrong[i, j]
+        ]
+        return ["most frequent confusions (--json has the whole matrix)", *_aligned([["", "", "", ""], *rows])[1:]]
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    """Align columns: the first to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if column else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

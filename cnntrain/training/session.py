@@ -1,0 +1,240 @@
+"""A training from beginning to end: a new run, or one that goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cnntrain.config import Config, load_config, resolved_yaml
+from cnntrain.errors import ArgumentError, CheckpointError, CnntrainError, RunFolderError
+from cnntrain.kernels.compilation import announce
+from cnntrain.kernels.layout import to_lanes
+from cnntrain.training.atomic import write_atomically
+from cnntrain.training.checkpoint import Metadata, check_tensors, read_checkpoint
+from cnntrain.training.environment import describe_environment, record_environment
+from cnntrain.training.interruption import signal_name
+from cnntrain.training.loop import Loop, Outcome
+from cnntrain.training.metrics_file import drop_records_after
+from cnntrain.training.parts import Parts, build_parts
+from cnntrain.training.progress import Metrics
+from cnntrain.training.reporter import Reporter
+from cnntrain.training.restored import config_of, load_network
+from cnntrain.training.run_folder import RunFolder, create_run_folder, hold, open_run_folder
+from cnntrain.training.threads import set_threads, threading_layer, threading_layer_warning
+
+MAY_CHANGE = ("train.epochs", "train.steps")  # when a run goes on
+
+
+def start_run(
+    config: Config, reporter: Reporter, *, out: Path | None = None, threads: int | None = None
+) -> tuple[RunFolder, Outcome]:
+    """Train in a new run folder.
+
+    Parameters
+    ----------
+    config : Config
+    reporter : Reporter
+        Told what happens.
+    out : Path or None
+        The run folder; None makes `runs/<name>-<n>`.
+    threads : int or None
+        Threads of the kernels; None takes all cores. The result does not depend on it.
+
+    Raises
+    ------
+    DataError, ConfigError, ArgumentError, RunFolderError
+        Something the training needs is wrong; found before the first step as far as possible.
+    TrainingError
+        The loss became NaN or infinite.
+    """
+    set_threads(threads)
+    parts = build_parts(config)
+    folder = create_run_folder(config.name, out)
+    with _running(folder, reporter):
+        write_atomically(folder.config, resolved_yaml(config).encode())
+        _describe(parts, folder, reporter)
+        _prepare(parts, folder, reporter)
+        return folder, _finish(Loop(parts, folder, reporter).run(), parts, folder, reporter)
+
+
+def resume_run(
+    run: Path,
+    reporter: Reporter,
+    *,
+    config_file: Path | None = None,
+    overrides: Sequence[str] = (),
+    threads: int | None = None,
+) -> tuple[RunFolder, Outcome]:
+    """Continue a run after its last finished epoch, to the bit as if it had never stopped.
+
+    Parameters
+    ----------
+    run : Path
+        The run folder.
+    reporter : Reporter
+    config_file : Path or None
+        The config; None takes the folder's `config.yaml`. It may differ from that of the checkpoint in `train.epochs`
+        or `train.steps` only.
+    overrides : sequence of str
+        `--set` arguments.
+    threads : int or None
+
+    Raises
+    ------
+    ArgumentError
+        The config differs in something else, or ends before the point already reached.
+    CheckpointError
+        `last.safetensors` is damaged, or the data are not those of the run.
+    DataError, ConfigError, RunFolderError, TrainingError
+        As for `start_run`.
+    """
+    set_threads(threads)
+    folder = open_run_folder(run)
+    checkpoint = read_checkpoint(folder.last)
+    progress = checkpoint.metadata.progress
+    old = config_of(folder.last, checkpoint.metadata)
+    new = load_config(config_file or folder.config, overrides)
+    _check_changes(folder, old, new)
+    parts = build_parts(new)
+    _check_data(folder.last, checkpoint.metadata, parts)
+    if parts.total_steps < progress.step:
+        raise ArgumentError(
+            f"{run}: has already made {progress.step:,} steps ({progress.epoch} epochs); "
+            f"the config now ends after {parts.total_steps:,}"
+        )
+    load_network(folder.last, parts.network, checkpoint.network, "the network of its config")
+    optimizer = f"the optimizer {new.optimizer.name}"
+    check_tensors(folder.last, checkpoint.optimizer, parts.optimizer.state(), optimizer)
+    parts.optimizer.load_state(checkpoint.optimizer)
+    with _running(folder, reporter):
+        write_atomically(folder.config, resolved_yaml(new).encode())
+        drop_records_after(folder.metrics, progress.step)
+        reporter.line(f"continuing {folder.path} after epoch {progress.epoch} (step {progress.step:,})")
+        _describe(parts, folder, reporter)
+        _prepare(parts, folder, reporter)
+        return folder, _finish(Loop(parts, folder, reporter, progress).run(), parts, folder, reporter)
+
+
+@contextmanager
+def _running(folder: RunFolder, reporter: Reporter) -> Iterator[None]:
+    """Hold the folder and the log; an error is logged on its way out."""
+    with hold(folder):
+        reporter.open_log(folder.log)
+        try:
+            yield
+        except CnntrainError as error:
+            with suppress(RunFolderError):  # a full disk is full for the log too
+                reporter.log(f"error: {error}")
+            raise
+        except KeyboardInterrupt:
+            reporter.log("interrupted before the first step")
+            raise
+        finally:
+            reporter.close()
+
+
+def _describe(parts: Parts, folder: RunFolder, reporter: Reporter) -> None:
+    data, sizes = parts.data, parts.split_sizes
+    validation = f", {sizes['validation']:,} for validation" if data.validation else ""
+    channels, rows, columns = data.train.images.shape[1:]
+    reporter.line(
+        f"{parts.config.name}: {sizes['train']:,} training images{validation} ({channels}x{rows}x{columns}, "
+        f"{len(data.class_names)} classes)"
+    )
+    if data.validation is None:
+        reporter.line(
+            "no validation split (data.validation: 0): the best epoch is the one with the least training loss"
+        )
+    parameters = sum(parameter.value.size for parameter in parts.network.parameters)
+    reporter.line(
+        f"{parameters:,} parameters; batches of {parts.batch_size}, {parts.total_steps:,} steps, "
+        f"{parts.steps_per_epoch:,} per epoch"
+    )
+    reporter.line(f"run folder {folder.path}")
+
+
+def _prepare(parts: Parts, folder: RunFolder, reporter: Reporter) -> None:
+    """Compile or load the kernels before the clock runs, and note what they run on."""
+    announced = False
+
+    def compiling(name: str) -> None:
+        nonlocal announced
+        if not announced:
+            reporter.line(f"compiling kernels for this machine (once; kept in {to_lanes.stats.cache_path})")
+            announced = True
+        reporter.line(f"  {name}")
+
+    with announce(compiling):
+        parts.network.warm_up()
+        parts.optimizer.warm_up()
+    layer, threads = threading_layer(), set_threads(None)
+    reporter.line(f"{threads} thread{'s' if threads > 1 else ''} ({layer})")
+    warning = threading_layer_warning(layer)
+    if warning:
+        reporter.warning(warning)
+    record_environment(folder.environment, describe_environment(threads, layer))
+
+
+def _finish(outcome: Outcome, parts: Parts, folder: RunFolder, reporter: Reporter) -> Outcome:
+    progress = outcome.progress
+    if outcome.stopped_by:
+        name = signal_name(outcome.stopped_by)
+        if progress is None:
+            reporter.line(f"stopped by {name} before an epoch was finished: {folder.path} has no checkpoint")
+        else:
+            reporter.line(
+                f"stopped by {name}: the checkpoint of epoch {progress.epoch} is in {folder.last}; "
+                f"continue with: cnntrain train --resume {folder.path}"
+            )
+    if progress is not None:
+        best = _in_words(progress.best_metrics)
+        reporter.line(f"best: epoch {progress.best_epoch}, {best} ({folder.best})")
+    return outcome
+
+
+def _in_words(metrics: Metrics) -> str:
+    if metrics.validation_accuracy is None:
+        return f"training loss {metrics.train_loss:.4f}"
+    return f"validation accuracy {metrics.validation_accuracy:.2%}"
+
+
+def _check_changes(folder: RunFolder, old: Config, new: Config) -> None:
+    before, after = _flat(yaml.safe_load(resolved_yaml(old))), _flat(yaml.safe_load(resolved_yaml(new)))
+    changed = [
+        f"{key}: {before.get(key, 'not there')} -> {after.get(key, 'not there')}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key) and key not in MAY_CHANGE
+    ]
+    if changed:
+        raise ArgumentError(
+            f"{folder.path}: a run goes on with the config that it began with; only {' and '.join(MAY_CHANGE)} may "
+            "change. Different now:\n  " + "\n  ".join(changed)
+        )
+
+
+def _flat(value: Any, path: str = "") -> dict[str, Any]:
+    """Return every scalar of nested mappings and lists under its dotted path."""
+    if isinstance(value, list):
+        value = dict(enumerate(value))
+    if not isinstance(value, Mapping):
+        return {path: value}
+    flat: dict[str, Any] = {} if value else {path: value}
+    for key, item in value.items():
+        flat |= _flat(item, f"{path}.{key}" if path else str(key))
+    return flat
+
+
+def _check_data(path: Path, metadata: Metadata, parts: Parts) -> None:
+    now = parts.checkpoint(metadata.progress, with_optimizer=False).metadata
+    names = ("images", "class_names", "input_shape", "image_type", "normalization")
+    changed = [
+        f"{name}: {getattr(metadata, name)} -> {getattr(now, name)}"
+        for name in names
+        if getattr(metadata, name) != getattr(now, name)
+    ]
+    if changed:
+        raise CheckpointError(f"{path}: the data are not those of the run. Different now:\n  " + "\n  ".join(changed))
