@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import ValidationError
 
-from cnntrain.config.problems import Problem, clip
+from cnntrain.config.problems import MAX_SHOWN, Problem, clip
 from cnntrain.config.source import Source
 from cnntrain.settings import ChoiceFrom, Settings, hint
 
@@ -51,7 +51,9 @@ def problems_of(error: ValidationError, model: type[Settings], source: Source, v
     """
     problems = []
     phrases: dict[tuple[str | int, ...], dict[str, object]] = defaultdict(dict)
-    for item in error.errors(include_url=False):
+    for item in error.errors(include_url=False)[
+        : 2 * MAX_SHOWN
+    ]:  # finding places takes time, which a hostile file shall not have
         path, value = _walk(values, item["loc"])
         if item["type"] == "missing":
             field = (*path, item["loc"][-1])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from yaml.error import Mark
 
 SET = "--set "  # begins the name of every mark that lies in an override
+MAX_SHOWN = 50
 _WIDTH = 120
 
 
@@ -53,10 +54,11 @@ class Problem:
 
 
 def report(problems: Iterable[Problem]) -> str:
-    """All problems, each once, in the order of the file; overrides at the end."""
-    distinct = {str(problem): problem for problem in problems}.values()
+    """All problems, each once, in the order of the file; overrides at the end. After many the rest is left out."""
+    distinct = {(problem.place, problem.message): problem for problem in problems}.values()
     ordered = sorted(distinct, key=lambda p: (p.mark.name.startswith(SET), p.mark.line, p.mark.column))
-    return "\n".join(map(str, ordered))
+    shown = [str(problem) for problem in ordered[:MAX_SHOWN]]
+    return "\n".join([*shown, "... and more"] if len(ordered) > MAX_SHOWN else shown)
 
 
 def clip(text: str, width: int = 80) -> str:
@@ -68,7 +70,8 @@ def clip(text: str, width: int = 80) -> str:
 def _source_line(text: str, offset: int) -> tuple[str, int]:
     """Return the line around an offset, and the offset's column in it; a long line is cut to what is around it."""
     start = text.rfind("\n", 0, offset) + 1
-    line = text[start:].partition("\n")[0].rstrip("\r\0").replace("\t", " ")
+    end = text.find("\n", start)
+    line = text[start : end if end >= 0 else None].rstrip("\r\0").replace("\t", " ")
     column = offset - start
     cut = 0 if len(line) <= _WIDTH else max(column - _WIDTH // 2, 0)
     return line[cut : cut + _WIDTH], column - cut

@@ -17,7 +17,7 @@ from yaml.reader import ReaderError
 from cnntrain.config.problems import Problem, clip
 from cnntrain.errors import ConfigError
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 250_000  # PyYAML reads about 100 kB per second; the largest networks need a tenth of this
 MAX_DEPTH = 32
 
 _TAG = "tag:yaml.org,2002:"

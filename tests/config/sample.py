@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from cnntrain.config import parse_config
+from cnntrain.errors import ConfigError
+
 SAMPLE = """\
 seed: 1
 data:
@@ -28,3 +33,10 @@ def sample(*changes: tuple[str, str]) -> str:
         assert old in text, old
         text = text.replace(old, new, 1)
     return text
+
+
+def failure(text: str, *overrides: str) -> str:
+    """Return what parsing a wrong config says."""
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, "a.yaml", overrides)
+    return str(caught.value)

@@ -161,7 +161,7 @@ def test_read_text(tmp_path: Path) -> None:
     [
         (b"a: \xff\xfe", "not UTF-8 text (byte 0xff at offset 3): is this a YAML file?"),
         ("a: 1".encode("utf-16"), "not UTF-8 text (byte 0xff at offset 0)"),
-        (b"a" * (MAX_BYTES + 1), "larger than 1,000,000 bytes: this is no config"),
+        (b"a" * (MAX_BYTES + 1), "larger than 250,000 bytes: this is no config"),
     ],
 )
 def test_files_that_are_no_text(tmp_path: Path, content: bytes, message: str) -> None:
