@@ -213,16 +213,26 @@ class Network:
         for path, layer in zip(self._body.paths, self._body.layers, strict=True):
             yield path, layer.output[: layer.output.size // self._blocks * self._used]
 
-    def warm_up(self) -> None:
+    def decisions(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Yield (path, copy of `Layer.decisions`) of every layer that has them, as the last forward made them.
+
+        The arrays are (block, value, lane); lanes without an image are zero, so that they do not count.
+        """
+        empty = self._used * LANES - self._images
+        for path, layer in zip(self._body.paths, self._body.layers, strict=True):
+            decisions = layer.decisions(self._used)
+            if decisions is not None:
+                by_lane = decisions.reshape(self._used, -1, LANES).copy()
+                by_lane[-1, :, LANES - empty :] = 0
+                yield path, by_lane
+
+    def warm_up(self, image_type: Any = np.uint8) -> None:
         """Compile or load from the cache every kernel that training and evaluation need, changing nothing."""
         self._images = 1
         self._input[:] = 0
         gradients = [parameter.gradient.copy() for parameter in self.parameters]
-        to_lanes_types = (np.uint8, np.float32)
-        for kind in to_lanes_types:
-            blank = np.zeros(self.input_shape.size, kind)
-            zero = np.zeros(self.input_shape.channels, self.dtype)
-            to_lanes(blank, np.zeros(1, np.int64), zero, zero, self._input, *self.input_shape)
+        blank, zero = np.zeros(self.input_shape.size, image_type), np.zeros(self.input_shape.channels, self.dtype)
+        to_lanes(blank, np.zeros(1, np.int64), zero, zero, self._input, *self.input_shape)
         self.forward(training=True)
         self.logits()
         if self._loss is not None:

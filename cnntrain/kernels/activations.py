@@ -6,6 +6,7 @@ ReLU keeps NaN: the comparison selects zero only where z <= 0 holds.
 
 from __future__ import annotations
 
+import numpy as np
 from numba import prange
 
 from cnntrain.kernels.exponential import hyperbolic_tangent, logistic
@@ -25,7 +26,8 @@ def span(part, size):
 @parallel_kernel
 def relu(z, y, size):
     """Y = max(z, 0)."""
-    for part in prange(PARTS):
+    for index in prange(PARTS):
+        part = np.intp(index)
         begin, end = span(part, size)
         for i in range(begin, end, LANES):
             v = load(z, i)
@@ -35,7 +37,8 @@ def relu(z, y, size):
 @parallel_kernel
 def relu_backward(grad_output, y, grad_input, size):
     """dL/dz = dL/dy where y > 0, zero elsewhere."""
-    for part in prange(PARTS):
+    for index in prange(PARTS):
+        part = np.intp(index)
         begin, end = span(part, size)
         for i in range(begin, end, LANES):
             store(grad_input, i, select(load(y, i) <= constant(y, 0), constant(y, 0), load(grad_output, i)))
@@ -44,7 +47,8 @@ def relu_backward(grad_output, y, grad_input, size):
 @parallel_kernel
 def leaky_relu(z, y, size, slope):
     """Y = z where z > 0, slope * z elsewhere; slope > 0."""
-    for part in prange(PARTS):
+    for index in prange(PARTS):
+        part = np.intp(index)
         begin, end = span(part, size)
         for i in range(begin, end, LANES):
             v = load(z, i)
@@ -54,7 +58,8 @@ def leaky_relu(z, y, size, slope):
 @parallel_kernel
 def leaky_relu_backward(grad_output, y, grad_input, size, slope):
     """dL/dz = dL/dy where y > 0, slope * dL/dy elsewhere."""
-    for part in prange(PARTS):
+    for index in prange(PARTS):
+        part = np.intp(index)
         begin, end = span(part, size)
         for i in range(begin, end, LANES):
             g = load(grad_output, i)
@@ -64,7 +69,8 @@ def leaky_relu_backward(grad_output, y, grad_input, size, slope):
 @parallel_kernel
 def sigmoid(z, y, size):
     """Y = 1 / (1 + exp(-z))."""
-    for part in prange(PARTS):
+    for index in prange(PARTS):
+        part = np.intp(index)
         begin, end = span(part, size)
         for i in range(begin, end, LANES):
             store(y, i, logistic(load(z, i)))
@@ -73,7 +79,8 @@ def sigmoid(z, y, size):
 @parallel_kernel
 def sigmoid_backward(grad_output, y, grad_input, size):
     """dL/dz = dL/dy * y (1 - y)."""
-    for part in prange(PARTS):
+    for index in prange(PARTS):
+        part = np.intp(index)
         begin, end = span(part, size)
         for i in range(begin, end, LANES):
             v = load(y, i)
@@ -83,7 +90,8 @@ def sigmoid_backward(grad_output, y, grad_input, size):
 @parallel_kernel
 def tanh(z, y, size):
     """Y = tanh(z)."""
-    for part in prange(PARTS):
+    for index in prange(PARTS):
+        part = np.intp(index)
         begin, end = span(part, size)
         for i in range(begin, end, LANES):
             store(y, i, hyperbolic_tangent(load(z, i)))
@@ -92,7 +100,8 @@ def tanh(z, y, size):
 @parallel_kernel
 def tanh_backward(grad_output, y, grad_input, size):
     """dL/dz = dL/dy * (1 - y**2)."""
-    for part in prange(PARTS):
+    for index in prange(PARTS):
+        part = np.intp(index)
         begin, end = span(part, size)
         for i in range(begin, end, LANES):
             v = load(y, i)

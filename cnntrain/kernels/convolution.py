@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 from numba import prange
 
 from cnntrain.kernels.jit import kernel, parallel_kernel
@@ -126,12 +127,13 @@ def correlate(image, weights, at, bias, output, blocks, rows, columns, channels,
     """
     bundles = (blocks + len(pair) - 1) // len(pair)
     taps = rows.taps * columns.taps * channels.inputs
-    for unit in prange(bundles * rows.count):
+    for index in prange(bundles * rows.count):
+        unit = np.intp(index)
         b = unit // rows.count * len(pair)
         i = unit % rows.count
         w = at
         for group in range(channels.groups):
-            k = 0
+            k = np.intp(0)  # not a literal, for which Numba would compile the row once more
             for _ in range(tiles.tall):
                 correlate_row(image, weights, bias, output, b, i, group, k, w, rows, columns, channels, pair, tall)
                 k += len(tall)
@@ -163,7 +165,8 @@ def dense(image, weights, bias, output, blocks, inputs, units, tiles, pair, tall
     image is (block, input, lane), output (block, unit, lane); weights are packed as (tile of units, input, unit in
     tile). Backward to the input it is the same with the transposed weights.
     """
-    for t in prange(tiles.tall + tiles.short):
+    for index in prange(tiles.tall + tiles.short):
+        t = np.intp(index)
         if t < tiles.tall:
             k = t * len(tall)
             dense_tile(image, weights, bias, output, blocks, inputs, units, k, k * inputs, pair, tall)

@@ -54,9 +54,10 @@ def expm1_parts(x):
 
 @kernel
 def exponential(x):
-    """Return exp(x), clamped to exp(+-87) (float32) or exp(+-708) (float64); NaN stays NaN."""
+    """Return exp(x): 0 below -87 (float32) or -708 (float64), no more than exp(87) or exp(708); NaN stays NaN."""
     scale, rest = expm1_parts(x)
-    return fma(scale, rest, scale)
+    reduction, _ = _coefficients(x)
+    return select(x < constant(x, -reduction[2]), constant(x, 0.0), fma(scale, rest, scale))
 
 
 @kernel
@@ -71,5 +72,7 @@ def hyperbolic_tangent(x):
 
 @kernel
 def logistic(x):
-    """Return 1 / (1 + exp(-x))."""
-    return constant(x, 1.0) / (constant(x, 1.0) + exponential(constant(x, 0.0) - x))
+    """Return 1 / (1 + exp(-x)), from the side on which exp does not overflow."""
+    one = constant(x, 1.0)
+    small = exponential(constant(x, 0.0) - absolute(x))
+    return select(x < constant(x, 0.0), small, one) / (one + small)

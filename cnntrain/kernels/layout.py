@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numba import prange
 
 from cnntrain.kernels.jit import parallel_kernel
@@ -16,7 +17,8 @@ def to_lanes(images, indices, scale, shift, lanes, channels, rows, columns):
     """
     count = indices.size
     blocks = (count + LANES - 1) // LANES
-    for unit in prange(blocks * rows):
+    for index in prange(blocks * rows):
+        unit = np.intp(index)
         b, row = unit // rows, unit % rows
         for c in range(channels):
             for lane in range(LANES):
@@ -34,7 +36,8 @@ def to_lanes(images, indices, scale, shift, lanes, channels, rows, columns):
 @parallel_kernel
 def from_lanes(lanes, images, count, channels, rows, columns):
     """Write images[n, c, row, column] = lanes[b, row, column, c, lane] for n = 16 b + lane < count."""
-    for unit in prange(count * channels):
+    for index in prange(count * channels):
+        unit = np.intp(index)
         n, c = unit // channels, unit % channels
         for row in range(rows):
             for column in range(columns):
@@ -46,6 +49,7 @@ def from_lanes(lanes, images, count, channels, rows, columns):
 def gather(values, indices, packed):
     """packed[i] = values[indices[i]]."""
     parts = 16
-    for part in prange(parts):
+    for index in prange(parts):
+        part = np.intp(index)
         for i in range(part * indices.size // parts, (part + 1) * indices.size // parts):
             packed[i] = values[indices[i]]

@@ -41,7 +41,8 @@ def cross_entropy(logits, labels, losses, correct, grad_logits, blocks, classes,
 
     Stable because the largest logit is subtracted first (Goodfellow et al. 2016, section 4.1).
     """
-    for b in prange(blocks):
+    for index in prange(blocks):
+        b = np.intp(index)
         start = b * classes * LANES
         used = min(LANES, images - b * LANES)
         largest = load(logits, start)
@@ -72,7 +73,8 @@ def quadratic(outputs, targets, labels, losses, correct, grad_outputs, blocks, c
 
     targets is (block, class, lane), as outputs.
     """
-    for b in prange(blocks):
+    for index in prange(blocks):
+        b = np.intp(index)
         start = b * classes * LANES
         used = min(LANES, images - b * LANES)
         for lane in range(used):
@@ -91,7 +93,8 @@ def quadratic(outputs, targets, labels, losses, correct, grad_outputs, blocks, c
 @parallel_kernel
 def one_hot(labels, targets, blocks, classes, images):
     """Write targets (block, class, lane): one in the class of each image's label, zero elsewhere."""
-    for b in prange(blocks):
+    for index in prange(blocks):
+        b = np.intp(index)
         for k in range(classes):
             for lane in range(LANES):
                 image = b * LANES + lane

@@ -6,6 +6,7 @@ rate and on the weight decay. Chunks own what they write.
 
 from __future__ import annotations
 
+import numpy as np
 from numba import prange
 
 from cnntrain.kernels.jit import parallel_kernel
@@ -17,7 +18,8 @@ def sgd(values, gradients, velocities, begin, end, rates, decays, momentum, nest
 
     Sutskever et al. 2013, in the form that PyTorch uses: the learning rate outside the velocity.
     """
-    for chunk in prange(begin.size):
+    for index in prange(begin.size):
+        chunk = np.intp(index)
         rate, decay = rates[chunk], decays[chunk]
         for i in range(begin[chunk], end[chunk]):
             gradient = gradients[i] + decay * values[i]
@@ -32,7 +34,8 @@ def sgd_caffe(values, gradients, velocities, begin, end, rates, decays, momentum
 
     The learning rate is inside the velocity, as in Caffe (sgd_solver.cpp, nesterov_solver.cpp).
     """
-    for chunk in prange(begin.size):
+    for index in prange(begin.size):
+        chunk = np.intp(index)
         rate, decay = rates[chunk], decays[chunk]
         for i in range(begin[chunk], end[chunk]):
             before = velocities[i]

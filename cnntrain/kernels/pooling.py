@@ -11,6 +11,7 @@ argmax (LeCun et al. 1998; derived in docs/mathematics.md).
 
 from __future__ import annotations
 
+import numpy as np
 from numba import prange
 
 from cnntrain.kernels.convolution import end_tap, first_tap
@@ -21,7 +22,8 @@ from cnntrain.kernels.simd import LANES, constant, is_nan, load, negate, select,
 @parallel_kernel
 def max_pool(image, output, mask, blocks, channels, rows, columns):
     """Take the maximum of each window; output and mask are (block, y, x, channel, lane)."""
-    for unit in prange(blocks * rows.count):
+    for index in prange(blocks * rows.count):
+        unit = np.intp(index)
         b, y = unit // rows.count, unit % rows.count
         row = y * rows.stride + rows.offset
         r0, r1 = first_tap(rows, row), end_tap(rows, row)
@@ -47,7 +49,8 @@ def max_pool(image, output, mask, blocks, channels, rows, columns):
 @parallel_kernel
 def max_pool_backward(grad_output, mask, grad_input, blocks, channels, rows, columns):
     """Route each gradient to its winner; grad_input is (block, row, column, channel, lane), all of it written."""
-    for unit in prange(blocks * rows.input_size):
+    for index in prange(blocks * rows.input_size):
+        unit = np.intp(index)
         b, row = unit // rows.input_size, unit % rows.input_size
         # windows y with y * stride + offset <= row < y * stride + offset + taps
         y1 = min((row - rows.offset) // rows.stride + 1, rows.count)

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 from numba import prange
 
 from cnntrain.kernels.jit import kernel, parallel_kernel
@@ -36,6 +37,9 @@ from cnntrain.kernels.simd import (
     tile_load,
     tile_store,
 )
+
+
+PARTS = 16  # units of work of `add_slots`; any number gives the same bits
 
 
 class Division(NamedTuple):
@@ -255,7 +259,8 @@ def weight_gradient(
     bundle, tall, short : tuple of int
         Only their lengths count: filters (A) or vectors of filters (B) in a tile, and the tiles' numbers of positions.
     """
-    for unit in prange(channels.groups * division.bundles * division.chunks * division.slots):
+    for index in prange(channels.groups * division.bundles * division.chunks * division.slots):
+        unit = np.intp(index)
         weight_gradient_unit(
             unit, image, delta, partial, margins, transposed, blocks, rows, columns, channels, division, tiles,
             bundle, tall, short,
@@ -263,15 +268,12 @@ def weight_gradient(
 
 
 @parallel_kernel
-def add_slots(partial, slots, slot_size, lanes, where, gradient):
-    """Write gradient[i] = sum over slots of partial[slot, where[i]], or of the 16 lanes from there.
-
-    `lanes` is a tuple: empty for one number each (scheme B), of any other length for lane vectors (scheme A).
-    """
-    parts = 16
-    for part in prange(parts):
-        for i in range(part * where.size // parts, (part + 1) * where.size // parts):
-            if len(lanes):
+def add_slots(partial, slots, slot_size, by_lanes, where, gradient):
+    """Write gradient[i] = sum over slots of partial[slot, where[i]], or of the 16 lanes from there (scheme A)."""
+    for index in prange(PARTS):
+        part = np.intp(index)
+        for i in range(part * where.size // PARTS, (part + 1) * where.size // PARTS):
+            if by_lanes:
                 vector = load(partial, where[i])
                 for slot in range(1, slots):
                     vector = vector + load(partial, slot * slot_size + where[i])

@@ -10,7 +10,7 @@ from cnntrain.kernels.weight_gradient import Division, add_slots, weight_gradien
 from cnntrain.passes.tiling import LANES, accumulators, cut, length
 
 UNITS = 16  # units of work to aim at: enough for many cores, whatever the number that this machine has
-FEW_POSITIONS = 128  # scheme A keeps 16 numbers for each weight; beyond this many positions they leave the cache
+FEW_POSITIONS = 80  # scheme A keeps 16 numbers for each weight; beyond this many positions they leave the cache
 
 
 def filters_by_lanes(outputs: int, positions: int) -> int:
@@ -51,7 +51,7 @@ class WeightGradient:
         else:
             bundle = 2 if outputs > LANES and accumulators() >= 24 else 1
             bundle_filters, largest = bundle * LANES, 8 if accumulators() >= 24 else 6
-        self._lanes = length(1 if by_lanes else 0)
+        self._by_lanes = by_lanes > 0
         contiguous = columns.dilation == 1 and groups == 1
         self._tiles, height = cut(columns.taps * inputs if contiguous else inputs, largest)
         self._sizes = length(bundle), length(height), length(max(height - 1, 1))
@@ -85,9 +85,9 @@ class WeightGradient:
         """Write grad_weight (flat, canonical order) and grad_bias from the first `blocks` blocks."""
         self._accumulate(image, delta, self._rows, self._columns, blocks)
         slots = self._division.slots
-        add_slots(self._partial, slots, self._slot_size, self._lanes, self._where, grad_weight)
+        add_slots(self._partial, slots, self._slot_size, self._by_lanes, self._where, grad_weight)
         if grad_bias is not None:
-            add_slots(self._partial, slots, self._slot_size, self._lanes, self._where_bias, grad_bias)
+            add_slots(self._partial, slots, self._slot_size, self._by_lanes, self._where_bias, grad_bias)
 
     def _accumulate(self, image: NDArray, delta: NDArray, rows: Axis, columns: Axis, blocks: int) -> None:
         weight_gradient(
