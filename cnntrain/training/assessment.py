@@ -57,7 +57,7 @@ def assess(
     if require_promise and config.expect is None:
         raise ConfigError(f"{config.name}: the config has no expect: block to compare with")
     data = load_data(config.data, config.seed)
-    _check_fit(restored, data)
+    check_fit(restored, data)
     images = data.split(split)
     normalization = normalization_for(restored, images.images.dtype)
     evaluation = evaluate(restored.network, images, normalization, BATCH)
@@ -71,7 +71,8 @@ def assess(
     )
 
 
-def _check_fit(restored: Restored, data: DataSet) -> None:
+def check_fit(restored: Restored, data: DataSet) -> None:
+    """Raise `CheckpointError` unless the data have the images and the classes that the network was trained on."""
     metadata = restored.metadata
     shape = tuple(data.train.images.shape[1:])
     if shape != metadata.input_shape:

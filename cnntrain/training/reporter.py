@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
@@ -61,8 +62,9 @@ class Reporter:
         """Return a bar over the images of all epochs, of which some are done."""
         visible = not self._quiet and self._stream.isatty()
         return ProgressBar(tqdm(
-            total=images, initial=done, disable=not visible, file=self._stream, leave=False, dynamic_ncols=True,
-            unit=" images", bar_format="{desc}{percentage:3.0f} %|{bar}| {rate_noinv_fmt}, {remaining} left{postfix}",
+            total=images, initial=done, disable=not visible, file=self._stream, leave=False, unit=" images",
+            unit_scale=True, bar_format="{desc}{percentage:3.0f}%|{bar}| {rate_noinv_fmt}, {remaining} left{postfix}",
+            **_terminal_size(self._stream),
         ))  # fmt: skip
 
     def log(self, text: str) -> None:
@@ -75,6 +77,15 @@ class Reporter:
             self._log.flush()
         except OSError as error:
             raise RunFolderError(f"{self._path}: could not be written: {error.strerror or error}") from error
+
+
+def _terminal_size(stream: TextIO) -> dict[str, Any]:
+    """Follow the terminal's size; some terminals (in containers, under `script`) claim to have no size at all."""
+    try:
+        columns, lines = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        columns = lines = 0
+    return {"dynamic_ncols": True} if columns and lines else {"ncols": 80, "nrows": 24}
 
 
 class ProgressBar:

@@ -169,7 +169,7 @@ def _prepare(parts: Parts, folder: RunFolder, reporter: Reporter) -> None:
         reporter.line(f"  {name}")
 
     with announce(compiling):
-        parts.network.warm_up()
+        parts.network.warm_up(parts.data.train.images.dtype)
         parts.optimizer.warm_up()
     layer, threads = threading_layer(), set_threads(None)
     reporter.line(f"{threads} thread{'s' if threads > 1 else ''} ({layer})")

@@ -66,7 +66,7 @@ def test_a_bar_on_a_terminal_only() -> None:
             bar.advance(250, 0.5)
             bar.advance(250, 0.25)
         shown = stream.getvalue()
-        for part in ("epoch 1/2", "50 %", "images/s", "left, loss 0.2500"):
+        for part in ("epoch 1/2", "50%", "images/s", "left, loss 0.2500"):
             assert (part in shown) == visible, part
 
 
