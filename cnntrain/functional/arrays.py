@@ -38,7 +38,7 @@ def same_shape(name: str, array: NDArray, shape: tuple[int, ...], why: str) -> N
 
 def pair(name: str, value: Any, lowest: int) -> tuple[int, int]:
     """Return (rows, columns) from one whole number or a pair of them."""
-    values = value if isinstance(value, tuple | list) else (value, value)
+    values = tuple(value) if isinstance(value, tuple | list | np.ndarray) and np.ndim(value) else (value, value)
     if len(values) != 2 or any(isinstance(v, bool | np.bool_) or not isinstance(v, int | np.integer) for v in values):
         raise ArgumentError(f"{name} must be a whole number or a pair (rows, columns); received {value!r}")
     if min(values) < lowest:

@@ -18,9 +18,9 @@ Mode = Literal["cross_correlation", "convolution"]
 
 def padding_of(padding: Pair | str, taps: int, dilation: int, stride: int, axis: int) -> tuple[int, int]:
     """Return the zeros (before, after) an image along one axis."""
-    if padding == "valid":
+    if isinstance(padding, str) and padding == "valid":
         return 0, 0
-    if padding == "same":
+    if isinstance(padding, str) and padding == "same":
         if stride != 1:
             raise ArgumentError(f'padding "same" needs stride 1; received stride {stride}')
         total = (taps - 1) * dilation
@@ -64,7 +64,7 @@ def _geometry(
                 f"{(taps - 1) * dilations[axis] + 1}, the padded image has {before + window.input_size + after}"
             )
         windows.append(window)
-    return ConvolutionGeometry(channels, filters, *windows, groups=groups, rotated=mode == "convolution")
+    return ConvolutionGeometry(channels, filters, windows[0], windows[1], groups=groups, rotated=mode == "convolution")
 
 
 def conv2d(

@@ -10,16 +10,16 @@ from cnntrain.functional.arrays import block_count, enter, floating, leave, same
 from cnntrain.kernels import losses as kernels
 
 
-def checked_labels(labels: NDArray, images: int, classes: int) -> NDArray[np.int64]:
+def checked_labels(name: str, labels: NDArray, images: int, classes: int) -> NDArray[np.int64]:
     """Return labels as int64 if there is one for each image and all lie in 0 ... classes - 1."""
     if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu":
         received = labels.dtype if isinstance(labels, np.ndarray) else type(labels).__name__
-        raise ArgumentError(f"labels must be an array of whole numbers; received {received}")
-    same_shape("labels", labels, (images,), "one for each image")
+        raise ArgumentError(f"{name} must be an array of whole numbers; received {received}")
+    same_shape(name, labels, (images,), "one for each image")
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if wrong.size:
         raise ArgumentError(
-            f"labels must lie in 0 ... {classes - 1} ({classes} classes); received {labels[wrong[0]]} at {wrong[0]}"
+            f"{name} must lie in 0 ... {classes - 1} ({classes} classes); received {labels[wrong[0]]} at {wrong[0]}"
         )
     return labels.astype(np.int64)
 
@@ -47,7 +47,7 @@ def cross_entropy(logits: NDArray, labels: NDArray) -> tuple[float, NDArray]:
     """
     floating("logits", logits, "images, classes")
     images, classes = logits.shape
-    labels = checked_labels(labels, images, classes)
+    labels = checked_labels("labels", labels, images, classes)
     z = enter(logits[:, :, None, None])
     losses, correct, gradient = np.empty(images), np.empty(images, np.int64), np.empty_like(z)
     kernels.cross_entropy(z, labels, losses, correct, gradient, block_count(images), classes, images)
@@ -80,7 +80,7 @@ def mse(outputs: NDArray, targets: NDArray) -> tuple[float, NDArray]:
     y = enter(outputs[:, :, None, None])
     goals = np.zeros_like(y)
     if isinstance(targets, np.ndarray) and targets.dtype.kind in "iu":
-        labels = checked_labels(targets, images, classes)
+        labels = checked_labels("targets", targets, images, classes)
         kernels.one_hot(labels, goals, blocks, classes, images)
     else:
         same_shape("targets", floating("targets", targets, "images, classes", outputs.dtype), outputs.shape, "outputs'")

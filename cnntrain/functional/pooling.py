@@ -20,6 +20,10 @@ def _axes(
 ) -> tuple[Axis, Axis]:
     taps, paddings = pair("kernel_size", kernel_size, 1), pair("padding", padding, 0)
     strides = taps if stride is None else pair("stride", stride, 1)
+    if taps[0] * taps[1] > np.iinfo(np.int16).max:
+        raise ArgumentError(
+            f"kernel_size must have at most {np.iinfo(np.int16).max} positions; received {taps[0]}x{taps[1]}"
+        )
     axes = []
     for i, word in enumerate(("rows", "columns")):
         if paddings[i] > taps[i] // 2:
@@ -121,10 +125,14 @@ def max_pool2d_backward(
         same_shape("grad_output", grad_output, (*shape[:2], rows.count, columns.count), "that of the pooled images")
     r = mask // columns.input_size - (np.arange(rows.count)[:, None] * rows.stride + rows.offset)
     s = mask % columns.input_size - (np.arange(columns.count) * columns.stride + columns.offset)
-    inside = (r >= 0) & (r < rows.taps) & (s >= 0) & (s < columns.taps) & (mask >= 0)
-    if not inside.all() or mask.max() >= rows.input_size * columns.input_size:
-        where = tuple(int(i) for i in np.argwhere(~inside)[0]) if not inside.all() else ()
-        raise ArgumentError(f"mask names a pixel outside its window at {where}; it must come from max_pool2d")
+    in_image = (mask >= 0) & (mask < rows.input_size * columns.input_size)
+    inside = in_image & (r >= 0) & (r < rows.taps) & (s >= 0) & (s < columns.taps)
+    if not inside.all():
+        where = tuple(int(i) for i in np.argwhere(~inside)[0])
+        raise ArgumentError(
+            f"mask names pixel {mask[where]} at {where}, outside that window of a {rows.input_size}x"
+            f"{columns.input_size} image; it must come from max_pool2d with the same settings"
+        )
     blocks = block_count(shape[0])
     grad_input = room(shape[0], int(np.prod(shape[1:])), grad_output.dtype)
     taps = enter((r * columns.taps + s).astype(np.int16))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -63,9 +64,9 @@ GRAD, MASK = f32(2, 3, 2, 2), np.zeros((2, 3, 2, 2), np.int64)
 
 # what is wrong: (call, words that the message must contain)
 CONVOLUTION: dict[str, tuple[Callable[[], object], list[str]]] = {
-    "x has 2 dimensions": (conv(f32(5, 6)), ["x", "(5, 6)", "4"]),
-    "x has 5 dimensions": (conv(f32(1, 2, 3, 5, 6)), ["x", "(1, 2, 3, 5, 6)", "4"]),
-    "weight has 3 dimensions": (conv(weight=f32(3, 3, 2)), ["weight", "(3, 3, 2)", "4"]),
+    "x has 2 dimensions": (conv(f32(5, 6)), ["x", "(5, 6)", "images, channels, rows, columns"]),
+    "x has 5 dimensions": (conv(f32(1, 2, 3, 5, 6)), ["x", "(1, 2, 3, 5, 6)", "images, channels, rows, columns"]),
+    "weight has 3 dimensions": (conv(weight=f32(3, 3, 2)), ["weight", "(3, 3, 2)", "filters, channels, rows, columns"]),
     "channels differ": (conv(weight=f32(4, 2, 3, 2)), ["weight", "channels", "3", "2"]),
     "channels of a group differ": (conv(f32(2, 4, 5, 5), f32(4, 4, 3, 3), groups=2), ["weight", "channels", "4", "2"]),
     "groups do not divide the channels": (conv(groups=2), ["groups", "2", "channels", "3"]),
@@ -77,14 +78,15 @@ CONVOLUTION: dict[str, tuple[Callable[[], object], list[str]]] = {
     "x is float16": (conv(np.ones((2, 3, 5, 6), np.float16)), ["x", "float16", "float32"]),
     "x is complex": (conv(np.ones((2, 3, 5, 6), np.complex64)), ["x", "complex64", "float32"]),
     "x is of objects": (conv(np.full((2, 3, 5, 6), None)), ["x", "object", "float32"]),
+    "x is big-endian": (conv(np.ones((2, 3, 5, 6), ">f4")), ["x", ">f4", "float32"]),
     "x is a string": (conv("image"), ["x"]),
     "x is None": (conv(None), ["x"]),
     "weight is of whole numbers": (conv(weight=np.ones((4, 3, 3, 2), np.int32)), ["weight", "int32"]),
     "x and weight differ in dtype": (conv(f64(2, 3, 5, 6)), ["weight", "float32", "float64"]),
     "x and bias differ in dtype": (conv(bias=f64(4)), ["bias", "float32", "float64"]),
-    "the filter is taller than the image": (conv(weight=f32(4, 3, 6, 2)), ["6x2", "5x6"]),
-    "the filter is wider than the padded image": (conv(weight=f32(4, 3, 3, 9), padding=1), ["3x9", "7x8"]),
-    "the dilated filter is larger than the image": (conv(dilation=3), ["dilation", "7x4", "5x6"]),
+    "the filter is taller than the image": (conv(weight=f32(4, 3, 6, 2)), ["weight", "6 rows", "5"]),
+    "the filter is wider than the image": (conv(weight=f32(4, 3, 3, 9), padding=1), ["weight", "9 columns", "8"]),
+    "the dilated filter is larger than the image": (conv(dilation=3), ["weight", "3 rows", "dilation 3", "7", "5"]),
     "stride is 0": (conv(stride=0), ["stride", "0"]),
     "stride is 0 along the columns": (conv(stride=(1, 0)), ["stride", "(1, 0)"]),
     "stride is negative": (conv(stride=-1), ["stride", "-1"]),
@@ -116,11 +118,14 @@ CONVOLUTION: dict[str, tuple[Callable[[], object], list[str]]] = {
 }  # fmt: skip
 
 POOLING: dict[str, tuple[Callable[[], object], list[str]]] = {
-    "x has 3 dimensions": (pool(f32(3, 5, 6)), ["x", "(3, 5, 6)", "4"]),
+    "x has 3 dimensions": (pool(f32(3, 5, 6)), ["x", "(3, 5, 6)", "images, channels, rows, columns"]),
     "x is of whole numbers": (pool(np.ones((2, 3, 5, 6), np.int32)), ["x", "int32", "float32"]),
     "the batch is empty": (pool(f32(0, 3, 5, 6)), ["x", "(0, 3, 5, 6)"]),
-    "the window is larger than the image": (pool(kernel_size=6), ["kernel_size", "6x6", "5x6"]),
+    "the window is larger than the image": (pool(kernel_size=6), ["kernel_size", "6 rows", "5"]),
     "kernel_size is 0": (pool(kernel_size=0), ["kernel_size", "0"]),
+    "the window has more positions than the mask can number": (
+        pool(f32(1, 1, 200, 200), 182), ["kernel_size", "182x182", "32767"]
+    ),
     "kernel_size is a list of three": (pool(kernel_size=[2, 2, 2]), ["kernel_size", "[2, 2, 2]"]),
     "stride is 0": (pool(stride=0), ["stride", "0"]),
     "padding is negative": (pool(padding=-1), ["padding", "-1"]),
@@ -130,24 +135,24 @@ POOLING: dict[str, tuple[Callable[[], object], list[str]]] = {
         pool_backward(GRAD, np.zeros((2, 3, 2, 3), np.int64)), ["mask", "(2, 3, 2, 3)", "(2, 3, 2, 2)"]
     ),
     "backward: mask is not of whole numbers": (pool_backward(GRAD, MASK.astype(np.float32)), ["mask", "float32"]),
-    "backward: mask points behind the plane": (pool_backward(GRAD, MASK + 16), ["mask", "16", "15"]),
+    "backward: mask points behind the plane": (pool_backward(GRAD, MASK + 16), ["mask", "16", "4x4"]),
     "backward: mask points before the plane": (pool_backward(GRAD, MASK - 1), ["mask", "-1"]),
     "backward: grad_output is of whole numbers": (pool_backward(MASK, MASK), ["grad_output", "int64"]),
     "backward: input_shape has 3 entries": (pool_backward(GRAD, MASK, (3, 4, 4)), ["input_shape", "(3, 4, 4)"]),
     "backward: input_shape of another batch": (
-        pool_backward(GRAD, MASK, (1, 3, 4, 4)), ["(1, 3, 4, 4)", "(2, 3, 2, 2)"]
+        pool_backward(GRAD, MASK, (1, 3, 4, 4)), ["grad_output", "(1, 3, 2, 2)", "(2, 3, 2, 2)"]
     ),
     "backward: input_shape too large for the gradient": (
-        pool_backward(GRAD, MASK, (2, 3, 9, 9)), ["grad_output", "(2, 3, 9, 9)", "(2, 3, 2, 2)"]
+        pool_backward(GRAD, MASK, (2, 3, 9, 9)), ["grad_output", "(2, 3, 4, 4)", "(2, 3, 2, 2)"]
     ),
     "backward: input_shape is 0 along the rows": (pool_backward(GRAD, MASK, (2, 3, 0, 4)), ["(2, 3, 0, 4)"]),
     "backward: kernel_size is 0": (pool_backward(GRAD, MASK, kernel_size=0), ["kernel_size", "0"]),
 }  # fmt: skip
 
 DENSE: dict[str, tuple[Callable[[], object], list[str]]] = {
-    "x has 1 dimension": (dense(f32(3), f32(4, 3)), ["x", "(3,)", "2"]),
+    "x has 1 dimension": (dense(f32(3), f32(4, 3)), ["x", "(3,)", "images, inputs"]),
     "inputs differ": (dense(f32(2, 3), f32(4, 5)), ["weight", "3", "5"]),
-    "weight has 1 dimension": (dense(f32(2, 3), f32(3)), ["weight", "(3,)", "2"]),
+    "weight has 1 dimension": (dense(f32(2, 3), f32(3)), ["weight", "(3,)", "units, inputs"]),
     "bias has the wrong length": (dense(f32(2, 3), f32(4, 3), f32(3)), ["bias", "(3,)", "4"]),
     "x is of whole numbers": (dense(np.ones((2, 3), int), f32(4, 3)), ["x", "int64"]),
     "dtypes differ": (dense(f32(2, 3), f64(4, 3)), ["weight", "float32", "float64"]),
@@ -184,16 +189,13 @@ LOSSES: dict[str, tuple[Callable[[], object], list[str]]] = {
 }
 
 ACTIVATIONS: dict[str, tuple[Callable[[], object], list[str]]] = {
-    f"{name}: {wrong}": (
-        lambda name=name, suffix=suffix, arguments=arguments: getattr(functional, name + suffix)(*arguments),
-        words,
-    )  # type: ignore[misc]
+    f"{name}: {wrong}": (partial(getattr(functional, name + suffix), *arguments), words)
     for name in ("relu", "sigmoid", "tanh")
     for wrong, suffix, arguments, words in (
         ("x is of whole numbers", "", (np.ones(3, np.int64),), ["x", "int64", "float32"]),
         ("x is float16", "", (np.ones(3, np.float16),), ["x", "float16"]),
-        ("backward: shapes differ", "_backward", (f32(2, 3), f32(3, 2)), ["grad_output", "(2, 3)", "(3, 2)"]),
-        ("backward: dtypes differ", "_backward", (f64(2, 3), f32(2, 3)), ["grad_output", "float64", "float32"]),
+        ("backward: shapes differ", "_backward", (f32(2, 3), f32(3, 2)), ["y", "(2, 3)", "(3, 2)"]),
+        ("backward: dtypes differ", "_backward", (f64(2, 3), f32(2, 3)), ["y", "float64", "float32"]),
     )
 }
 

@@ -26,7 +26,7 @@ def test_cross_entropy_equals_the_naive_loops(images: int, classes: int, dtype: 
     logits, labels = 3 * normal(generator, (images, classes), dtype), generator.integers(0, classes, images)
     loss, grad_logits = functional.cross_entropy(logits, labels)
     expected_loss, expected_grad = naive.cross_entropy(logits, labels)
-    eps = np.finfo(dtype).eps
+    eps = float(np.finfo(dtype).eps)
     assert isinstance(loss, float)
     assert loss == pytest.approx(expected_loss, rel=8 * eps, abs=8 * eps)
     assert grad_logits.dtype == dtype
@@ -42,7 +42,7 @@ def test_mse_equals_the_naive_loops(kind: str, images: int, dtype: Any) -> None:
     wanted = generator.integers(0, 7, images) if kind == "labels" else normal(generator, (images, 7), dtype)
     loss, grad_outputs = functional.mse(outputs, wanted)
     expected_loss, expected_grad = naive.mse(outputs, wanted)
-    eps = np.finfo(dtype).eps
+    eps = float(np.finfo(dtype).eps)
     assert isinstance(loss, float)
     assert loss == pytest.approx(expected_loss, rel=8 * eps)
     assert grad_outputs.dtype == dtype

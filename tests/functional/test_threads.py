@@ -91,4 +91,5 @@ def test_every_result_has_the_same_bits_for_any_number_of_threads(digests: dict[
 
 def test_the_digests_can_tell_results_apart(digests: dict[str, list[str]]) -> None:
     """Not a comparison of empty arrays: different results have different digests."""
-    assert len({found[0] for found in digests.values()}) == len(digests)
+    different = {found[0] for name, found in digests.items() if "mask" not in name}  # masks are int64 for both dtypes
+    assert len(different) == len([name for name in digests if "mask" not in name])

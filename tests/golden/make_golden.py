@@ -137,7 +137,7 @@ def main() -> None:
         "lenet": lenet(),
     }
     for name, content in files.items():
-        np.savez_compressed(cases.FOLDER / f"{name}.npz", **content)
+        np.savez_compressed(cases.FOLDER / f"{name}.npz", allow_pickle=False, **content)
 
 
 if __name__ == "__main__":
