@@ -93,7 +93,7 @@ LENET_SHAPES: dict[str, tuple[int, ...]] = {
     "dense3.bias": (10,),
 }
 LENET_STEPS, LENET_BATCH, LENET_IMAGES = 6, 20, 60
-LENET_MEAN, LENET_STD = 0.1307, 0.3081
+LENET_SCALE, LENET_SHIFT = 0.0126953125, -0.421875  # x = image * scale + shift, exact in float32
 # The file keeps every n-th entry of the two large tensors; what goes wrong in one entry goes wrong in its neighbours.
 LENET_KEEP_EVERY = {"dense1.weight": 31, "dense2.weight": 5}
 

@@ -107,7 +107,7 @@ def lenet() -> dict[str, Array]:
     steps = []
     for step in range(cases.LENET_STEPS):
         index = cases.lenet_batch(step)
-        x = torch.tensor((images[index] / 255.0 - cases.LENET_MEAN) / cases.LENET_STD)
+        x = torch.tensor(images[index] * cases.LENET_SCALE + cases.LENET_SHIFT)
         optimizer.zero_grad()
         a = F.max_pool2d(torch.tanh(F.conv2d(x, p[0], p[1], padding=2)), 2)
         a = F.max_pool2d(torch.tanh(F.conv2d(a, p[2], p[3])), 2).flatten(1)
