@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cnntrain.config import Config
-from cnntrain.data import DataSet, load_data
+from cnntrain.data import DataSet
 from cnntrain.errors import CheckpointError, ConfigError
 from cnntrain.training.evaluation import evaluate
+from cnntrain.training.parts import load
 from cnntrain.training.report import EvaluationReport, Promise
 from cnntrain.training.restored import Restored, normalization_for, restore
 
@@ -56,7 +57,7 @@ def assess(
     config = restored.config
     if require_promise and config.expect is None:
         raise ConfigError(f"{config.name}: the config has no expect: block to compare with")
-    data = load_data(config.data, config.seed)
+    data = load(config, warn)
     check_fit(restored, data)
     images = data.split(split)
     normalization = normalization_for(restored, images.images.dtype)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,26 +71,41 @@ class Parts:
         return Checkpoint(metadata, dict(self.network.state()), dict(optimizer))
 
 
-def build_parts(config: Config) -> Parts:
+def build_parts(config: Config, warn: Callable[[str], None]) -> Parts:
     """Load the data and build everything that the config names; raises `DataError` and `ConfigError`."""
-    data = load_data(config.data, config.seed)
+    data = load(config, warn)
     images = len(data.train)
     batch_size = min(config.train.batch_size, images)
     steps_per_epoch = -(-images // batch_size)
-    total_steps = config.train.steps or (config.train.epochs or 0) * steps_per_epoch
+    schedule, total_steps = schedule_of(config, steps_per_epoch)
     network = build_network(config, Shape(*data.train.images.shape[1:]), len(data.class_names), batch_size)
-    choice = config.schedule
     return Parts(
         config=config,
         data=data,
         network=network,
         optimizer=OPTIMIZERS[config.optimizer.name](config.optimizer.settings, network.parameters),
-        schedule=SCHEDULES[choice.name](choice.settings, total_steps, steps_per_epoch),
+        schedule=schedule,
         learning_rate=config.optimizer.settings.learning_rate,
         batch_size=batch_size,
         steps_per_epoch=steps_per_epoch,
         total_steps=total_steps,
     )
+
+
+def schedule_of(config: Config, steps_per_epoch: int) -> tuple[Schedule, int]:
+    """Return the config's schedule, and the number of steps that it runs over."""
+    total_steps = config.train.steps or (config.train.epochs or 0) * steps_per_epoch
+    return SCHEDULES[config.schedule.name](config.schedule.settings, total_steps, steps_per_epoch), total_steps
+
+
+def load(config: Config, warn: Callable[[str], None]) -> DataSet:
+    """Load the config's data; what the loader warns of is passed to `warn` as plain text."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        data = load_data(config.data, config.seed)
+    for warning in caught:
+        warn(str(warning.message))
+    return data
 
 
 def build_network(config: Config, input_shape: Shape, classes: int, batch_size: int) -> Network:

@@ -105,14 +105,21 @@ def hold(folder: RunFolder) -> Iterator[None]:
     the middle of a write are removed.
     """
     try:
-        with folder.log.open("a") as file:
+        file = folder.log.open("a")
+    except OSError as error:
+        raise RunFolderError(f"{folder.log}: cannot be written: {error.strerror or error}") from error
+    with file:
+        try:
             if fcntl is not None:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for leftover in folder.path.glob(".*.tmp"):
+        except BlockingIOError as error:
+            raise RunFolderError(f"{folder.path}: another process is training in this run folder") from error
+        except OSError:
+            pass  # some network file systems have no locks
+        for leftover in folder.path.glob(".*.tmp"):
+            with contextlib.suppress(OSError):
                 leftover.unlink()
-            yield
-    except BlockingIOError as error:
-        raise RunFolderError(f"{folder.path}: another process is training in this run folder") from error
+        yield
 
 
 def find_checkpoint(path: Path) -> Path:

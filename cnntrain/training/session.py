@@ -19,7 +19,7 @@ from cnntrain.training.environment import describe_environment, record_environme
 from cnntrain.training.interruption import signal_name
 from cnntrain.training.loop import Loop, Outcome
 from cnntrain.training.metrics_file import drop_records_after
-from cnntrain.training.parts import Parts, build_parts
+from cnntrain.training.parts import Parts, build_parts, schedule_of
 from cnntrain.training.progress import Metrics
 from cnntrain.training.reporter import Reporter
 from cnntrain.training.restored import config_of, load_network
@@ -52,7 +52,7 @@ def start_run(
         The loss became NaN or infinite.
     """
     set_threads(threads)
-    parts = build_parts(config)
+    parts = build_parts(config, reporter.warning)
     folder = create_run_folder(config.name, out)
     with _running(folder, reporter):
         write_atomically(folder.config, resolved_yaml(config).encode())
@@ -99,7 +99,7 @@ def resume_run(
     old = config_of(folder.last, checkpoint.metadata)
     new = load_config(config_file or folder.config, overrides)
     _check_changes(folder, old, new)
-    parts = build_parts(new)
+    parts = build_parts(new, reporter.warning)
     _check_data(folder.last, checkpoint.metadata, parts)
     if parts.total_steps < progress.step:
         raise ArgumentError(
@@ -115,6 +115,7 @@ def resume_run(
         drop_records_after(folder.metrics, progress.step)
         reporter.line(f"continuing {folder.path} after epoch {progress.epoch} (step {progress.step:,})")
         _describe(parts, folder, reporter)
+        _tell_of_another_schedule(parts, old, progress.step, reporter)
         _prepare(parts, folder, reporter)
         return folder, _finish(Loop(parts, folder, reporter, progress).run(), parts, folder, reporter)
 
@@ -213,6 +214,17 @@ def _check_changes(folder: RunFolder, old: Config, new: Config) -> None:
         raise ArgumentError(
             f"{folder.path}: a run goes on with the config that it began with; only {' and '.join(MAY_CHANGE)} may "
             "change. Different now:\n  " + "\n  ".join(changed)
+        )
+
+
+def _tell_of_another_schedule(parts: Parts, old: Config, step: int, reporter: Reporter) -> None:
+    """Say so when a longer training changes what the schedule would have done: no bits to compare with then."""
+    schedule, _ = schedule_of(old, parts.steps_per_epoch)
+    rate, now = parts.learning_rate * schedule.factor(step - 1), parts.learning_rate_at(step - 1)
+    if rate != now:
+        reporter.line(
+            f"the schedule {old.schedule.name} now runs over {parts.total_steps:,} steps: "
+            f"the last step's learning rate would have been {now:.4g}, it was {rate:.4g}"
         )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cnntrain.errors import RunFolderError
-from cnntrain.training.run_folder import RunFolder, create_run_folder, find_checkpoint, open_run_folder
+from cnntrain.training.run_folder import RunFolder, create_run_folder, find_checkpoint, hold, open_run_folder
 
 
 @pytest.fixture(autouse=True)
@@ -77,3 +77,24 @@ def test_a_run_folder_stands_for_its_best_checkpoint() -> None:
     folder.last.touch()
     assert find_checkpoint(folder.path) == folder.best
     assert find_checkpoint(folder.last) == folder.last
+
+
+def test_a_folder_is_held_by_one_and_cleared_of_leftovers() -> None:
+    folder = create_run_folder("net")
+    (folder.path / ".best.safetensors.7.tmp").touch()
+    with hold(folder):
+        assert not list(folder.path.glob(".*"))
+        with (
+            pytest.raises(RunFolderError, match="runs/net-1: another process is training in this run folder"),
+            hold(folder),
+        ):
+            pass
+    with hold(folder):
+        pass
+
+
+def test_a_log_that_cannot_be_opened() -> None:
+    folder = create_run_folder("net")
+    folder.log.mkdir()
+    with pytest.raises(RunFolderError, match=r"log\.txt: cannot be written: Is a directory"), hold(folder):
+        pass

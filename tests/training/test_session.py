@@ -161,6 +161,27 @@ def test_an_extended_run_ends_with_the_bits_of_a_long_one(tmp_path: Path) -> Non
     assert load_config(folder.config).train.epochs == 3
 
 
+def test_extending_says_when_the_schedule_changes(tmp_path: Path) -> None:
+    for name, told in (("cosine", True), ("constant", False)):
+        config = write_config(tmp_path, schedule=name)
+        folder = train(config, tmp_path / name)
+        resume(folder.path)
+        assert "the schedule" not in folder.log.read_text()
+        resume(folder.path, "train.epochs=4")
+        text = "the schedule cosine now runs over 56 steps: the last step's learning rate would have been 0.0"
+        assert (text in folder.log.read_text()) == told
+
+
+def test_a_warning_of_the_data_is_plain_text(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    write_data(tmp_path, digits() | {"y_train": digits()["y_train"].clip(max=8)})
+    stream = io.StringIO()
+    parsed = load_config(config, ["data.class_names=[a, b, c, d, e, f, g, h, i, j]"])
+    start_run(parsed, Reporter(quiet=True, stream=stream), out=tmp_path / "run")
+    warning = "the training split has no image of 1 of 10 classes (j)"
+    assert stream.getvalue() == f"warning: {tmp_path}/digits.npz: {warning}\n"
+
+
 def test_extending_from_within_an_epoch(tmp_path: Path) -> None:
     config = write_config(tmp_path, train={"epochs": None, "steps": 2 * STEPS})
     straight = train(config, tmp_path / "straight")
