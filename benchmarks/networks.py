@@ -1,0 +1,51 @@
+"""The networks that are compared: one entry each, a config file and the size of its images.
+
+Another network is one more line here, as long as `torch_worker.LAYERS` knows its layers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A config in the repository; the data are synthetic, so their size is given here."""
+
+    config: str
+    image: tuple[int, int, int]  # channels, rows, columns
+    classes: int = 10
+
+
+NETWORKS = {
+    "lenet5": Entry("configs/mnist-lenet5.yaml", (1, 28, 28)),
+    "caffe-lenet": Entry("configs/caffe-lenet.yaml", (1, 28, 28)),
+}
+
+
+def plan(name: str, batch_size: int | None) -> dict[str, Any]:
+    """Everything that both workers need, as plain JSON: resolved layers, batch size, optimiser, size of the data."""
+    from cnntrain.config import infer_shapes, load_config
+    from cnntrain.layers.base import Shape
+
+    entry = NETWORKS[name]
+    config = load_config(ROOT / entry.config)
+    rows = infer_shapes(config, Shape(*entry.image), entry.classes)
+    return {
+        "name": name,
+        "config": str(ROOT / entry.config),
+        "image": list(entry.image),
+        "classes": entry.classes,
+        "batch_size": batch_size or config.train.batch_size,
+        "layers": [
+            {"name": row.name, "input_shape": list(row.input_shape), **row.settings.model_dump(mode="json")}
+            for row in rows
+        ],
+        "optimizer": config.optimizer.settings.model_dump(mode="json"),
+        "macs": sum(row.macs for row in rows),
+        "parameters": sum(row.parameters for row in rows),
+    }
