@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.kernels import activations as kernels
@@ -52,14 +53,23 @@ class Activation(Layer):
         return self._grad_input
 
 
-class Relu(Activation):
+class Rectifier(Activation):
+    """Two straight pieces that meet at z = 0; y > 0 where z > 0."""
+
+    def decisions(self, blocks: int) -> NDArray[np.bool_]:
+        """Return where z > 0."""
+        positive: NDArray[np.bool_] = self.output[: blocks * self._block] > 0
+        return positive
+
+
+class Relu(Rectifier):
     """y = max(z, 0)."""
 
     name = "relu"
     kernel, backward_kernel = staticmethod(kernels.relu), staticmethod(kernels.relu_backward)
 
 
-class LeakyRelu(Activation):
+class LeakyRelu(Rectifier):
     """y = z where z > 0, slope * z elsewhere."""
 
     name = "leaky_relu"

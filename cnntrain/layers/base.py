@@ -142,3 +142,17 @@ class Layer(ABC):
 
         None is returned instead where `LayerContext.needs_grad_input` is False.
         """
+
+    def decisions(self, blocks: int) -> NDArray[Any] | None:
+        """Return which smooth piece of the layer's function the last `forward` used, for the first `blocks` blocks.
+
+        A layer that is smooth everywhere has no decisions: None. ReLU and max-pooling are made of smooth pieces; where
+        a difference quotient steps from one piece to another it says nothing about the gradient, and the gradient check
+        notices by comparing decisions.
+
+        Returns
+        -------
+        ndarray or None
+            Flat, any type, with the lane as its last axis like every buffer; equal where the same piece was used.
+        """
+        return None

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cnntrain.errors import ShapeError
 from cnntrain.kernels.convolution import Axis
-from cnntrain.layers.base import Layer, LayerContext, LayerSettings, Shape
+from cnntrain.layers.base import LANES, Layer, LayerContext, LayerSettings, Shape
 from cnntrain.passes.pooling import MaxPooling, pooling_axis
 from cnntrain.settings import NonNegativePair, PositivePair
 
@@ -55,6 +55,7 @@ class MaxPool2d(Layer):
         shape = settings.output_shape(input_shape)
         self.output = context.buffer(shape)
         self.mask = context.buffer(shape, np.int16)
+        self._block = shape.size * LANES
         self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
 
     def forward(self, x: NDArray[Any], blocks: int, training: bool) -> NDArray[Any]:
@@ -67,3 +68,7 @@ class MaxPool2d(Layer):
         if self._grad_input is not None:
             self._pass.backward(grad_output, self.mask, self._grad_input, blocks)
         return self._grad_input
+
+    def decisions(self, blocks: int) -> NDArray[np.int16]:
+        """Return the winner of each window."""
+        return self.mask[: blocks * self._block]

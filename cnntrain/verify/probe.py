@@ -1,0 +1,131 @@
+"""The loss of a few images as a function of single numbers: what a central difference needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnntrain.errors import TrainingError
+from cnntrain.network import Network
+
+Array = NDArray[np.float64]
+
+# Rounding errors of the loss, in units of the last place of the largest number near the loss: sums of some hundred
+# terms, whose errors add up like a random walk. Measured: at most 3 (LeNet-5, and ten layers with ReLU).
+ROUNDING = 8.0
+MOVE = 0.1  # of a parameter's root mean square
+MOVE_FROM_ZERO = 0.05  # for a parameter that is zero throughout
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An array that the loss depends on; `value` is the one the network reads, `gradient` a copy."""
+
+    name: str
+    value: Array
+    gradient: Array
+
+
+class _AsTheyAre:
+    """The normalisation of images that are normalised already."""
+
+    def __init__(self, channels: int) -> None:
+        self._identity = np.ones(channels), np.zeros(channels)
+
+    def affine(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        return self._identity
+
+
+class Probe:
+    """A network on a fixed batch of images.
+
+    Parameters
+    ----------
+    network : Network
+        In float64, with a loss, built with `needs_grad_input`.
+    images : ndarray, float64, (N, channels, rows, columns)
+        Normalised; a copy is kept.
+    labels : ndarray, int64, (N,)
+    """
+
+    def __init__(self, network: Network, images: Array, labels: NDArray[np.int64]) -> None:
+        self._network, self._labels = network, labels
+        self._images = np.array(images, np.float64, order="C")
+        self._indices = np.arange(len(images), dtype=np.int64)
+        self._as_they_are = _AsTheyAre(images.shape[1])
+        self._decisions: list[NDArray[Any]] = []
+        self._scale = 1.0
+
+    def loss(self) -> float:
+        """Run the network forward."""
+        self._network.load(self._images, self._indices, self._as_they_are)
+        self._network.forward(training=True)
+        return self._network.loss(self._labels)
+
+    def differentiate(self) -> list[Tensor]:
+        """Run backward once; return the input and all parameters with the gradients that it gave.
+
+        Raises
+        ------
+        TrainingError
+            The loss is NaN or infinite.
+        """
+        network = self._network
+        loss = self.loss()
+        if not np.isfinite(loss):
+            raise TrainingError(
+                f"the loss of the {len(self._images)} images is {loss}: gradients can be checked only where it is finite"
+            )
+        self._scale = max(1.0, abs(loss), float(np.abs(network.logits()).max()))
+        self._decisions = [made for _, made in network.decisions()]
+        network.backward()
+        parameters = [Tensor(p.name, p.value, p.gradient.copy()) for p in network.parameters]
+        return [Tensor("input", self._images, network.grad_input), *parameters]
+
+    def noise(self, step: float) -> float:
+        """Return how much rounding may falsify a central difference: the loss's rounding error over the step."""
+        return ROUNDING * float(np.finfo(np.float64).eps) * self._scale / step
+
+    def difference(self, tensor: Tensor, place: int, step: float) -> float | None:
+        """Return (L(v + h) - L(v - h)) / 2h for the entry at flat index `place`, v being its value.
+
+        Returns
+        -------
+        float or None
+            None at a kink: the layers decided differently at v - h, v and v + h, so that the three lie on different
+            smooth pieces.
+        """
+        flat = tensor.value.reshape(-1)
+        value = flat[place]
+        above, below = value + step, value - step
+        try:
+            flat[place] = above
+            loss_above, smooth = self.loss(), self._decides_as_before()
+            flat[place] = below
+            loss_below, smooth = self.loss(), smooth and self._decides_as_before()
+        finally:
+            flat[place] = value
+        return (loss_above - loss_below) / float(above - below) if smooth else None
+
+    def _decides_as_before(self) -> bool:
+        made = (decisions for _, decisions in self._network.decisions())
+        return all(np.array_equal(before, now) for before, now in zip(self._decisions, made, strict=True))
+
+    @contextmanager
+    def moved(self, generator: np.random.Generator) -> Iterator[None]:
+        """Move all parameters a little for a while: away from points where everything is a kink, or zero."""
+        parameters = self._network.parameters
+        kept = [(p.value.copy(), p.gradient.copy()) for p in parameters]
+        try:
+            for parameter in parameters:
+                size = MOVE * float(np.sqrt(np.mean(np.square(parameter.value)))) or MOVE_FROM_ZERO
+                parameter.value += size * generator.standard_normal(parameter.value.shape)
+            yield
+        finally:
+            for parameter, (value, gradient) in zip(parameters, kept, strict=True):
+                parameter.value[...], parameter.gradient[...] = value, gradient

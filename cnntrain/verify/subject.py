@@ -1,0 +1,94 @@
+"""What is checked: a network in float64 and images of its own data, from a config or from a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnntrain.config import Config, infer_shapes, load_config
+from cnntrain.data import DataSet, Normalization, load_data
+from cnntrain.layers.base import Shape
+from cnntrain.network import Network
+from cnntrain.randomness import generator
+from cnntrain.training.assessment import check_fit
+from cnntrain.training.restored import normalization_for, restore
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network with images; what `check_gradients` takes.
+
+    Attributes
+    ----------
+    name : str
+        The config's file or the checkpoint's, for the report.
+    network : Network
+        float64; the initial values of the config, or the values of the checkpoint.
+    images : ndarray, float64, (N, channels, rows, columns)
+        Normalised, drawn at random from the training split.
+    labels : ndarray, int64, (N,)
+    """
+
+    name: str
+    network: Network
+    images: NDArray[np.float64]
+    labels: NDArray[np.int64]
+
+
+def subject_of_config(path: Path, overrides: Sequence[str], images: int, seed: int) -> Subject:
+    """Build the network that a training would begin with.
+
+    Parameters
+    ----------
+    path : Path
+        The config file.
+    overrides : sequence of str
+        `--set` arguments.
+    images : int
+        How many images; fewer if the training split has fewer.
+    seed : int
+        Of the choice of images.
+
+    Raises
+    ------
+    ConfigError, DataError
+        The config or the data are wrong.
+    """
+    config = load_config(path, overrides)
+    data = load_data(config.data, config.seed)
+    return _subject(str(path), config, data, data.normalization, images, seed)
+
+
+def subject_of_checkpoint(path: Path, overrides: Sequence[str], images: int, seed: int) -> Subject:
+    """Restore a trained network, on the data of its config; parameters as for `subject_of_config`.
+
+    Raises
+    ------
+    CheckpointError
+        The file is damaged, or does not fit the data.
+    ConfigError, DataError
+        An override or the data are wrong.
+    """
+    restored = restore(path, batch_size=1, overrides=overrides)
+    data = load_data(restored.config.data, restored.config.seed)
+    check_fit(restored, data)
+    normalization = normalization_for(restored, data.train.images.dtype)
+    subject = _subject(str(path), restored.config, data, normalization, images, seed)
+    subject.network.load_state(restored.network.state())
+    return subject
+
+
+def _subject(name: str, config: Config, data: DataSet, normalization: Normalization, images: int, seed: int) -> Subject:
+    split = data.train
+    count = min(images, len(split))
+    chosen = np.sort(generator(seed, "gradient check", 0).choice(len(split), count, replace=False))
+    scale, shift = (values.astype(np.float64)[:, None, None] for values in normalization.affine())
+    rows = infer_shapes(config, Shape(*split.images.shape[1:]), len(data.class_names))
+    network = Network(
+        rows, batch_size=count, loss=config.loss, dtype=np.float64, seed=config.seed, needs_grad_input=True
+    )
+    return Subject(name, network, split.images[chosen] * scale + shift, split.labels[chosen])
