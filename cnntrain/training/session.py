@@ -14,7 +14,7 @@ from cnntrain.errors import ArgumentError, CheckpointError, CnntrainError, RunFo
 from cnntrain.kernels.compilation import announce
 from cnntrain.kernels.layout import to_lanes
 from cnntrain.training.atomic import write_atomically
-from cnntrain.training.checkpoint import Metadata, check_tensors, read_checkpoint
+from cnntrain.training.checkpoint import Checkpoint, Metadata, check_tensors, read_checkpoint
 from cnntrain.training.environment import describe_environment, record_environment
 from cnntrain.training.interruption import signal_name
 from cnntrain.training.loop import Loop, Outcome
@@ -54,11 +54,11 @@ def start_run(
     set_threads(threads)
     parts = build_parts(config, reporter.warning)
     folder = create_run_folder(config.name, out)
-    with _running(folder, reporter):
+    with hold(folder), _logged(folder, reporter):
         write_atomically(folder.config, resolved_yaml(config).encode())
         _describe(parts, folder, reporter)
         _prepare(parts, folder, reporter)
-        return folder, _finish(Loop(parts, folder, reporter).run(), parts, folder, reporter)
+        return folder, _finish(Loop(parts, folder, reporter).run(), folder, reporter)
 
 
 def resume_run(
@@ -77,8 +77,8 @@ def resume_run(
         The run folder.
     reporter : Reporter
     config_file : Path or None
-        The config; None takes the folder's `config.yaml`. It may differ from that of the checkpoint in `train.epochs`
-        or `train.steps` only.
+        The config; None takes the folder's `config.yaml`, or the checkpoint's own if that is lost. It may differ from
+        that of the checkpoint in `train.epochs` or `train.steps` only.
     overrides : sequence of str
         `--set` arguments.
     threads : int or None
@@ -94,48 +94,74 @@ def resume_run(
     """
     set_threads(threads)
     folder = open_run_folder(run)
-    checkpoint = read_checkpoint(folder.last)
-    progress = checkpoint.metadata.progress
-    old = config_of(folder.last, checkpoint.metadata)
-    new = load_config(config_file or folder.config, overrides)
-    _check_changes(folder, old, new)
-    parts = build_parts(new, reporter.warning)
-    _check_data(folder.last, checkpoint.metadata, parts)
-    if parts.total_steps < progress.step:
-        raise ArgumentError(
-            f"{run}: has already made {progress.step:,} steps ({progress.epoch} epochs); "
-            f"the config now ends after {parts.total_steps:,}"
-        )
-    load_network(folder.last, parts.network, checkpoint.network, "the network of its config")
-    optimizer = f"the optimizer {new.optimizer.name}"
-    check_tensors(folder.last, checkpoint.optimizer, parts.optimizer.state(), optimizer)
-    parts.optimizer.load_state(checkpoint.optimizer)
-    with _running(folder, reporter):
-        write_atomically(folder.config, resolved_yaml(new).encode())
-        drop_records_after(folder.metrics, progress.step)
-        reporter.line(f"continuing {folder.path} after epoch {progress.epoch} (step {progress.step:,})")
-        _describe(parts, folder, reporter)
-        _tell_of_another_schedule(parts, old, progress.step, reporter)
-        _prepare(parts, folder, reporter)
-        return folder, _finish(Loop(parts, folder, reporter, progress).run(), parts, folder, reporter)
+    with hold(folder):  # before reading: nobody else may move on from this checkpoint
+        checkpoint = read_checkpoint(folder.last)
+        progress = checkpoint.metadata.progress
+        old, new = _configs(folder, checkpoint.metadata, config_file, overrides)
+        parts = build_parts(new, reporter.warning)
+        _check_data(folder.last, checkpoint.metadata, parts)
+        if parts.total_steps < progress.step:
+            raise ArgumentError(
+                f"{run}: has already made {progress.step:,} steps ({progress.epoch} epochs); "
+                f"the config now ends after {parts.total_steps:,}"
+            )
+        _load_state(folder.last, checkpoint, parts)
+        with _logged(folder, reporter):
+            write_atomically(folder.config, resolved_yaml(new).encode())
+            drop_records_after(folder.metrics, progress.step)
+            reporter.line(f"continuing {folder.path} after epoch {progress.epoch} (step {progress.step:,})")
+            _describe(parts, folder, reporter)
+            _tell_of_another_schedule(parts, old, progress.step, reporter)
+            _prepare(parts, folder, reporter)
+            return folder, _finish(Loop(parts, folder, reporter, progress).run(), folder, reporter)
 
 
 @contextmanager
-def _running(folder: RunFolder, reporter: Reporter) -> Iterator[None]:
-    """Hold the folder and the log; an error is logged on its way out."""
-    with hold(folder):
-        reporter.open_log(folder.log)
-        try:
-            yield
-        except CnntrainError as error:
-            with suppress(RunFolderError):  # a full disk is full for the log too
-                reporter.log(f"error: {error}")
-            raise
-        except KeyboardInterrupt:
-            reporter.log("interrupted before the first step")
-            raise
-        finally:
-            reporter.close()
+def _logged(folder: RunFolder, reporter: Reporter) -> Iterator[None]:
+    """Keep the log open; an error is logged on its way out."""
+    reporter.open_log(folder.log)
+    try:
+        yield
+    except CnntrainError as error:
+        with suppress(RunFolderError):  # a full disk is full for the log too
+            reporter.log(f"error: {error}")
+        raise
+    except KeyboardInterrupt:
+        with suppress(RunFolderError):
+            reporter.log("interrupted")
+        raise
+    finally:
+        reporter.close()
+
+
+def _configs(
+    folder: RunFolder, metadata: Metadata, config_file: Path | None, overrides: Sequence[str]
+) -> tuple[Config, Config]:
+    """Return the config that the run began with, and the one to go on with; raises `ArgumentError` if they clash."""
+    old = config_of(folder.last, metadata)
+    if config_file is None and not folder.config.exists():
+        new = config_of(folder.last, metadata, overrides)
+    else:
+        new = load_config(config_file or folder.config, overrides)
+    before, after = _flat(yaml.safe_load(resolved_yaml(old))), _flat(yaml.safe_load(resolved_yaml(new)))
+    changed = [
+        f"{key}: {before.get(key, 'not there')} -> {after.get(key, 'not there')}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key) and key not in MAY_CHANGE
+    ]
+    if changed:
+        raise ArgumentError(
+            f"{folder.path}: a run goes on with the config that it began with; only {' and '.join(MAY_CHANGE)} may "
+            "change. Different now:\n  " + "\n  ".join(changed)
+        )
+    return old, new
+
+
+def _load_state(path: Path, checkpoint: Checkpoint, parts: Parts) -> None:
+    load_network(path, parts.network, checkpoint.network, "the network of its config")
+    optimizer = f"the optimizer {parts.config.optimizer.name}"
+    check_tensors(path, checkpoint.optimizer, parts.optimizer.state(), optimizer)
+    parts.optimizer.load_state(checkpoint.optimizer)
 
 
 def _describe(parts: Parts, folder: RunFolder, reporter: Reporter) -> None:
@@ -180,7 +206,7 @@ def _prepare(parts: Parts, folder: RunFolder, reporter: Reporter) -> None:
     record_environment(folder.environment, describe_environment(threads, layer))
 
 
-def _finish(outcome: Outcome, parts: Parts, folder: RunFolder, reporter: Reporter) -> Outcome:
+def _finish(outcome: Outcome, folder: RunFolder, reporter: Reporter) -> Outcome:
     progress = outcome.progress
     if outcome.stopped_by:
         name = signal_name(outcome.stopped_by)
@@ -201,20 +227,6 @@ def _in_words(metrics: Metrics) -> str:
     if metrics.validation_accuracy is None:
         return f"training loss {metrics.train_loss:.4f}"
     return f"validation accuracy {metrics.validation_accuracy:.2%}"
-
-
-def _check_changes(folder: RunFolder, old: Config, new: Config) -> None:
-    before, after = _flat(yaml.safe_load(resolved_yaml(old))), _flat(yaml.safe_load(resolved_yaml(new)))
-    changed = [
-        f"{key}: {before.get(key, 'not there')} -> {after.get(key, 'not there')}"
-        for key in sorted(before.keys() | after.keys())
-        if before.get(key) != after.get(key) and key not in MAY_CHANGE
-    ]
-    if changed:
-        raise ArgumentError(
-            f"{folder.path}: a run goes on with the config that it began with; only {' and '.join(MAY_CHANGE)} may "
-            "change. Different now:\n  " + "\n  ".join(changed)
-        )
 
 
 def _tell_of_another_schedule(parts: Parts, old: Config, step: int, reporter: Reporter) -> None:

@@ -345,6 +345,14 @@ def test_any_number_of_threads_gives_the_same_bits(tmp_path: Path) -> None:
     assert one.last.read_bytes() == two.last.read_bytes()
 
 
+def test_resuming_without_config_yaml(tmp_path: Path) -> None:
+    folder = train(write_config(tmp_path), tmp_path / "run")
+    before = folder.config.read_text()
+    folder.config.unlink()
+    resume(folder.path, "train.epochs=3")
+    assert folder.config.read_text() == before.replace("epochs: 2", "epochs: 3")
+
+
 def test_resuming_takes_a_config_file_too(tmp_path: Path) -> None:
     config = write_config(tmp_path)
     folder = train(config, tmp_path / "run")
