@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from cnntrain.config import Config, load_config, resolved_yaml
-from cnntrain.errors import ArgumentError, CheckpointError, CnntrainError, RunFolderError
+from cnntrain.config import Config, resolved_yaml
+from cnntrain.errors import ArgumentError, CnntrainError, RunFolderError
 from cnntrain.kernels.compilation import announce
 from cnntrain.kernels.layout import to_lanes
 from cnntrain.training.atomic import write_atomically
-from cnntrain.training.checkpoint import Checkpoint, Metadata, check_tensors, read_checkpoint
+from cnntrain.training.checkpoint import read_checkpoint
+from cnntrain.training.continuation import configs_of_run, load_state, schedule_change
 from cnntrain.training.environment import describe_environment, record_environment
 from cnntrain.training.interruption import signal_name
 from cnntrain.training.loop import Loop, Outcome
 from cnntrain.training.metrics_file import drop_records_after
-from cnntrain.training.parts import Parts, build_parts, schedule_of
+from cnntrain.training.parts import Parts, build_parts
 from cnntrain.training.progress import Metrics
 from cnntrain.training.reporter import Reporter
-from cnntrain.training.restored import config_of, load_network
 from cnntrain.training.run_folder import RunFolder, create_run_folder, hold, open_run_folder
 from cnntrain.training.threads import set_threads, threading_layer, threading_layer_warning
-
-MAY_CHANGE = ("train.epochs", "train.steps")  # when a run goes on
 
 
 def start_run(
@@ -97,21 +92,22 @@ def resume_run(
     with hold(folder):  # before reading: nobody else may move on from this checkpoint
         checkpoint = read_checkpoint(folder.last)
         progress = checkpoint.metadata.progress
-        old, new = _configs(folder, checkpoint.metadata, config_file, overrides)
+        old, new = configs_of_run(folder, checkpoint.metadata, config_file, overrides)
         parts = build_parts(new, reporter.warning)
-        _check_data(folder.last, checkpoint.metadata, parts)
         if parts.total_steps < progress.step:
             raise ArgumentError(
                 f"{run}: has already made {progress.step:,} steps ({progress.epoch} epochs); "
                 f"the config now ends after {parts.total_steps:,}"
             )
-        _load_state(folder.last, checkpoint, parts)
+        load_state(folder.last, checkpoint, parts)
         with _logged(folder, reporter):
             write_atomically(folder.config, resolved_yaml(new).encode())
             drop_records_after(folder.metrics, progress.step)
             reporter.line(f"continuing {folder.path} after epoch {progress.epoch} (step {progress.step:,})")
             _describe(parts, folder, reporter)
-            _tell_of_another_schedule(parts, old, progress.step, reporter)
+            change = schedule_change(parts, old, progress.step)
+            if change:
+                reporter.line(change)
             _prepare(parts, folder, reporter)
             return folder, _finish(Loop(parts, folder, reporter, progress).run(), folder, reporter)
 
@@ -132,36 +128,6 @@ def _logged(folder: RunFolder, reporter: Reporter) -> Iterator[None]:
         raise
     finally:
         reporter.close()
-
-
-def _configs(
-    folder: RunFolder, metadata: Metadata, config_file: Path | None, overrides: Sequence[str]
-) -> tuple[Config, Config]:
-    """Return the config that the run began with, and the one to go on with; raises `ArgumentError` if they clash."""
-    old = config_of(folder.last, metadata)
-    if config_file is None and not folder.config.exists():
-        new = config_of(folder.last, metadata, overrides)
-    else:
-        new = load_config(config_file or folder.config, overrides)
-    before, after = _flat(yaml.safe_load(resolved_yaml(old))), _flat(yaml.safe_load(resolved_yaml(new)))
-    changed = [
-        f"{key}: {before.get(key, 'not there')} -> {after.get(key, 'not there')}"
-        for key in sorted(before.keys() | after.keys())
-        if before.get(key) != after.get(key) and key not in MAY_CHANGE
-    ]
-    if changed:
-        raise ArgumentError(
-            f"{folder.path}: a run goes on with the config that it began with; only {' and '.join(MAY_CHANGE)} may "
-            "change. Different now:\n  " + "\n  ".join(changed)
-        )
-    return old, new
-
-
-def _load_state(path: Path, checkpoint: Checkpoint, parts: Parts) -> None:
-    load_network(path, parts.network, checkpoint.network, "the network of its config")
-    optimizer = f"the optimizer {parts.config.optimizer.name}"
-    check_tensors(path, checkpoint.optimizer, parts.optimizer.state(), optimizer)
-    parts.optimizer.load_state(checkpoint.optimizer)
 
 
 def _describe(parts: Parts, folder: RunFolder, reporter: Reporter) -> None:
@@ -227,38 +193,3 @@ def _in_words(metrics: Metrics) -> str:
     if metrics.validation_accuracy is None:
         return f"training loss {metrics.train_loss:.4f}"
     return f"validation accuracy {metrics.validation_accuracy:.2%}"
-
-
-def _tell_of_another_schedule(parts: Parts, old: Config, step: int, reporter: Reporter) -> None:
-    """Say so when a longer training changes what the schedule would have done: no bits to compare with then."""
-    schedule, _ = schedule_of(old, parts.steps_per_epoch)
-    rate, now = parts.learning_rate * schedule.factor(step - 1), parts.learning_rate_at(step - 1)
-    if rate != now:
-        reporter.line(
-            f"the schedule {old.schedule.name} now runs over {parts.total_steps:,} steps: "
-            f"the last step's learning rate would have been {now:.4g}, it was {rate:.4g}"
-        )
-
-
-def _flat(value: Any, path: str = "") -> dict[str, Any]:
-    """Return every scalar of nested mappings and lists under its dotted path."""
-    if isinstance(value, list):
-        value = dict(enumerate(value))
-    if not isinstance(value, Mapping):
-        return {path: value}
-    flat: dict[str, Any] = {} if value else {path: value}
-    for key, item in value.items():
-        flat |= _flat(item, f"{path}.{key}" if path else str(key))
-    return flat
-
-
-def _check_data(path: Path, metadata: Metadata, parts: Parts) -> None:
-    now = parts.checkpoint(metadata.progress, with_optimizer=False).metadata
-    names = ("images", "class_names", "input_shape", "image_type", "normalization")
-    changed = [
-        f"{name}: {getattr(metadata, name)} -> {getattr(now, name)}"
-        for name in names
-        if getattr(metadata, name) != getattr(now, name)
-    ]
-    if changed:
-        raise CheckpointError(f"{path}: the data are not those of the run. Different now:\n  " + "\n  ".join(changed))
