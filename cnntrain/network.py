@@ -243,7 +243,7 @@ class Network:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return copies of all learned arrays in canonical shapes, by name."""
-        return {parameter.name: parameter.value.copy() for parameter in self.parameters}
+        return {parameter.name: parameter.canonical(parameter.value) for parameter in self.parameters}
 
     def load_state(self, tensors: Mapping[str, NDArray[Any]]) -> None:
         """Take over what `state` returned; raises `CheckpointError` if names or shapes differ."""
@@ -256,7 +256,7 @@ class Network:
                 raise CheckpointError(
                     f"{parameter.name} must have shape {parameter.value.shape}; received {tensor.shape}"
                 )
-            parameter.value[...] = tensor
+            parameter.assign(parameter.value, tensor)
 
 
 def _share_flat_arrays(parameters: Sequence[Parameter], dtype: np.dtype) -> None:

@@ -142,34 +142,3 @@ def correlate(image, weights, at, bias, output, blocks, rows, columns, channels,
                 correlate_row(image, weights, bias, output, b, i, group, k, w, rows, columns, channels, pair, short)
                 k += len(short)
                 w += taps * len(short)
-
-
-@kernel
-def dense_tile(image, weights, bias, output, blocks, inputs, units, k, w, pair, filters):
-    """Compute one tile of units for all blocks: the tile's weights stay in the L1 cache while the blocks pass."""
-    for b in range(0, blocks, len(pair)):
-        tile = tile_splat(bias, k, pair, filters)
-        x = b * inputs * LANES
-        at = w
-        for _ in range(inputs):
-            tile = accumulate(tile, image, x, inputs * LANES, weights, at, 1)
-            x += LANES
-            at += len(filters)
-        tile_store(output, (b * units + k) * LANES, units * LANES, LANES, tile)
-
-
-@parallel_kernel
-def dense(image, weights, bias, output, blocks, inputs, units, tiles, pair, tall, short):
-    """Multiply by a matrix: a convolution whose filter covers its whole input, tiles of units outermost.
-
-    image is (block, input, lane), output (block, unit, lane); weights are packed as (tile of units, input, unit in
-    tile). Backward to the input it is the same with the transposed weights.
-    """
-    for index in prange(tiles.tall + tiles.short):
-        t = np.intp(index)
-        if t < tiles.tall:
-            k = t * len(tall)
-            dense_tile(image, weights, bias, output, blocks, inputs, units, k, k * inputs, pair, tall)
-        else:
-            k = tiles.tall * len(tall) + (t - tiles.tall) * len(short)
-            dense_tile(image, weights, bias, output, blocks, inputs, units, k, k * inputs, pair, short)

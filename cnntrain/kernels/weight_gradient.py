@@ -3,18 +3,18 @@
     grad_weight[k, c, r, s] = sum over images, y, x of
         delta[k, y, x] * image[c, y * stride + r * dilation - padding, x * stride + s * dilation - padding]
 
-Both schemes read one row of the image (copied between zero margins where taps overhang) and one row of the delta at a
-time. A *position* is a pair (s, c); the positions of a tap row lie side by side in memory. The accumulators of a tile
-stay in registers along a row.
+Both schemes take one row of the image at a time, bring it between zero margins where taps overhang, and go through the
+rows of the delta that it meets. A *position* is a pair (s, c); the positions of a tap row lie side by side in memory.
+The accumulators of a tile stay in registers along a row.
 
-A, by lanes: tile = filters x positions of lane vectors, lane times lane; lanes are added once, at the end.
-   For few filters, of which a vector of 16 would be mostly empty.
-B, by filters: the delta's row is transposed to (x, lane, filter); tile = vectors of 16 filters x positions; each lane
-   of the image is a number to broadcast. The inner loop is that of the forward pass, and no lanes are left to add.
+A, by lanes: tile = filters x positions, lane vector times lane vector; lanes are added once, at the end. For rows with
+   few positions (the first layer), of which a vector of 16 would be mostly empty.
+B, by positions: the image's row is transposed to (lane, x, c), so that 16 positions make a vector; tile = vectors of
+   positions x filters; each lane of the delta is a number to broadcast. The inner loop is that of the forward pass, no
+   lanes are left to add, and a dense layer is the case of a single row and a single tap.
 
-The rows of the batch are cut into *slots*, as many as the layer's shape says. Each slot adds up its rows in order, and
-the slots are added in order: the same bits for any number of threads.
-The bias is the weight of an input that is always one: the position after the last.
+The image rows of the batch are cut into *slots*, as many as the layer's shape says. Each slot adds up its rows in
+order, and the slots are added in order: the same bits for any number of threads.
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ from cnntrain.kernels.simd import (
     tile_store,
 )
 
-
 PARTS = 16  # units of work of `add_slots`; any number gives the same bits
 
 
@@ -46,14 +45,25 @@ class Division(NamedTuple):
     """How the work is cut into units that own what they write."""
 
     bundles: int  # of filters, per group
-    chunks: int  # of positions
-    slots: int  # of rows of the batch
+    chunks: int  # of vectors of positions (scheme B); only where a filter has one tap
+    slots: int  # of image rows of the batch
 
 
 @kernel
 def row_length(columns):
-    """Return how many pixels of a row (with its margins) the taps reach."""
+    """Return how many pixels of a row, margins included, the taps reach."""
     return (columns.count - 1) * columns.stride + (columns.taps - 1) * columns.dilation + 1
+
+
+@kernel
+def output_row(rows, row, r):
+    """Return the output row that reads image row `row` through tap r, or -1 if none does."""
+    distance = row - rows.offset - r * rows.dilation
+    y = distance // rows.stride
+    return y if distance >= 0 and y * rows.stride == distance and y < rows.count else -1
+
+
+# --- A ------------------------------------------------------------------------------------------------------------
 
 
 @kernel
@@ -72,26 +82,8 @@ def copy_row_between_margins(image, source, target, at, columns, width):
 
 
 @kernel
-def transpose_row(delta, source, delta_width, count, filters, target, at, vectors):
-    """Write the delta's row as (x, lane, filter): target[at + (x * 16 + lane) * vectors * 16 + filter]."""
-    width = vectors * LANES
-    for x in range(count):
-        for v in range(vectors):
-            start = source + x * delta_width + v * LANES * LANES
-            place = at + x * LANES * width + v * LANES
-            if filters >= (v + 1) * LANES:
-                store_transposed(target, place, width, delta, start, LANES)
-            else:  # the last vector of filters, not full
-                for lane in range(LANES):
-                    store(target, place + lane * width, constant(delta, 0))
-                for k in range(filters - v * LANES):
-                    for lane in range(LANES):
-                        target[place + lane * width + k] = delta[start + k * LANES + lane]
-
-
-@kernel
 def tile_by_lanes(partial, at, pixels, x, x_step, delta, d, d_step, count, filters, positions):
-    """Scheme A for one tile: `positions` lane vectors from pixels[x] times `filters` from delta[d], along a row."""
+    """Multiply `positions` lane vectors from pixels[x] with `filters` from delta[d], along a row."""
     tile = tile_load(partial, at, LANES, len(filters) * LANES, filters, positions)
     for _ in range(count):
         tile = accumulate_lanes(tile, delta, d, LANES, pixels, x, LANES)
@@ -101,179 +93,248 @@ def tile_by_lanes(partial, at, pixels, x, x_step, delta, d, d_step, count, filte
 
 
 @kernel
-def tile_by_filters(partial, at, pixels, x, x_step, transposed, d, count, vectors, positions):
-    """Scheme B for one tile: each lane of `positions` lane vectors from pixels[x] times vectors of filters."""
-    tile = tile_load(partial, at, LANES, len(vectors) * LANES, vectors, positions)
-    for _ in range(count):
-        for lane in range(LANES):
-            tile = accumulate(tile, transposed, d, LANES, pixels, x + lane, LANES)
-            d += len(vectors) * LANES
-        x += x_step
-    tile_store(partial, at, LANES, len(vectors) * LANES, tile)
-
-
-@kernel
-def add_bias(partial, at, delta, d, vectors, step, count):
-    """Add `count` groups of `vectors` vectors of the delta, `step` apart, to the position of the bias."""
-    for v in range(vectors):
-        total = load(partial, at + v * LANES)
-        for i in range(count):
-            total = total + load(delta, d + i * step + v * LANES)
-        store(partial, at + v * LANES, total)
-
-
-@kernel
-def tile_start(tiles, t, tall, short):
-    """Return the first position of tile t."""
-    return t * tall if t <= tiles.tall else tiles.tall * tall + (t - tiles.tall) * short
-
-
-@kernel
-def add_tap_row(
-    partial, at, pixels, x, x_step, delta, d, d_step, transposed, count, tiles, begin, end, bundle, tall, short
+def unit_by_lanes(
+    unit, image, delta, partial, scratch, blocks, rows, columns, channels, division, tiles, filters, tall, short
 ):
-    """Add one row of the image times one row of the delta to the tiles `begin` to `end` of one run of positions."""
-    width = len(bundle) * LANES
-    for t in range(begin, end):
-        p = tile_start(tiles, t, len(tall), len(short))
-        if t < tiles.tall:
-            if transposed is None:
-                tile_by_lanes(
-                    partial, at + p * width, pixels, x + p * LANES, x_step, delta, d, d_step, count, bundle, tall
-                )
-            else:
-                tile_by_filters(
-                    partial, at + p * width, pixels, x + p * LANES, x_step, transposed, d, count, bundle, tall
-                )
-        else:
-            if transposed is None:
-                tile_by_lanes(
-                    partial, at + p * width, pixels, x + p * LANES, x_step, delta, d, d_step, count, bundle, short
-                )
-            else:
-                tile_by_filters(
-                    partial, at + p * width, pixels, x + p * LANES, x_step, transposed, d, count, bundle, short
-                )
-
-
-@kernel
-def weight_gradient_unit(
-    unit,
-    image,
-    delta,
-    partial,
-    margins,
-    transposed,
-    blocks,
-    rows,
-    columns,
-    channels,
-    division,
-    tiles,
-    bundle,
-    tall,
-    short,
-):
-    """Do one unit of `weight_gradient`: some filters, some positions, some rows of the batch."""
-    image_width = channels.groups * channels.inputs * LANES
-    delta_width = channels.groups * channels.outputs * LANES
-    bundle_width = len(bundle) * LANES
-    bundle_filters = len(bundle) if transposed is None else bundle_width
-    positions = rows.taps * columns.taps * channels.inputs
-    padded = columns.offset < 0 or columns.offset + row_length(columns) > columns.input_size
+    """Do one unit of `by_lanes`: some filters, some rows of the batch."""
+    image_width, delta_width = channels.groups * channels.inputs * LANES, channels.groups * channels.outputs * LANES
     contiguous = columns.dilation == 1 and channels.groups == 1
     runs = 1 if contiguous else columns.taps
     length = columns.taps * channels.inputs if contiguous else channels.inputs
+    width = len(filters) * LANES
+    size = rows.taps * runs * length * width
 
-    slot = unit % division.slots
-    chunk = unit // division.slots % division.chunks
-    bundle_index = unit // (division.slots * division.chunks) % division.bundles
-    group = unit // (division.slots * division.chunks * division.bundles)
-    cuts = tiles.tall + tiles.short
-    begin, end = chunk * cuts // division.chunks, (chunk + 1) * cuts // division.chunks
-    base = ((slot * channels.groups + group) * division.bundles + bundle_index) * (positions + 1) * bundle_width
-    bias = base + positions * bundle_width
-    k = group * channels.outputs + bundle_index * bundle_filters
-    filters = min(channels.outputs - bundle_index * bundle_filters, bundle_filters)
-
-    first = tile_start(tiles, begin, len(tall), len(short))
-    last = tile_start(tiles, end, len(tall), len(short))
-    for run in range(rows.taps * runs):
-        for p in range((run * length + first) * bundle_width, (run * length + last) * bundle_width, LANES):
-            store(partial, base + p, constant(image, 0))
-    if chunk == 0:
-        for p in range(0, bundle_width, LANES):
-            store(partial, bias + p, constant(image, 0))
-
-    lines = blocks * rows.count
+    slot, bundle = unit % division.slots, unit // division.slots  # bundles of all groups, in order
+    group = bundle // division.bundles
+    base = (slot * channels.groups * division.bundles + bundle) * size
+    for p in range(base, base + size, LANES):
+        store(partial, p, constant(image, 0))
+    place = unit * row_length(columns) * image_width
+    lines = blocks * rows.input_size
     for line in range(slot * lines // division.slots, (slot + 1) * lines // division.slots):
-        b, y = line // rows.count, line % rows.count
-        d = line * columns.count * delta_width + k * LANES
-        if transposed is not None:
-            source, d = d, unit * columns.count * LANES * bundle_width
-            transpose_row(delta, source, delta_width, columns.count, filters, transposed, d, len(bundle))
-        if chunk == 0:
-            if transposed is None:
-                add_bias(partial, bias, delta, d, len(bundle), delta_width, columns.count)
-            else:
-                add_bias(partial, bias, transposed, d, len(bundle), bundle_width, columns.count * LANES)
+        copy_row_between_margins(
+            image, line * columns.input_size * image_width, scratch, place, columns, image_width
+        )  # fmt: skip
         for r in range(rows.taps):
-            row = y * rows.stride + rows.offset + r * rows.dilation
-            if row < 0 or row >= rows.input_size:
+            y = output_row(rows, line % rows.input_size, r)
+            if y < 0:
                 continue
-            x = (b * rows.input_size + row) * columns.input_size * image_width
-            pixels = image
-            if padded:
-                source, x = x, unit * row_length(columns) * image_width
-                copy_row_between_margins(image, source, margins, x, columns, image_width)
-                pixels = margins
+            d = (line // rows.input_size * rows.count + y) * columns.count * delta_width
+            d += (group * channels.outputs + bundle % division.bundles * len(filters)) * LANES
             for run in range(runs):
-                start = x + run * columns.dilation * image_width + group * channels.inputs * LANES
-                at = base + (r * runs + run) * length * bundle_width
-                add_tap_row(
-                    partial, at, pixels, start, columns.stride * image_width, delta, d, delta_width, transposed,
-                    columns.count, tiles, begin, end, bundle, tall, short,
-                )  # fmt: skip
+                x = place + run * columns.dilation * image_width + group * channels.inputs * LANES
+                at = base + (r * runs + run) * length * width
+                step = columns.stride * image_width
+                for _ in range(tiles.tall):
+                    tile_by_lanes(partial, at, scratch, x, step, delta, d, delta_width, columns.count, filters, tall)
+                    at += len(tall) * width
+                    x += len(tall) * LANES
+                for _ in range(tiles.short):
+                    tile_by_lanes(partial, at, scratch, x, step, delta, d, delta_width, columns.count, filters, short)
+                    at += len(short) * width
+                    x += len(short) * LANES
 
 
 @parallel_kernel
-def weight_gradient(
-    image, delta, partial, margins, transposed, blocks, rows, columns, channels, division, tiles, bundle, tall, short
-):
-    """Add up partial[slot, group, bundle, (r, s, c) and last the bias, filter of the bundle].
+def by_lanes(
+    image, delta, partial, scratch, blocks, rows, columns, channels, division, tiles, filters, tall, short
+):  # fmt: skip
+    """Scheme A: write partial[slot, group, bundle, (r, s, c), filter of the bundle, lane].
 
     Parameters
     ----------
     image, delta : 1-D array, float32 or float64
         In the layout of `kernels.convolution`.
-    partial : 1-D array
-        Scheme A: a lane vector for each filter; scheme B: a number. Written anew.
-    margins : 1-D array
-        Scratch for a row between margins, one for each unit.
-    transposed : 1-D array or None
-        Scratch for a transposed row of the delta, one for each unit; None chooses scheme A.
+    partial, scratch : 1-D array
+        Results, and room for one image row between margins per unit.
     rows, columns : Axis
         Of the forward pass.
     tiles : Tiles
         How a run of positions is cut.
-    bundle, tall, short : tuple of int
-        Only their lengths count: filters (A) or vectors of filters (B) in a tile, and the tiles' numbers of positions.
+    filters, tall, short : tuple of int
+        Only their lengths count: filters of a bundle, positions of a tile.
     """
-    for index in prange(channels.groups * division.bundles * division.chunks * division.slots):
-        unit = np.intp(index)
-        weight_gradient_unit(
-            unit, image, delta, partial, margins, transposed, blocks, rows, columns, channels, division, tiles,
-            bundle, tall, short,
+    for index in prange(channels.groups * division.bundles * division.slots):
+        unit_by_lanes(
+            np.intp(index), image, delta, partial, scratch, blocks, rows, columns, channels, division, tiles,
+            filters, tall, short,
         )  # fmt: skip
 
 
+# --- B ------------------------------------------------------------------------------------------------------------
+
+
+@kernel
+def lane_stride(size):
+    """Return the distance between lanes of a transposed row: room to read past its end, and an odd number of lines.
+
+    A power of two would put all lanes into the same few places of the cache.
+    """
+    return (size // LANES + 2 | 1) * LANES
+
+
+@kernel
+def transpose_vectors(source, source_at, count, target, at, step):
+    """Write target[at + lane * step + q] = source[source_at + q * 16 + lane] for q < count."""
+    whole = count // LANES * LANES
+    for q in range(0, whole, LANES):
+        store_transposed(target, at + q, step, source, source_at + q * LANES, LANES)
+    for q in range(whole, count):
+        for lane in range(LANES):
+            target[at + lane * step + q] = source[source_at + q * LANES + lane]
+
+
+@kernel
+def transpose_row(image, source, target, at, step, columns, channels, first, width):
+    """Transpose `width` channels from `first` of an image row to (lane, x, channel), zeros where taps overhang."""
+    total = row_length(columns)
+    begin = min(-columns.offset, total)
+    end = min(begin + columns.input_size, total)
+    for lane in range(LANES):
+        for p in range(begin * width):
+            target[at + lane * step + p] = 0
+        for p in range(end * width, total * width + LANES):
+            target[at + lane * step + p] = 0
+    if width == channels:
+        transpose_vectors(image, source, (end - begin) * width, target, at + begin * width, step)
+    else:
+        for x in range(end - begin):
+            start = source + (x * channels + first) * LANES
+            transpose_vectors(image, start, width, target, at + (begin + x) * width, step)
+
+
+@kernel
+def tile_by_positions(partial, at, filter_step, row, x, x_step, lane_step, delta, d, d_step, count, vectors, filters):
+    """Multiply `vectors` of 16 positions from row[x] with each lane of `filters` from delta[d], along a row."""
+    tile = tile_load(partial, at, LANES, filter_step, vectors, filters)
+    for _ in range(count):
+        for lane in range(LANES):
+            tile = accumulate(tile, row, x + lane * lane_step, LANES, delta, d + lane, LANES)
+        x += x_step
+        d += d_step
+    tile_store(partial, at, LANES, filter_step, tile)
+
+
+@kernel
+def filters_by_positions(
+    partial,
+    at,
+    filter_step,
+    row,
+    x,
+    x_step,
+    lane_step,
+    delta,
+    d,
+    d_step,
+    count,
+    begin,
+    end,
+    tiles,
+    vectors,
+    tall,
+    short,
+):
+    """Go through the tiles `begin` to `end` of filters for the same vectors of positions."""
+    for t in range(begin, end):
+        k = min(t, tiles.tall) * len(tall) + max(t - tiles.tall, 0) * len(short)
+        place, source = at + k * filter_step, d + k * LANES
+        if t < tiles.tall:
+            tile_by_positions(
+                partial, place, filter_step, row, x, x_step, lane_step, delta, source, d_step, count, vectors, tall
+            )
+        else:
+            tile_by_positions(
+                partial, place, filter_step, row, x, x_step, lane_step, delta, source, d_step, count, vectors, short
+            )
+
+
+@kernel
+def unit_by_positions(
+    unit, image, delta, partial, scratch, blocks, rows, columns, channels, division, tiles, pair, tall, short
+):
+    """Do one unit of `by_positions`: some filters, some vectors of positions, some rows of the batch."""
+    inputs, delta_width = channels.groups * channels.inputs, channels.groups * channels.outputs * LANES
+    contiguous = columns.dilation == 1 and channels.groups == 1
+    runs = 1 if contiguous else columns.taps
+    length = columns.taps * channels.inputs if contiguous else channels.inputs
+    vectors = (length + LANES - 1) // LANES
+    filter_step = rows.taps * runs * vectors * LANES
+
+    slot = unit % division.slots
+    chunk = unit // division.slots % division.chunks
+    bundle = unit // (division.slots * division.chunks) % division.bundles
+    group = unit // (division.slots * division.chunks * division.bundles)
+    cuts = tiles.tall + tiles.short
+    begin, end = bundle * cuts // division.bundles, (bundle + 1) * cuts // division.bundles
+    first, last = chunk * vectors // division.chunks, (chunk + 1) * vectors // division.chunks
+    base = (slot * channels.groups + group) * channels.outputs * filter_step
+    k0 = min(begin, tiles.tall) * len(tall) + max(begin - tiles.tall, 0) * len(short)
+    k1 = min(end, tiles.tall) * len(tall) + max(end - tiles.tall, 0) * len(short)
+    for k in range(k0, k1):
+        for tap in range(rows.taps * runs):
+            for v in range(first, last):
+                store(partial, base + k * filter_step + (tap * vectors + v) * LANES, constant(image, 0))
+
+    width = inputs if division.chunks == 1 else min(last * LANES, length) - first * LANES
+    lane_step = lane_stride(row_length(columns) * width)
+    place = unit * (scratch.size // (channels.groups * division.bundles * division.chunks * division.slots))
+    lines = blocks * rows.input_size
+    for line in range(slot * lines // division.slots, (slot + 1) * lines // division.slots):
+        source = line * columns.input_size * inputs * LANES
+        transpose_row(image, source, scratch, place, lane_step, columns, inputs, first * LANES, width)
+        for r in range(rows.taps):
+            y = output_row(rows, line % rows.input_size, r)
+            if y < 0:
+                continue
+            d = (line // rows.input_size * rows.count + y) * columns.count * delta_width
+            d += group * channels.outputs * LANES
+            for run in range(runs):
+                start = place + run * columns.dilation * inputs + group * channels.inputs
+                at = base + (r * runs + run) * vectors * LANES
+                v = first
+                while v < last:
+                    x = start + (v - first) * LANES
+                    if v + len(pair) <= last:
+                        filters_by_positions(
+                            partial, at + v * LANES, filter_step, scratch, x, columns.stride * width, lane_step,
+                            delta, d, delta_width, columns.count, begin, end, tiles, pair, tall, short,
+                        )  # fmt: skip
+                        v += len(pair)
+                    else:
+                        filters_by_positions(
+                            partial, at + v * LANES, filter_step, scratch, x, columns.stride * width, lane_step,
+                            delta, d, delta_width, columns.count, begin, end, tiles, (0,), tall, short,
+                        )  # fmt: skip
+                        v += 1
+
+
 @parallel_kernel
-def add_slots(partial, slots, slot_size, by_lanes, where, gradient):
+def by_positions(
+    image, delta, partial, scratch, blocks, rows, columns, channels, division, tiles, pair, tall, short
+):  # fmt: skip
+    """Scheme B: write partial[slot, group, filter, r, (s, c) filled up to whole vectors].
+
+    Parameters as those of `by_lanes`, but scratch has room for one transposed row per unit, tiles says how the filters
+    are cut, and of pair, tall and short the lengths count: vectors of positions in a tile, and filters.
+    """
+    for index in prange(channels.groups * division.bundles * division.chunks * division.slots):
+        unit_by_positions(
+            np.intp(index), image, delta, partial, scratch, blocks, rows, columns, channels, division, tiles,
+            pair, tall, short,
+        )  # fmt: skip
+
+
+# --- the rest -----------------------------------------------------------------------------------------------------
+
+
+@parallel_kernel
+def add_slots(partial, slots, slot_size, lanes, where, gradient):
     """Write gradient[i] = sum over slots of partial[slot, where[i]], or of the 16 lanes from there (scheme A)."""
     for index in prange(PARTS):
         part = np.intp(index)
         for i in range(part * where.size // PARTS, (part + 1) * where.size // PARTS):
-            if by_lanes:
+            if lanes:
                 vector = load(partial, where[i])
                 for slot in range(1, slots):
                     vector = vector + load(partial, slot * slot_size + where[i])
@@ -283,3 +344,36 @@ def add_slots(partial, slots, slot_size, by_lanes, where, gradient):
                 for slot in range(1, slots):
                     total += partial[slot * slot_size + where[i]]
                 gradient[i] = total
+
+
+@kernel
+def sum_channels(delta, partial, at, begin, end, channels):
+    """Add up pixels `begin` to `end` of the delta, channel by channel; four at a time hide the additions' latency."""
+    for c in range(0, channels, 4):
+        last = channels - 1  # the sums of a channel beyond the last are those of the last, once more
+        c1, c2, c3 = min(c + 1, last), min(c + 2, last), min(c + 3, last)
+        a = constant(delta, 0)
+        b, e, f = a, a, a
+        for p in range(begin * channels, end * channels, channels):
+            a = a + load(delta, (p + c) * LANES)
+            b = b + load(delta, (p + c1) * LANES)
+            e = e + load(delta, (p + c2) * LANES)
+            f = f + load(delta, (p + c3) * LANES)
+        partial[at + c] = sum_lanes(a)
+        partial[at + c1] = sum_lanes(b)
+        partial[at + c2] = sum_lanes(e)
+        partial[at + c3] = sum_lanes(f)
+
+
+@parallel_kernel
+def bias_gradient(delta, partial, gradient, pixels, slots):
+    """gradient[k] = sum of the delta over all `pixels` (of all blocks) and lanes; partial is (slot, k)."""
+    for index in prange(slots):
+        slot = np.intp(index)
+        begin, end = slot * pixels // slots, (slot + 1) * pixels // slots
+        sum_channels(delta, partial, slot * gradient.size, begin, end, gradient.size)
+    for k in range(gradient.size):
+        total = partial[k]
+        for slot in range(1, slots):
+            total += partial[slot * gradient.size + k]
+        gradient[k] = total

@@ -38,10 +38,18 @@ class Shape(NamedTuple):
 
 @dataclass
 class Parameter:
-    """A learned array in its canonical shape, with its gradient.
+    """A learned array with its gradient.
 
-    `name` is the layer's path and the tensor's name, e.g. "0.conv2d.weight". `learning_rate` and `weight_decay` are
-    factors on the optimiser's settings.
+    Attributes
+    ----------
+    name : str
+        The layer's path and the tensor's name, e.g. "0.conv2d.weight".
+    value, gradient : ndarray
+        As the kernels use them: in canonical shape, the last axis in the order `order`.
+    learning_rate, weight_decay : float
+        Factors on the optimiser's settings.
+    order : ndarray of int or None
+        Canonical index of each element along the last axis; None where kernels use the canonical order itself.
     """
 
     name: str
@@ -49,6 +57,19 @@ class Parameter:
     gradient: NDArray[Any]
     learning_rate: float = 1.0
     weight_decay: float = 1.0
+    order: NDArray[np.intp] | None = None
+
+    def canonical(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Return a copy of `value`, or of an array like it, in canonical order: that of PyTorch and ONNX."""
+        if self.order is None:
+            return array.copy()
+        result = np.empty_like(array)
+        result[..., self.order] = array
+        return result
+
+    def assign(self, array: NDArray[Any], canonical: NDArray[Any]) -> None:
+        """Write an array in canonical order to `array`, which is `value` or like it."""
+        array[...] = canonical if self.order is None else canonical[..., self.order]
 
 
 class LayerSettings(Settings, ABC):
@@ -106,11 +127,14 @@ class LayerContext:
         *,
         learning_rate: float = 1.0,
         weight_decay: float = 1.0,
+        order: NDArray[np.intp] | None = None,
     ) -> Parameter:
         """Create a parameter and fill it with the values that the initialiser `init` draws."""
         name = f"{self.path}.{tensor}"
         value = INITIALIZERS[init.name](init.settings).values(shape, self.generator(name)).astype(self.dtype)
-        return Parameter(name, value, np.zeros(shape, self.dtype), learning_rate, weight_decay)
+        parameter = Parameter(name, value, np.zeros(shape, self.dtype), learning_rate, weight_decay, order)
+        parameter.assign(parameter.value, value.copy())
+        return parameter
 
 
 class Layer(ABC):

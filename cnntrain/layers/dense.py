@@ -53,8 +53,8 @@ class Dense(Layer):
     def __init__(self, settings: DenseSettings, input_shape: Shape, context: LayerContext) -> None:
         shapes = settings.parameter_shapes(input_shape)
         units = shapes["weight"][0]
-        self._pass = DensePass(memory_order(*input_shape), units, context.blocks, context.dtype)
-        self._weight, self._bias = settings.create(context, shapes["weight"])
+        self._pass = DensePass(input_shape.size, units, context.blocks, context.dtype)
+        self._weight, self._bias = settings.create(context, shapes["weight"], memory_order(*input_shape))
         self.parameters = [self._weight] if self._bias is None else [self._weight, self._bias]
         self._no_bias = np.zeros(units, context.dtype)
         self._x = np.empty(0, context.dtype)

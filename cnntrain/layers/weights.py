@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from cnntrain.initializers import InitializerChoice
@@ -20,11 +22,13 @@ class WeightSettings(LayerSettings):
     weight_decay: NonNegativeFloat = 1.0
     bias_decay: NonNegativeFloat = 1.0
 
-    def create(self, context: LayerContext, weight_shape: tuple[int, ...]) -> tuple[Parameter, Parameter | None]:
-        """Make the layer's weight, and its bias if it has one."""
+    def create(
+        self, context: LayerContext, weight_shape: tuple[int, ...], order: NDArray[np.intp] | None = None
+    ) -> tuple[Parameter, Parameter | None]:
+        """Make the layer's weight, kept in the given order (see `Parameter`), and its bias if it has one."""
         weight = context.parameter(
             "weight", weight_shape, self.weight_init,
-            learning_rate=self.weight_learning_rate, weight_decay=self.weight_decay,
+            learning_rate=self.weight_learning_rate, weight_decay=self.weight_decay, order=order,
         )  # fmt: skip
         if not self.bias:
             return weight, None

@@ -71,8 +71,8 @@ class Optimizer(ABC):
         """Update elements begin[i] to end[i] with learning rate rates[i] and weight decay decays[i], for all i."""
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return copies of all kept arrays in canonical shapes, as "<slot>/<parameter>"."""
-        return {name: view.copy() for name, view in self._views().items()}
+        """Return copies of all kept arrays in canonical shapes and order, as "<slot>/<parameter>"."""
+        return {name: parameter.canonical(view) for name, (parameter, view) in self._views().items()}
 
     def load_state(self, tensors: Mapping[str, NDArray[Any]]) -> None:
         """Take over what `state` returned; raises `CheckpointError` if names or shapes differ."""
@@ -80,17 +80,17 @@ class Optimizer(ABC):
         if tensors.keys() != views.keys():
             wrong = sorted(tensors.keys() ^ views.keys())
             raise CheckpointError(f"the optimiser's tensors do not fit: {', '.join(wrong[:5])}")
-        for name, view in views.items():
+        for name, (parameter, view) in views.items():
             if tensors[name].shape != view.shape:
                 raise CheckpointError(f"{name} must have shape {view.shape}; received {tensors[name].shape}")
-            view[...] = tensors[name]
+            parameter.assign(view, tensors[name])
 
-    def _views(self) -> dict[str, NDArray[Any]]:
+    def _views(self) -> dict[str, tuple[Parameter, NDArray[Any]]]:
         views, start = {}, 0
         for parameter in self._parameters:
             stop = start + parameter.value.size
             for slot, array in self._kept.items():
-                views[f"{slot}/{parameter.name}"] = array[start:stop].reshape(parameter.value.shape)
+                views[f"{slot}/{parameter.name}"] = (parameter, array[start:stop].reshape(parameter.value.shape))
             start = stop
         return views
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cnntrain.kernels.convolution import Axis, Channels, Tiles, correlate
 from cnntrain.kernels.layout import gather
 from cnntrain.passes.tiling import cut, length, side_by_side, tile_height
-from cnntrain.passes.weight_gradient import WeightGradient
+from cnntrain.passes.weight_gradient import BiasGradient, WeightGradient
 
 
 @dataclass(frozen=True)
@@ -154,6 +154,8 @@ class Convolution:
         self._full = Correlation(g.rows.backward(), g.columns.backward(), indices.swapaxes(1, 2), blocks, dtype)
         self._zeros = np.zeros(g.channels, dtype)
         self._weights = WeightGradient(rows, columns, indices, blocks, dtype)
+        self._biases = BiasGradient(g.filters, dtype)
+        self._pixels = rows.count * columns.count
 
     def backward_input(self, delta: NDArray, weight: NDArray, grad_input: NDArray, blocks: int) -> None:
         """Write the full convolution of `delta` with the filters rotated by 180°, summed over the filters."""
@@ -163,4 +165,6 @@ class Convolution:
         self, image: NDArray, delta: NDArray, grad_weight: NDArray, grad_bias: NDArray | None, blocks: int
     ) -> None:
         """Write the valid correlation of `image` and `delta`, and the sum of `delta` per filter."""
-        self._weights(image, delta, grad_weight, grad_bias, blocks)
+        self._weights(image, delta, grad_weight, blocks)
+        if grad_bias is not None:
+            self._biases(delta, grad_bias, blocks * self._pixels)

@@ -2,61 +2,64 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.kernels.convolution import dense
-from cnntrain.kernels.layout import gather
-from cnntrain.passes.convolution import packed_order
+from cnntrain.kernels.dense import multiply
 from cnntrain.passes.tiling import cut, length, side_by_side, tile_height
-from cnntrain.passes.weight_gradient import DenseWeightGradient
+from cnntrain.passes.weight_gradient import BiasGradient, DenseWeightGradient
 
 
 def memory_order(channels: int, rows: int, columns: int) -> NDArray[np.intp]:
     """Return the canonical index (C, H, W order) of each input, inputs taken in the order (row, column, channel)."""
-    return (
-        np.arange(channels * rows * columns, dtype=np.intp).reshape(channels, rows, columns).transpose(1, 2, 0).ravel()
-    )
-
-
-class _Product:
-    """Multiplication by a matrix whose flat weight indices are given as (output, input)."""
-
-    def __init__(self, indices: NDArray[np.intp], blocks: int, dtype: np.dtype) -> None:
-        self._pair = length(side_by_side(blocks, dtype))
-        self._outputs, self._inputs = indices.shape
-        self._tiles, height = cut(self._outputs, tile_height())
-        self._tall, self._short = length(height), length(max(height - 1, 1))
-        self._order = packed_order(indices[:, :, None, None], self._tiles, height)
-        self._packed = np.empty(self._order.size, dtype)
-
-    def __call__(self, image: NDArray, weight: NDArray, bias: NDArray, output: NDArray, blocks: int) -> None:
-        gather(weight, self._order, self._packed)
-        dense(
-            image, self._packed, bias, output, blocks, self._inputs, self._outputs,
-            self._tiles, self._pair, self._tall, self._short,
-        )  # fmt: skip
+    indices = np.arange(channels * rows * columns, dtype=np.intp)
+    return indices.reshape(channels, rows, columns).transpose(1, 2, 0).ravel()
 
 
 class Dense:
     """All passes of one dense layer, for batches of up to `blocks` blocks.
 
-    Parameters
-    ----------
-    order : ndarray of int
-        See `memory_order`.
-    units : int
-    blocks : int
-    dtype : float32 or float64
+    The weights are flat, (unit, input), with the inputs in the order in which they lie in memory.
     """
 
-    def __init__(self, order: NDArray[np.intp], units: int, blocks: int, dtype: np.dtype) -> None:
-        indices = np.arange(units, dtype=np.intp)[:, None] * order.size + order
-        self.forward = _Product(indices, blocks, dtype)
-        self._transposed = _Product(indices.T, blocks, dtype)
-        self._zeros = np.zeros(order.size, dtype)
-        self.backward_weight = DenseWeightGradient(order, units, blocks, dtype)
+    def __init__(self, inputs: int, units: int, blocks: int, dtype: np.dtype) -> None:
+        self._inputs, self._units = inputs, units
+        self._pair = length(side_by_side(blocks, dtype))
+        self._forward_tiles, tall = cut(units, tile_height())
+        self._forward_sizes = length(tall), length(max(tall - 1, 1))
+        self._backward_tiles, tall = cut(inputs, tile_height())
+        self._backward_sizes = length(tall), length(max(tall - 1, 1))
+        self._zeros = np.zeros(inputs, dtype)
+        self._weights = DenseWeightGradient(inputs, units, blocks, dtype)
+        self._biases = BiasGradient(units, dtype)
 
-    def backward_input(self, delta: NDArray, weight: NDArray, grad_input: NDArray, blocks: int) -> None:
-        """Write the delta times the transposed weights."""
-        self._transposed(delta, weight, self._zeros, grad_input, blocks)
+    def forward(
+        self, image: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any], output: NDArray[Any], blocks: int
+    ) -> None:
+        """Write bias + weight times image."""
+        multiply(
+            image, weight, bias, output, blocks, self._inputs, self._units, self._inputs, 1,
+            self._forward_tiles, self._pair, *self._forward_sizes,
+        )  # fmt: skip
+
+    def backward_input(self, delta: NDArray[Any], weight: NDArray[Any], grad_input: NDArray[Any], blocks: int) -> None:
+        """Write the transposed weight times delta."""
+        multiply(
+            delta, weight, self._zeros, grad_input, blocks, self._units, self._inputs, 1, self._inputs,
+            self._backward_tiles, self._pair, *self._backward_sizes,
+        )  # fmt: skip
+
+    def backward_weight(
+        self,
+        image: NDArray[Any],
+        delta: NDArray[Any],
+        grad_weight: NDArray[Any],
+        grad_bias: NDArray[Any] | None,
+        blocks: int,
+    ) -> None:
+        """Write delta times the transposed image, and the sum of delta per unit."""
+        self._weights(image, delta, grad_weight, blocks)
+        if grad_bias is not None:
+            self._biases(delta, grad_bias, blocks)

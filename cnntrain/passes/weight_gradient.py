@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.kernels.convolution import Axis, Channels
-from cnntrain.kernels.weight_gradient import Division, add_slots, weight_gradient
-from cnntrain.passes.tiling import LANES, accumulators, cut, length
+from cnntrain.kernels.weight_gradient import Division, add_slots, bias_gradient, by_lanes, by_positions
+from cnntrain.passes.tiling import LANES, accumulators, cut, length, tile_height
 
 UNITS = 16  # units of work to aim at: enough for many cores, whatever the number that this machine has
-FEW_POSITIONS = 80  # scheme A keeps 16 numbers for each weight; beyond this many positions they leave the cache
+LARGE = 1 << 18  # weights: beyond this many, slots of their own cost more than transposing the image's rows again
 
 
-def filters_by_lanes(outputs: int, positions: int) -> int:
-    """Return how many filters share a tile of scheme A, or 0 where scheme B is better.
+class BiasGradient:
+    """The gradient of the biases: the delta summed over everything but its channel."""
 
-    B fills whole vectors of 16 filters; A takes over when more than a third of them would be empty.
-    """
-    full = outputs / (-(-outputs // LANES) * LANES)
-    if full > 0.66 or (positions > FEW_POSITIONS and outputs > 4):
-        return 0
-    limit = 6 if accumulators() >= 24 else 3
-    return max(size for size in range(1, max(limit, outputs if outputs <= 8 and accumulators() >= 24 else 0) + 1)
-               if outputs % size == 0)  # fmt: skip
+    def __init__(self, outputs: int, dtype: np.dtype) -> None:
+        self._partial = np.empty(UNITS * outputs, dtype)
+
+    def __call__(self, delta: NDArray[Any], gradient: NDArray[Any], pixels: int) -> None:
+        """Sum over `pixels` pixels, those of all blocks counted."""
+        bias_gradient(delta, self._partial, gradient, pixels, UNITS)
 
 
 class WeightGradient:
-    """The gradient of all weights and biases of a layer.
+    """The gradient of all weights of a convolution, by the better of the two schemes.
 
     Parameters
     ----------
@@ -42,73 +42,96 @@ class WeightGradient:
 
     def __init__(self, rows: Axis, columns: Axis, indices: NDArray[np.intp], blocks: int, dtype: np.dtype) -> None:
         groups, outputs, inputs, _, _ = indices.shape
-        self._rows, self._columns = rows, columns
-        self._channels = Channels(groups, inputs, outputs)
-        positions = rows.taps * columns.taps * inputs
-        by_lanes = filters_by_lanes(outputs, positions)
-        if by_lanes:
-            bundle, bundle_filters, largest = by_lanes, by_lanes, max(accumulators() // by_lanes, 1)
-        else:
-            bundle = 2 if outputs > LANES and accumulators() >= 24 else 1
-            bundle_filters, largest = bundle * LANES, 8 if accumulators() >= 24 else 6
-        self._by_lanes = by_lanes > 0
         contiguous = columns.dilation == 1 and groups == 1
-        self._tiles, height = cut(columns.taps * inputs if contiguous else inputs, largest)
-        self._sizes = length(bundle), length(height), length(max(height - 1, 1))
-
-        bundles = -(-outputs // bundle_filters)
-        slots = max(min(UNITS // (groups * bundles), blocks * rows.count), 1)
-        chunks = max(min(UNITS // (groups * bundles * slots), sum(self._tiles)), 1)
-        self._division = Division(bundles, chunks, slots)
-
-        width = bundle * LANES
-        self._slot_size = groups * bundles * (positions + 1) * width
-        self._partial = np.empty(slots * self._slot_size, dtype)
-        units = groups * bundles * chunks * slots
-        reach = (columns.count - 1) * columns.stride + (columns.taps - 1) * columns.dilation + 1
-        overhang = columns.offset < 0 or columns.offset + reach > columns.input_size
-        self._margins = np.empty(units * reach * groups * inputs * LANES if overhang else 0, dtype)
-        self._transposed = None if by_lanes else np.empty(units * columns.count * LANES * width, dtype)
-
-        k = np.arange(outputs)
-        filter_place = k // bundle_filters * ((positions + 1) * width) + k % bundle_filters * (LANES if by_lanes else 1)
-        place = np.arange(groups)[:, None] * (bundles * (positions + 1) * width) + filter_place
-        # positions are counted (r, s, c): canonical order has c before them
-        position = np.arange(positions).reshape(rows.taps, columns.taps, inputs).transpose(2, 0, 1) * width
+        runs, run = (rows.taps, columns.taps * inputs) if contiguous else (rows.taps * columns.taps, inputs)
+        self._by_lanes = 2 * run <= LANES  # scheme B would leave half of each vector empty, or more
+        units, lines = max(UNITS // groups, 1), blocks * rows.input_size
+        if self._by_lanes:
+            filters = max(size for size in range(1, accumulators() // 3 + 1) if outputs % size == 0)
+            bundles = outputs // filters
+            self._tiles, tall = cut(run, max(accumulators() // filters, 1))
+            self._sizes = length(filters), length(tall), length(max(tall - 1, 1))
+            scratch = _reach(columns) * groups * inputs * LANES
+            places, size = _places_by_lanes(runs * run, outputs, filters), outputs * runs * run * LANES
+        else:
+            self._tiles, tall = cut(outputs, tile_height())
+            bundles = max(min(units * indices.size // LARGE, sum(self._tiles), units), 1)
+            self._sizes = _pair(), length(tall), length(max(tall - 1, 1))
+            scratch = _lane_stride(_reach(columns) * groups * inputs) * LANES
+            places, size = _places_by_positions(runs, run, outputs), outputs * runs * _filled(run)
+        slots = max(min(units // bundles, lines), 1)
+        self._arguments = (rows, columns, Channels(groups, inputs, outputs), Division(bundles, 1, slots))
+        self._scratch = np.empty(groups * bundles * slots * scratch, dtype)
+        self._partial = np.empty(slots * groups * size, dtype)
+        self._slots, self._slot_size = slots, groups * size
+        # places count positions (r, s, c); in canonical order the channel comes first
         self._where = np.empty(indices.size, np.intp)
-        self._where[indices.ravel()] = (place[:, :, None, None, None] + position).ravel()
-        self._where_bias = place.ravel() + positions * width
+        by_tap = indices.transpose(0, 1, 3, 4, 2).reshape(groups, outputs, runs * run)
+        self._where[by_tap.ravel()] = (np.arange(groups)[:, None, None] * size + places).ravel()
 
-    def __call__(
-        self, image: NDArray, delta: NDArray, grad_weight: NDArray, grad_bias: NDArray | None, blocks: int
-    ) -> None:
-        """Write grad_weight (flat, canonical order) and grad_bias from the first `blocks` blocks."""
-        self._accumulate(image, delta, self._rows, self._columns, blocks)
-        slots = self._division.slots
-        add_slots(self._partial, slots, self._slot_size, self._by_lanes, self._where, grad_weight)
-        if grad_bias is not None:
-            add_slots(self._partial, slots, self._slot_size, self._by_lanes, self._where_bias, grad_bias)
-
-    def _accumulate(self, image: NDArray, delta: NDArray, rows: Axis, columns: Axis, blocks: int) -> None:
-        weight_gradient(
-            image, delta, self._partial, self._margins, self._transposed, blocks, rows, columns,
-            self._channels, self._division, self._tiles, *self._sizes,
-        )  # fmt: skip
+    def __call__(self, image: NDArray[Any], delta: NDArray[Any], gradient: NDArray[Any], blocks: int) -> None:
+        """Write the gradient (flat, canonical order) from the first `blocks` blocks."""
+        kernel = by_lanes if self._by_lanes else by_positions
+        kernel(image, delta, self._partial, self._scratch, blocks, *self._arguments, self._tiles, *self._sizes)
+        add_slots(self._partial, self._slots, self._slot_size, self._by_lanes, self._where, gradient)
 
 
-class DenseWeightGradient(WeightGradient):
-    """A dense layer's gradient: a 1x1 convolution of an image with one row, a column for each block.
+class DenseWeightGradient:
+    """The gradient of a dense layer's weights, (unit, input in memory order).
 
-    `order` is the canonical index of each input in the order in which inputs lie in memory.
+    It is that of a convolution with one tap, on an image with one row and a column for each block.
     """
 
-    def __init__(self, order: NDArray[np.intp], units: int, blocks: int, dtype: np.dtype) -> None:
-        indices = np.arange(units)[:, None] * order.size + order
-        super().__init__(_line(1), _line(blocks), indices.reshape(1, units, order.size, 1, 1).astype(np.intp), 1, dtype)
+    def __init__(self, inputs: int, units: int, blocks: int, dtype: np.dtype) -> None:
+        self._tiles, tall = cut(units, tile_height())
+        self._sizes = _pair(), length(tall), length(max(tall - 1, 1))
+        vectors = -(-inputs // LANES)
+        chunks = min(UNITS, vectors)
+        bundles = max(min(UNITS // chunks, sum(self._tiles)), 1)
+        self._arguments = Channels(1, inputs, units), Division(bundles, chunks, 1)
+        width = -(-vectors // chunks) * LANES
+        self._scratch = np.empty(bundles * chunks * _lane_stride(blocks * width) * LANES, dtype)
+        # rows of whole vectors are written into the gradient itself
+        self._filled = None if inputs % LANES == 0 else np.empty(units * _filled(inputs), dtype)
+        self._shape = units, inputs
 
-    def _accumulate(self, image: NDArray, delta: NDArray, rows: Axis, columns: Axis, blocks: int) -> None:
-        super()._accumulate(image, delta, rows, _line(blocks), 1)
+    def __call__(self, image: NDArray[Any], delta: NDArray[Any], gradient: NDArray[Any], blocks: int) -> None:
+        """Write the gradient (flat) from the first `blocks` blocks."""
+        row, line = Axis(1, 1, 0, 1, 1, 1, 0, 1, 1), Axis(blocks, blocks, 0, 1, blocks, 1, 0, 1, 1)
+        partial = gradient if self._filled is None else self._filled
+        by_positions(image, delta, partial, self._scratch, 1, row, line, *self._arguments, self._tiles, *self._sizes)
+        if self._filled is not None:
+            units, inputs = self._shape
+            gradient.reshape(self._shape)[...] = self._filled.reshape(units, -1)[:, :inputs]
 
 
-def _line(size: int) -> Axis:
-    return Axis(size, size, 0, 1, size, 1, 0, 1, 1)
+def _pair() -> tuple[int, ...]:
+    """Return the vectors of positions in a tile of scheme B."""
+    return length(2 if accumulators() >= 2 * tile_height() else 1)
+
+
+def _reach(columns: Axis) -> int:
+    """Return how many pixels of a row, margins included, the taps reach."""
+    return (columns.count - 1) * columns.stride + (columns.taps - 1) * columns.dilation + 1
+
+
+def _lane_stride(size: int) -> int:
+    """Return what `kernels.weight_gradient.lane_stride` does."""
+    return (size // LANES + 2 | 1) * LANES
+
+
+def _filled(run: int) -> int:
+    """Return a run's length, filled up to whole vectors."""
+    return -(-run // LANES) * LANES
+
+
+def _places_by_lanes(positions: int, outputs: int, filters: int) -> NDArray[np.intp]:
+    """Return where scheme A keeps (filter, position) of a group."""
+    k, p = np.arange(outputs)[:, None], np.arange(positions)
+    return ((k // filters * positions + p) * filters + k % filters) * LANES
+
+
+def _places_by_positions(runs: int, run: int, outputs: int) -> NDArray[np.intp]:
+    """Return where scheme B keeps (filter, position) of a group: runs are filled up to whole vectors."""
+    k, r, p = np.arange(outputs)[:, None, None], np.arange(runs)[:, None], np.arange(run)
+    return ((k * runs + r) * _filled(run) + p).reshape(outputs, runs * run)

@@ -94,7 +94,7 @@ def check_gradients(
     samples: int = SAMPLES,
     tolerance: float = TOLERANCE,
     seed: int = 1,
-    on_tensor: Callable[[TensorCheck], None] = lambda check: None,
+    on_tensor: Callable[[TensorCheck], object] = lambda check: None,
 ) -> list[TensorCheck]:
     """Check the gradients of a network's loss with respect to its input and to each of its parameters.
 
@@ -159,7 +159,7 @@ def _arguments(
     if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
         raise ArgumentError(f"labels must be {len(images)} whole numbers; received {labels.dtype} {labels.shape}")
     classes = network.output_shape.size
-    if labels.size and not (0 <= labels.min() and labels.max() < classes):
+    if labels.size and (labels.min() < 0 or labels.max() >= classes):
         raise ArgumentError(f"labels must be 0 to {classes - 1}; received {labels.min()} to {labels.max()}")
     if samples < 1 or not 0 < tolerance < 1:
         raise ArgumentError(f"samples must be at least 1, tolerance in (0, 1); received {samples} and {tolerance}")
@@ -209,7 +209,9 @@ def _check_entry(probe: Probe, tensor: Tensor, place: int, tolerance: float) -> 
             continue
         noise = probe.noise(step)
         error = abs(analytic - numeric) / max(abs(analytic), abs(numeric), noise / tolerance)
-        found = EntryCheck(index, analytic, numeric, math.inf if math.isnan(error) else error, noise)
+        found = EntryCheck(
+            tensor.canonical_index(index), analytic, numeric, math.inf if math.isnan(error) else error, noise
+        )
         if best is None or found.error < best.error:
             best = found
         if best.error <= tolerance:

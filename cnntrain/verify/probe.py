@@ -24,11 +24,19 @@ MOVE_FROM_ZERO = 0.05  # for a parameter that is zero throughout
 
 @dataclass(frozen=True)
 class Tensor:
-    """An array that the loss depends on; `value` is the one the network reads, `gradient` a copy."""
+    """An array that the loss depends on; `value` is the one the network reads, `gradient` a copy.
+
+    `order` is that of `layers.base.Parameter`: the canonical index of each element along the last axis.
+    """
 
     name: str
     value: Array
     gradient: Array
+    order: NDArray[np.intp] | None = None
+
+    def canonical_index(self, index: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the index that an element of `value` has in canonical order."""
+        return index if self.order is None else (*index[:-1], int(self.order[index[-1]]))
 
 
 class _AsTheyAre:
@@ -79,12 +87,12 @@ class Probe:
         loss = self.loss()
         if not np.isfinite(loss):
             raise TrainingError(
-                f"the loss of the {len(self._images)} images is {loss}: gradients can be checked only where it is finite"
+                f"the loss of the {len(self._images)} images is {loss}: there are no gradients to check"
             )
         self._scale = max(1.0, abs(loss), float(np.abs(network.logits()).max()))
         self._decisions = [made for _, made in network.decisions()]
         network.backward()
-        parameters = [Tensor(p.name, p.value, p.gradient.copy()) for p in network.parameters]
+        parameters = [Tensor(p.name, p.value, p.gradient.copy(), p.order) for p in network.parameters]
         return [Tensor("input", self._images, network.grad_input), *parameters]
 
     def noise(self, step: float) -> float:

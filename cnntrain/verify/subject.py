@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.config import Config, infer_shapes, load_config
-from cnntrain.data import DataSet, Normalization, load_data
+from cnntrain.data import DataSet, Normalization
 from cnntrain.layers.base import Shape
 from cnntrain.network import Network
 from cnntrain.randomness import generator
 from cnntrain.training.assessment import check_fit
+from cnntrain.training.parts import load
 from cnntrain.training.restored import normalization_for, restore
 
 
@@ -39,7 +40,9 @@ class Subject:
     labels: NDArray[np.int64]
 
 
-def subject_of_config(path: Path, overrides: Sequence[str], images: int, seed: int) -> Subject:
+def subject_of_config(
+    path: Path, overrides: Sequence[str], images: int, seed: int, warn: Callable[[str], None]
+) -> Subject:
     """Build the network that a training would begin with.
 
     Parameters
@@ -52,6 +55,8 @@ def subject_of_config(path: Path, overrides: Sequence[str], images: int, seed: i
         How many images; fewer if the training split has fewer.
     seed : int
         Of the choice of images.
+    warn : callable
+        Called with a text that the user should see.
 
     Raises
     ------
@@ -59,11 +64,13 @@ def subject_of_config(path: Path, overrides: Sequence[str], images: int, seed: i
         The config or the data are wrong.
     """
     config = load_config(path, overrides)
-    data = load_data(config.data, config.seed)
+    data = load(config, warn)
     return _subject(str(path), config, data, data.normalization, images, seed)
 
 
-def subject_of_checkpoint(path: Path, overrides: Sequence[str], images: int, seed: int) -> Subject:
+def subject_of_checkpoint(
+    path: Path, overrides: Sequence[str], images: int, seed: int, warn: Callable[[str], None]
+) -> Subject:
     """Restore a trained network, on the data of its config; parameters as for `subject_of_config`.
 
     Raises
@@ -74,7 +81,9 @@ def subject_of_checkpoint(path: Path, overrides: Sequence[str], images: int, see
         An override or the data are wrong.
     """
     restored = restore(path, batch_size=1, overrides=overrides)
-    data = load_data(restored.config.data, restored.config.seed)
+    if restored.not_finite:
+        warn(f"{path}: NaN or infinity in {', '.join(restored.not_finite)}")
+    data = load(restored.config, warn)
     check_fit(restored, data)
     normalization = normalization_for(restored, data.train.images.dtype)
     subject = _subject(str(path), restored.config, data, normalization, images, seed)

@@ -1,0 +1,107 @@
+"""`cnntrain gradcheck`: is every gradient right, by finite differences."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from cnntrain.cli import options
+
+
+@click.command("gradcheck")
+@click.argument("target", metavar="[RUN_OR_CHECKPOINT]", required=False, type=click.Path(path_type=Path))
+@click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="The YAML config.")
+@options.overrides
+@click.option(
+    "--images",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="Training images that the loss is the mean of; more than 16 make a second, incomplete block.",
+)
+@click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    default=12,
+    show_default=True,
+    metavar="N",
+    help="Entries to compare in each tensor.",
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0, max=1, min_open=True, max_open=True),
+    default=1e-6,
+    show_default=True,
+    help="Largest relative error that passes.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Of the choice of images and entries.",
+)
+@options.threads
+@options.as_json
+@click.pass_context
+def command(
+    ctx: click.Context,
+    target: Path | None,
+    config_file: Path | None,
+    overrides: tuple[str, ...],
+    images: int,
+    samples: int,
+    tolerance: float,
+    seed: int,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Check every gradient of a network against finite differences.
+
+    The network of a config (as a training would begin) or of RUN_OR_CHECKPOINT runs on some of its training images in
+    double precision, through the same kernels that train. One backward pass gives the gradients of the input and of
+    all parameters; a sample of each is compared with central differences of the loss. An entry where a ReLU or a
+    pooling winner changes within the difference is counted as a kink, neither right nor wrong.
+
+    Exits with 0 if all gradients are right, with 1 if one is wrong or none could be checked.
+    """
+    if (target is None) == (config_file is None):
+        raise click.UsageError("give either --config FILE, or a run folder or a checkpoint")
+
+    from tqdm import tqdm
+
+    from cnntrain.kernels.compilation import announce
+    from cnntrain.training.reporter import Reporter
+    from cnntrain.training.run_folder import find_checkpoint
+    from cnntrain.training.threads import set_threads
+    from cnntrain.verify import check_gradients
+    from cnntrain.verify.report import GradientReport
+    from cnntrain.verify.subject import subject_of_checkpoint, subject_of_config
+
+    reporter = Reporter()
+    set_threads(threads)
+    if target is not None:
+        subject = subject_of_checkpoint(find_checkpoint(target), overrides, images, seed, reporter.warning)
+    else:
+        assert config_file is not None  # checked above; for mypy
+        subject = subject_of_config(config_file, overrides, images, seed, reporter.warning)
+    bar = tqdm(total=len(subject.network.parameters) + 1, unit=" tensors", leave=False, disable=not sys.stderr.isatty())
+    with bar, announce(lambda kernel: reporter.line(f"compiling {kernel} (once for this machine)")):
+        checks = check_gradients(
+            subject.network,
+            subject.images,
+            subject.labels,
+            samples=samples,
+            tolerance=tolerance,
+            seed=seed,
+            on_tensor=lambda check: bar.update(),
+        )
+    report = GradientReport(subject.name, len(subject.images), seed, tolerance, checks)
+    click.echo(json.dumps(report.as_dict()) if as_json else report.as_text())
+    if not report.passed:
+        ctx.exit(1)
