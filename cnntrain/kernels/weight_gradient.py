@@ -30,6 +30,7 @@ from cnntrain.kernels.simd import (
     accumulate,
     accumulate_lanes,
     constant,
+    lane_of,
     load,
     store,
     store_transposed,
@@ -112,9 +113,8 @@ def unit_by_lanes(
     place = unit * row_length(columns) * image_width
     lines = blocks * rows.input_size
     for line in range(slot * lines // division.slots, (slot + 1) * lines // division.slots):
-        copy_row_between_margins(
-            image, line * columns.input_size * image_width, scratch, place, columns, image_width
-        )  # fmt: skip
+        source = line * columns.input_size * image_width
+        copy_row_between_margins(image, source, scratch, place, columns, image_width)
         for r in range(rows.taps):
             y = output_row(rows, line % rows.input_size, r)
             if y < 0:
@@ -329,21 +329,26 @@ def by_positions(
 
 
 @parallel_kernel
-def add_slots(partial, slots, slot_size, lanes, where, gradient):
-    """Write gradient[i] = sum over slots of partial[slot, where[i]], or of the 16 lanes from there (scheme A)."""
+def add_slots(partial, slots, slot_size, lanes, canonical, gradient):
+    """Add the slots up, in order, and write gradient[canonical[p]] = sum of partial[slot, p].
+
+    With `lanes` (scheme A) each p stands for a lane vector, whose lanes are added too. canonical[p] is -1 for places
+    that only fill up vectors.
+    """
     for index in prange(PARTS):
         part = np.intp(index)
-        for i in range(part * where.size // PARTS, (part + 1) * where.size // PARTS):
+        vectors = slot_size // LANES
+        for v in range(part * vectors // PARTS, (part + 1) * vectors // PARTS):
+            total = load(partial, v * LANES)
+            for slot in range(1, slots):
+                total = total + load(partial, slot * slot_size + v * LANES)
             if lanes:
-                vector = load(partial, where[i])
-                for slot in range(1, slots):
-                    vector = vector + load(partial, slot * slot_size + where[i])
-                gradient[i] = sum_lanes(vector)
+                if canonical[v] >= 0:
+                    gradient[canonical[v]] = sum_lanes(total)
             else:
-                total = partial[where[i]]
-                for slot in range(1, slots):
-                    total += partial[slot * slot_size + where[i]]
-                gradient[i] = total
+                for p in range(LANES):
+                    if canonical[v * LANES + p] >= 0:
+                        gradient[canonical[v * LANES + p]] = lane_of(total, p)
 
 
 @kernel

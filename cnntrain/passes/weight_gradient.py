@@ -54,9 +54,10 @@ class WeightGradient:
             scratch = _reach(columns) * groups * inputs * LANES
             places, size = _places_by_lanes(runs * run, outputs, filters), outputs * runs * run * LANES
         else:
-            self._tiles, tall = cut(outputs, tile_height())
+            pair = min(_pair(), -(-run // LANES))
+            self._tiles, tall = cut(outputs, tile_height() * _pair() // pair)
             bundles = max(min(units * indices.size // LARGE, sum(self._tiles), units), 1)
-            self._sizes = _pair(), length(tall), length(max(tall - 1, 1))
+            self._sizes = length(pair), length(tall), length(max(tall - 1, 1))
             scratch = _lane_stride(_reach(columns) * groups * inputs) * LANES
             places, size = _places_by_positions(runs, run, outputs), outputs * runs * _filled(run)
         slots = max(min(units // bundles, lines), 1)
@@ -65,15 +66,16 @@ class WeightGradient:
         self._partial = np.empty(slots * groups * size, dtype)
         self._slots, self._slot_size = slots, groups * size
         # places count positions (r, s, c); in canonical order the channel comes first
-        self._where = np.empty(indices.size, np.intp)
         by_tap = indices.transpose(0, 1, 3, 4, 2).reshape(groups, outputs, runs * run)
-        self._where[by_tap.ravel()] = (np.arange(groups)[:, None, None] * size + places).ravel()
+        unit = LANES if self._by_lanes else 1
+        self._canonical = np.full(groups * size // unit, -1, np.int64)
+        self._canonical[((np.arange(groups)[:, None, None] * size + places) // unit).ravel()] = by_tap.ravel()
 
     def __call__(self, image: NDArray[Any], delta: NDArray[Any], gradient: NDArray[Any], blocks: int) -> None:
         """Write the gradient (flat, canonical order) from the first `blocks` blocks."""
         kernel = by_lanes if self._by_lanes else by_positions
         kernel(image, delta, self._partial, self._scratch, blocks, *self._arguments, self._tiles, *self._sizes)
-        add_slots(self._partial, self._slots, self._slot_size, self._by_lanes, self._where, gradient)
+        add_slots(self._partial, self._slots, self._slot_size, self._by_lanes, self._canonical, gradient)
 
 
 class DenseWeightGradient:
@@ -84,8 +86,8 @@ class DenseWeightGradient:
 
     def __init__(self, inputs: int, units: int, blocks: int, dtype: np.dtype) -> None:
         self._tiles, tall = cut(units, tile_height())
-        self._sizes = _pair(), length(tall), length(max(tall - 1, 1))
         vectors = -(-inputs // LANES)
+        self._sizes = length(min(_pair(), vectors)), length(tall), length(max(tall - 1, 1))
         chunks = min(UNITS, vectors)
         bundles = max(min(UNITS // chunks, sum(self._tiles)), 1)
         self._arguments = Channels(1, inputs, units), Division(bundles, chunks, 1)
@@ -105,9 +107,9 @@ class DenseWeightGradient:
             gradient.reshape(self._shape)[...] = self._filled.reshape(units, -1)[:, :inputs]
 
 
-def _pair() -> tuple[int, ...]:
-    """Return the vectors of positions in a tile of scheme B."""
-    return length(2 if accumulators() >= 2 * tile_height() else 1)
+def _pair() -> int:
+    """Return the vectors of positions in a tile of scheme B, if a run has as many."""
+    return 2 if accumulators() >= 2 * tile_height() else 1
 
 
 def _reach(columns: Axis) -> int:
