@@ -73,7 +73,7 @@ def digests() -> dict[str, list[str]]:
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=1800,
         check=False,
     )
     assert finished.returncode == 0, finished.stderr

@@ -110,7 +110,7 @@ def test_the_same_bits_for_any_number_of_threads() -> None:
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=1800,
         check=False,
     )
     assert finished.returncode == 0, finished.stderr
