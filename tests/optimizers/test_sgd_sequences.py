@@ -16,7 +16,7 @@ from tests.golden import cases, checks
 Sgd = OPTIMIZERS["sgd"]
 
 
-def parameters(values: list[NDArray[Any]], dtype: Any, **factors: float) -> list[Parameter]:
+def parameters(values: list[NDArray[Any]], dtype: Any, **factors: Any) -> list[Parameter]:
     """Parameters as a network keeps them: stretches of one flat array; the last one has the given factors."""
     flat, gradients = (
         np.concatenate([v.ravel() for v in values]).astype(dtype),
