@@ -206,3 +206,16 @@ def test_one_wrong_entry_is_found_if_it_is_the_largest(monkeypatch: Patch) -> No
     assert worst is not None
     assert worst.index == (0, 1, 2, 2)
     assert checks["3.conv2d.weight"].wrong == 1
+
+
+def test_the_worst_entry_of_a_dense_weight_is_named_in_canonical_order(monkeypatch: Patch) -> None:
+    """The kernels keep dense weights as inputs lie in memory (row, column, channel); people count (C, H, W)."""
+
+    def spoil(image: Any, delta: Any, weight: Any, bias: Any, blocks: int) -> None:
+        weight[17] += 10
+
+    monkeypatch.setattr(Dense, "backward_weight", after(Dense.backward_weight, spoil))
+    worst = check(build(NETWORK))["5.dense.weight"].worst  # its input is 6x2x3
+    assert worst is not None
+    row, column, channel = 17 // 6 // 3, 17 // 6 % 3, 17 % 6
+    assert worst.index == (0, channel * 6 + row * 3 + column)

@@ -136,3 +136,22 @@ def test_a_gradient_too_small_for_differences_is_not_called_right() -> None:
     assert checks[1].worst is not None
     assert abs(checks[1].worst.analytic) < 1e-20
     assert checks[1].verdict == "zero"
+
+
+def test_the_last_step_is_for_kinks_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is too rough to acquit a gradient that two better steps call wrong."""
+    taken = []
+
+    def difference(probe: Probe, tensor: object, place: int, step: float) -> float:
+        taken.append(step)
+        return 123.0
+
+    monkeypatch.setattr(Probe, "difference", difference)
+    checks = check(build("[dense: 5, tanh]"), samples=1)
+    assert set(verdicts(checks).values()) == {"WRONG"}
+    factors = {round(np.log10(step)) for step in taken if step < 1e-4}
+    assert min(factors) == -6
+    taken.clear()
+    monkeypatch.setattr(Probe, "difference", lambda probe, tensor, place, step: taken.append(step))
+    check(build("[dense: 5, tanh]"), samples=1)
+    assert min(round(np.log10(step)) for step in taken) == -7

@@ -33,8 +33,7 @@ def test_a_table_that_passes() -> None:
     assert text.splitlines() == [
         "a.yaml: 20 images in float64, tolerance 1e-06",
         "",
-        "tensor             shape  checked  kinks  worst entry         analytic          numeric  rel. error  "
-        "verdict",
+        "tensor             shape  checked  kinks  worst entry         analytic          numeric  rel. error  verdict",
         "input            6x1x5x5       12      3  [3,0,14,20]  -1.50000000e-03  -1.50000003e-03     2.0e-08  ok",
         "0.conv2d.weight  6x1x5x5        6      0  [3,0,14,20]  -1.50000000e-03  -1.50000003e-03     2.0e-08  ok",
         "",
