@@ -170,18 +170,7 @@ def lane_stride(size):
 
     A power of two would put all lanes into the same few places of the cache.
     """
-    return (size // LANES + 2 | 1) * LANES
-
-
-@kernel
-def transpose_vectors(source, source_at, count, target, at, step):
-    """Write target[at + lane * step + q] = source[source_at + q * 16 + lane] for q < count."""
-    whole = count // LANES * LANES
-    for q in range(0, whole, LANES):
-        store_transposed(target, at + q, step, source, source_at + q * LANES, LANES)
-    for q in range(whole, count):
-        for lane in range(LANES):
-            target[at + lane * step + q] = source[source_at + q * LANES + lane]
+    return (size // LANES + 3 | 1) * LANES
 
 
 @kernel
@@ -190,17 +179,25 @@ def transpose_row(image, source, target, at, step, columns, channels, first, wid
     total = row_length(columns)
     begin = min(-columns.offset, total)
     end = min(begin + columns.input_size, total)
-    for lane in range(LANES):
-        for p in range(begin * width):
-            target[at + lane * step + p] = 0
-        for p in range(end * width, total * width + LANES):
-            target[at + lane * step + p] = 0
-    if width == channels:
-        transpose_vectors(image, source, (end - begin) * width, target, at + begin * width, step)
-    else:
-        for x in range(end - begin):
-            start = source + (x * channels + first) * LANES
-            transpose_vectors(image, start, width, target, at + (begin + x) * width, step)
+    # whole vectors of zeros, which reach into the pixels (written after them) and into the room after the row
+    zero = constant(image, 0)
+    for p in range(0, begin * width, LANES):
+        for lane in range(LANES):
+            store(target, at + lane * step + p, zero)
+    for p in range(end * width, total * width + LANES, LANES):
+        for lane in range(LANES):
+            store(target, at + lane * step + p, zero)
+    # all channels of all pixels lie side by side; some channels of a pixel are a stretch of their own
+    stretches, length = (1, (end - begin) * width) if width == channels else (end - begin, width)
+    for stretch in range(stretches):
+        begin_source = source + (stretch * channels + first) * LANES
+        begin_target = at + begin * width + stretch * width
+        whole = length // LANES * LANES
+        for q in range(0, whole, LANES):
+            store_transposed(target, begin_target + q, step, image, begin_source + q * LANES, LANES)
+        for q in range(whole, length):
+            for lane in range(LANES):
+                target[begin_target + lane * step + q] = image[begin_source + q * LANES + lane]
 
 
 @kernel
@@ -216,40 +213,6 @@ def tile_by_positions(partial, at, filter_step, row, x, x_step, lane_step, delta
 
 
 @kernel
-def filters_by_positions(
-    partial,
-    at,
-    filter_step,
-    row,
-    x,
-    x_step,
-    lane_step,
-    delta,
-    d,
-    d_step,
-    count,
-    begin,
-    end,
-    tiles,
-    vectors,
-    tall,
-    short,
-):
-    """Go through the tiles `begin` to `end` of filters for the same vectors of positions."""
-    for t in range(begin, end):
-        k = min(t, tiles.tall) * len(tall) + max(t - tiles.tall, 0) * len(short)
-        place, source = at + k * filter_step, d + k * LANES
-        if t < tiles.tall:
-            tile_by_positions(
-                partial, place, filter_step, row, x, x_step, lane_step, delta, source, d_step, count, vectors, tall
-            )
-        else:
-            tile_by_positions(
-                partial, place, filter_step, row, x, x_step, lane_step, delta, source, d_step, count, vectors, short
-            )
-
-
-@kernel
 def unit_by_positions(
     unit, image, delta, partial, scratch, blocks, rows, columns, channels, division, tiles, pair, tall, short
 ):
@@ -258,7 +221,7 @@ def unit_by_positions(
     contiguous = columns.dilation == 1 and channels.groups == 1
     runs = 1 if contiguous else columns.taps
     length = columns.taps * channels.inputs if contiguous else channels.inputs
-    vectors = (length + LANES - 1) // LANES
+    vectors = (length + len(pair) * LANES - 1) // (len(pair) * LANES) * len(pair)
     filter_step = rows.taps * runs * vectors * LANES
 
     slot = unit % division.slots
@@ -267,7 +230,9 @@ def unit_by_positions(
     group = unit // (division.slots * division.chunks * division.bundles)
     cuts = tiles.tall + tiles.short
     begin, end = bundle * cuts // division.bundles, (bundle + 1) * cuts // division.bundles
-    first, last = chunk * vectors // division.chunks, (chunk + 1) * vectors // division.chunks
+    pairs = vectors // len(pair)
+    first = chunk * pairs // division.chunks * len(pair)
+    last = (chunk + 1) * pairs // division.chunks * len(pair)
     base = (slot * channels.groups + group) * channels.outputs * filter_step
     k0 = min(begin, tiles.tall) * len(tall) + max(begin - tiles.tall, 0) * len(short)
     k1 = min(end, tiles.tall) * len(tall) + max(end - tiles.tall, 0) * len(short)
@@ -292,21 +257,23 @@ def unit_by_positions(
             for run in range(runs):
                 start = place + run * columns.dilation * inputs + group * channels.inputs
                 at = base + (r * runs + run) * vectors * LANES
-                v = first
-                while v < last:
+                for v in range(first, last, len(pair)):
                     x = start + (v - first) * LANES
-                    if v + len(pair) <= last:
-                        filters_by_positions(
-                            partial, at + v * LANES, filter_step, scratch, x, columns.stride * width, lane_step,
-                            delta, d, delta_width, columns.count, begin, end, tiles, pair, tall, short,
-                        )  # fmt: skip
-                        v += len(pair)
-                    else:
-                        filters_by_positions(
-                            partial, at + v * LANES, filter_step, scratch, x, columns.stride * width, lane_step,
-                            delta, d, delta_width, columns.count, begin, end, tiles, (0,), tall, short,
-                        )  # fmt: skip
-                        v += 1
+                    k = k0
+                    for t in range(begin, end):
+                        here, dk = at + v * LANES + k * filter_step, d + k * LANES
+                        if t < tiles.tall:
+                            tile_by_positions(
+                                partial, here, filter_step, scratch, x, columns.stride * width, lane_step,
+                                delta, dk, delta_width, columns.count, pair, tall,
+                            )  # fmt: skip
+                            k += len(tall)
+                        else:
+                            tile_by_positions(
+                                partial, here, filter_step, scratch, x, columns.stride * width, lane_step,
+                                delta, dk, delta_width, columns.count, pair, short,
+                            )  # fmt: skip
+                            k += len(short)
 
 
 @parallel_kernel

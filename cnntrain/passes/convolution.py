@@ -100,8 +100,7 @@ class Correlation:
     ) -> None:
         groups, outputs, inputs = indices.shape[:3]
         self._channels = Channels(groups, inputs, outputs)
-        self._tiles, height = cut(outputs, tile_height())
-        self._tall, self._short = length(height), length(max(height - 1, 1))
+        self._tiles, self._tall, self._short = cut(outputs, tile_height())
         self._pair = length(side_by_side(blocks, dtype))
         self._phases: list[_Phase] = []
         order = [np.empty(0, np.intp)]
@@ -109,7 +108,8 @@ class Correlation:
             for columns, column_taps in column_phases:
                 self._phases.append(_Phase(rows, columns, sum(part.size for part in order)))
                 order += [
-                    packed_order(group[..., row_taps, :][..., column_taps], self._tiles, height) for group in indices
+                    packed_order(group[..., row_taps, :][..., column_taps], self._tiles, len(self._tall))
+                    for group in indices
                 ]
         self._order = np.concatenate(order)
         self._packed = np.empty(self._order.size, dtype)

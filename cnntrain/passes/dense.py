@@ -27,10 +27,8 @@ class Dense:
     def __init__(self, inputs: int, units: int, blocks: int, dtype: np.dtype) -> None:
         self._inputs, self._units = inputs, units
         self._pair = length(side_by_side(blocks, dtype))
-        self._forward_tiles, tall = cut(units, tile_height())
-        self._forward_sizes = length(tall), length(max(tall - 1, 1))
-        self._backward_tiles, tall = cut(inputs, tile_height())
-        self._backward_sizes = length(tall), length(max(tall - 1, 1))
+        self._forward_tiles, *self._forward_sizes = cut(units, tile_height())
+        self._backward_tiles, *self._backward_sizes = cut(inputs, tile_height())
         self._zeros = np.zeros(inputs, dtype)
         self._weights = DenseWeightGradient(inputs, units, blocks, dtype)
         self._biases = BiasGradient(units, dtype)

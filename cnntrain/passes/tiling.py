@@ -35,12 +35,24 @@ def length(number: int) -> tuple[int, ...]:
     return (0,) * number
 
 
-def cut(total: int, largest: int) -> tuple[Tiles, int]:
-    """Cut `total` into tiles of nearly equal height, at most `largest`; return how many are tall, and that height."""
-    count = -(-total // largest)
-    tall = -(-total // count)
-    short = count * tall - total
-    return Tiles(count - short, short), tall
+def cut(total: int, largest: int) -> tuple[Tiles, tuple[int, ...], tuple[int, ...]]:
+    """Cut `total` into tiles of two heights, an even one of at most `largest` and the one below it.
+
+    Few different heights keep the number of compiled kernels low.
+
+    Returns
+    -------
+    tiles : Tiles
+        How many of each.
+    tall, short : tuple
+        The two heights, as dummy tuples.
+    """
+    for height in range(largest - largest % 2, 0, -2):
+        count = -(-total // height)
+        short = count * height - total
+        if short <= count:
+            return Tiles(count - short, short), length(height), length(height - 1)
+    raise ValueError(f"nothing to cut: {total} in tiles of at most {largest}")
 
 
 def side_by_side(blocks: int, dtype: np.dtype) -> int:

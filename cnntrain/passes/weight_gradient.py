@@ -49,17 +49,19 @@ class WeightGradient:
         if self._by_lanes:
             filters = max(size for size in range(1, accumulators() // 3 + 1) if outputs % size == 0)
             bundles = outputs // filters
-            self._tiles, tall = cut(run, max(accumulators() // filters, 1))
-            self._sizes = length(filters), length(tall), length(max(tall - 1, 1))
+            self._tiles, *sizes = cut(run, max(accumulators() // filters, 2))
+            self._sizes = length(filters), *sizes
             scratch = _reach(columns) * groups * inputs * LANES
             places, size = _places_by_lanes(runs * run, outputs, filters), outputs * runs * run * LANES
         else:
-            pair = min(_pair(), -(-run // LANES))
-            self._tiles, tall = cut(outputs, tile_height() * _pair() // pair)
+            vectors = -(-run // LANES)
+            pair = min(vectors, 3 if vectors % 6 == 3 else 2) if _pair() > 1 else 1  # 3 where 2 would leave one over
+            self._tiles, *sizes = cut(outputs, tile_height() * (2 if pair == 1 < _pair() else 1))
             bundles = max(min(units * indices.size // LARGE, sum(self._tiles), units), 1)
-            self._sizes = length(pair), length(tall), length(max(tall - 1, 1))
+            self._sizes = length(pair), *sizes
             scratch = _lane_stride(_reach(columns) * groups * inputs) * LANES
-            places, size = _places_by_positions(runs, run, outputs), outputs * runs * _filled(run)
+            filled = _filled(run, pair)
+            places, size = _places_by_positions(runs, run, filled, outputs), outputs * runs * filled
         slots = max(min(units // bundles, lines), 1)
         self._arguments = (rows, columns, Channels(groups, inputs, outputs), Division(bundles, 1, slots))
         self._scratch = np.empty(groups * bundles * slots * scratch, dtype)
@@ -85,16 +87,18 @@ class DenseWeightGradient:
     """
 
     def __init__(self, inputs: int, units: int, blocks: int, dtype: np.dtype) -> None:
-        self._tiles, tall = cut(units, tile_height())
-        vectors = -(-inputs // LANES)
-        self._sizes = length(min(_pair(), vectors)), length(tall), length(max(tall - 1, 1))
-        chunks = min(UNITS, vectors)
+        self._tiles, *sizes = cut(units, tile_height())
+        pair = _pair()
+        self._sizes = length(pair), *sizes
+        pairs = -(-inputs // (pair * LANES))
+        chunks = min(UNITS, pairs)
         bundles = max(min(UNITS // chunks, sum(self._tiles)), 1)
         self._arguments = Channels(1, inputs, units), Division(bundles, chunks, 1)
-        width = -(-vectors // chunks) * LANES
+        width = -(-pairs // chunks) * pair * LANES
         self._scratch = np.empty(bundles * chunks * _lane_stride(blocks * width) * LANES, dtype)
-        # rows of whole vectors are written into the gradient itself
-        self._filled = None if inputs % LANES == 0 else np.empty(units * _filled(inputs), dtype)
+        # rows of whole tiles are written into the gradient itself
+        filled = _filled(inputs, pair)
+        self._filled = None if filled == inputs else np.empty(units * filled, dtype)
         self._shape = units, inputs
 
     def __call__(self, image: NDArray[Any], delta: NDArray[Any], gradient: NDArray[Any], blocks: int) -> None:
@@ -108,7 +112,7 @@ class DenseWeightGradient:
 
 
 def _pair() -> int:
-    """Return the vectors of positions in a tile of scheme B, if a run has as many."""
+    """Return the vectors of positions that a tile of scheme B usually has."""
     return 2 if accumulators() >= 2 * tile_height() else 1
 
 
@@ -119,12 +123,12 @@ def _reach(columns: Axis) -> int:
 
 def _lane_stride(size: int) -> int:
     """Return what `kernels.weight_gradient.lane_stride` does."""
-    return (size // LANES + 2 | 1) * LANES
+    return (size // LANES + 3 | 1) * LANES
 
 
-def _filled(run: int) -> int:
-    """Return a run's length, filled up to whole vectors."""
-    return -(-run // LANES) * LANES
+def _filled(run: int, pair: int) -> int:
+    """Return a run's length, filled up to whole tiles of `pair` vectors."""
+    return -(-run // (pair * LANES)) * pair * LANES
 
 
 def _places_by_lanes(positions: int, outputs: int, filters: int) -> NDArray[np.intp]:
@@ -133,7 +137,7 @@ def _places_by_lanes(positions: int, outputs: int, filters: int) -> NDArray[np.i
     return ((k // filters * positions + p) * filters + k % filters) * LANES
 
 
-def _places_by_positions(runs: int, run: int, outputs: int) -> NDArray[np.intp]:
-    """Return where scheme B keeps (filter, position) of a group: runs are filled up to whole vectors."""
+def _places_by_positions(runs: int, run: int, filled: int, outputs: int) -> NDArray[np.intp]:
+    """Return where scheme B keeps (filter, position) of a group: runs are filled up to whole tiles."""
     k, r, p = np.arange(outputs)[:, None, None], np.arange(runs)[:, None], np.arange(run)
-    return ((k * runs + r) * _filled(run) + p).reshape(outputs, runs * run)
+    return ((k * runs + r) * filled + p).reshape(outputs, runs * run)
