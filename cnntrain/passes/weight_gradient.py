@@ -47,7 +47,9 @@ class WeightGradient:
         self._by_lanes = 2 * run <= LANES  # scheme B would leave half of each vector empty, or more
         units, lines = max(UNITS // groups, 1), blocks * rows.input_size
         if self._by_lanes:
-            filters = max(size for size in range(1, accumulators() // 3 + 1) if outputs % size == 0)
+            filters = _largest_divisor(outputs, accumulators() // run)  # a whole run of positions in one tile
+            if filters < 4:
+                filters = _largest_divisor(outputs, accumulators() // 3)
             bundles = outputs // filters
             self._tiles, *sizes = cut(run, max(accumulators() // filters, 2))
             self._sizes = length(filters), *sizes
@@ -114,6 +116,11 @@ class DenseWeightGradient:
 def _pair() -> int:
     """Return the vectors of positions that a tile of scheme B usually has."""
     return 2 if accumulators() >= 2 * tile_height() else 1
+
+
+def _largest_divisor(number: int, limit: int) -> int:
+    """Return the largest divisor of `number` that is at most `limit`, or 1."""
+    return max((size for size in range(1, limit + 1) if number % size == 0), default=1)
 
 
 def _reach(columns: Axis) -> int:
