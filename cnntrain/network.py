@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.errors import ArgumentError, CheckpointError
 from cnntrain.kernels.layout import from_lanes, to_lanes
-from cnntrain.layers import LAYERS, Layer, LayerContext, LayerSettings, Parameter, Shape
+from cnntrain.layers import LayerContext, Parameter, Shape
 from cnntrain.layers.base import LANES
+from cnntrain.layers.plan import LayerRow
+from cnntrain.layers.sequence import LayerSequence
 from cnntrain.losses import LOSSES, Loss
 from cnntrain.passes.tiling import capacity
 from cnntrain.randomness import generator
 from cnntrain.settings import Choice
-
-
-class LayerPlan(Protocol):
-    """A layer whose shapes are known: what `config.infer_shapes` returns."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def settings(self) -> LayerSettings: ...
-    @property
-    def input_shape(self) -> Shape: ...
-    @property
-    def output_shape(self) -> Shape: ...
 
 
 class Affine(Protocol):
@@ -38,35 +27,12 @@ class Affine(Protocol):
     def affine(self) -> tuple[NDArray[Any], NDArray[Any]]: ...
 
 
-@dataclass
-class LayerSequence:
-    """Layers one after the other; the backward pass walks them in reverse."""
-
-    paths: list[str]
-    layers: list[Layer]
-
-    def forward(self, x: NDArray[Any], blocks: int, training: bool) -> NDArray[Any]:
-        """Pass x through all layers."""
-        for layer in self.layers:
-            x = layer.forward(x, blocks, training)
-        return x
-
-    def backward(self, gradient: NDArray[Any], blocks: int) -> NDArray[Any] | None:
-        """Pass dL/d(output) back; stops where no layer before needs it."""
-        passed: NDArray[Any] | None = gradient
-        for layer in reversed(self.layers):
-            if passed is None:
-                return None
-            passed = layer.backward(passed, blocks)
-        return passed
-
-
 class Network:
     """A sequence of layers with a loss.
 
     Parameters
     ----------
-    rows : sequence of LayerPlan
+    rows : sequence of LayerRow
         The layers, from `config.infer_shapes`.
     batch_size : int
         The largest number of images in one batch.
@@ -82,7 +48,7 @@ class Network:
 
     def __init__(
         self,
-        rows: Sequence[LayerPlan],
+        rows: Sequence[LayerRow],
         *,
         batch_size: int,
         loss: Choice | None = None,
@@ -93,8 +59,10 @@ class Network:
         self.batch_size, self.dtype = batch_size, np.dtype(dtype)
         self.input_shape, self.output_shape = Shape(*rows[0].input_shape), Shape(*rows[-1].output_shape)
         self._blocks = capacity(batch_size, self.dtype)
-        self._body = self._build(rows, seed, needs_grad_input)
-        self.parameters = [parameter for layer in self._body.layers for parameter in layer.parameters]
+        self._body = LayerSequence.build(
+            rows, LayerContext("", self._blocks, self.dtype, lambda name: _initial(seed, name), needs_grad_input)
+        )
+        self.parameters = [parameter for _, layer in self._body.walk() for parameter in layer.parameters]
         _share_flat_arrays(self.parameters, self.dtype)
         self._input = np.zeros(self._blocks * self.input_shape.size * LANES, self.dtype)
         self._output = np.zeros(0, self.dtype)
@@ -103,23 +71,6 @@ class Network:
         self._loss: Loss | None = None
         if loss is not None:
             self._loss = LOSSES[loss.name](loss.settings, self.output_shape.size, self._blocks, self.dtype)
-
-    def _build(self, rows: Sequence[LayerPlan], seed: int, needs_grad_input: bool) -> LayerSequence:
-        paths, layers = [], []
-        for index, row in enumerate(rows):
-            path = f"{index}.{row.name}"
-            context = LayerContext(
-                path=path,
-                blocks=self._blocks,
-                dtype=self.dtype,
-                generator=lambda name, index=index: generator(seed, "initialisation", index, name.endswith("bias")),  # type: ignore[misc]
-                needs_grad_input=needs_grad_input,
-            )
-            layer = LAYERS[row.name](row.settings, row.input_shape, context)
-            needs_grad_input = needs_grad_input or bool(layer.parameters)
-            paths.append(path)
-            layers.append(layer)
-        return LayerSequence(paths, layers)
 
     # --- one batch ---
 
@@ -210,7 +161,7 @@ class Network:
 
     def outputs(self) -> Iterator[tuple[str, NDArray[Any]]]:
         """Yield (path, flat output of the loaded images' blocks) layer by layer, as the last forward left them."""
-        for path, layer in zip(self._body.paths, self._body.layers, strict=True):
+        for path, layer in self._body.walk():
             yield path, layer.output[: layer.output.size // self._blocks * self._used]
 
     def decisions(self) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -219,7 +170,7 @@ class Network:
         The arrays are (block, value, lane); lanes without an image are zero, so that they do not count.
         """
         empty = self._used * LANES - self._images
-        for path, layer in zip(self._body.paths, self._body.layers, strict=True):
+        for path, layer in self._body.walk():
             decisions = layer.decisions(self._used)
             if decisions is not None:
                 by_lane = decisions.reshape(self._used, -1, LANES).copy()
@@ -257,6 +208,15 @@ class Network:
                     f"{parameter.name} must have shape {parameter.value.shape}; received {tensor.shape}"
                 )
             parameter.assign(parameter.value, tensor)
+
+
+def _initial(seed: int, name: str) -> np.random.Generator:
+    """Return the generator for the initial values of a parameter, from its name."""
+    index, _, below = name.partition(".")
+    keys = [int(index), int(name.endswith("bias"))]
+    if below.count(".") > 1:  # inside a layer: "residual.body.0.conv2d.weight"
+        keys.append(crc32(below.encode()))
+    return generator(seed, "initialisation", *keys)
 
 
 def _share_flat_arrays(parameters: Sequence[Parameter], dtype: np.dtype) -> None:

@@ -11,12 +11,13 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from cnntrain.config.messages import model_at, problems_of
 from cnntrain.config.model import Config, safe_name
 from cnntrain.config.problems import Problem, report
-from cnntrain.config.shapes import check_output, walk_shapes
+from cnntrain.config.shapes import check_output, problem, walk_shapes
 from cnntrain.config.source import Source
 from cnntrain.config.yaml_nodes import Dumper, read_text
 from cnntrain.data import DataSettings, describe
 from cnntrain.errors import CnntrainError, ConfigError
 from cnntrain.layers.base import Shape
+from cnntrain.layers.plan import Misfit
 from cnntrain.settings import Choice
 
 
@@ -80,10 +81,13 @@ def _shape_problems(source: Source, values: dict[str, object], found: list[Probl
         return []  # the data is reported when it is loaded
     field = Config.model_fields["network"].rebuild_annotation()
     network = TypeAdapter(field).validate_python(layers[:sound]) if sound else []
-    rows, misfit = walk_shapes(network, Shape(*input_shape), classes)
-    if misfit is None and sound == len(layers):
-        misfit = check_output(rows, classes)
-    return [misfit.problem(source)] if misfit else []
+    try:
+        rows = walk_shapes(network, Shape(*input_shape), classes)
+        if sound == len(layers):
+            check_output(rows, classes)
+    except Misfit as misfit:
+        return [problem(misfit, source)]
+    return []
 
 
 def _plain(value: object) -> object:

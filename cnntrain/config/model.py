@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from cnntrain.config.source import Source
 from cnntrain.data import DataSettings
-from cnntrain.layers import LAYERS
+from cnntrain.layers.registry import LayerChoice
 from cnntrain.losses import LOSSES
 from cnntrain.optimizers import OPTIMIZERS
 from cnntrain.schedules import SCHEDULES
@@ -67,7 +67,7 @@ class Config(Settings):
     name: Annotated[str, AfterValidator(_check_name)]
     seed: NonNegativeInt = 1
     data: DataSettings
-    network: Annotated[list[Annotated[Choice, ChoiceFrom("layer", lambda: LAYERS)]], Field(min_length=1)]
+    network: Annotated[list[LayerChoice], Field(min_length=1)]
     loss: Annotated[Choice, ChoiceFrom("loss", lambda: LOSSES)] = Field("cross_entropy", validate_default=True)
     optimizer: Annotated[Choice, ChoiceFrom("optimizer", lambda: OPTIMIZERS)]
     schedule: Annotated[Choice, ChoiceFrom("schedule", lambda: SCHEDULES)] = Field("constant", validate_default=True)

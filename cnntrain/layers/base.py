@@ -7,15 +7,18 @@ directly above backward). Nothing else in the package needs to know about it but
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.initializers import INITIALIZERS
 from cnntrain.settings import Choice, Settings
+
+if TYPE_CHECKING:
+    from cnntrain.layers.sequence import LayerSequence
 
 LANES = 16  # images side by side; one 64-byte cache line of float32
 
@@ -50,6 +53,8 @@ class Parameter:
         Factors on the optimiser's settings.
     order : ndarray of int or None
         Canonical index of each element along the last axis; None where kernels use the canonical order itself.
+    frozen : bool
+        The value never changes: the learning rate is zero, and the gradient is not computed and stays zero.
     """
 
     name: str
@@ -58,6 +63,7 @@ class Parameter:
     learning_rate: float = 1.0
     weight_decay: float = 1.0
     order: NDArray[np.intp] | None = None
+    frozen: bool = False
 
     def canonical(self, array: NDArray[Any]) -> NDArray[Any]:
         """Return a copy of `value`, or of an array like it, in canonical order: that of PyTorch and ONNX."""
@@ -87,6 +93,10 @@ class LayerSettings(Settings, ABC):
         """Names and canonical shapes of the learned arrays."""
         return {}
 
+    def check_parameters(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Raise `ShapeError` where learned arrays of these shapes cannot be made."""
+        return
+
     def macs(self, input_shape: Shape) -> int:
         """Multiply-adds of one image's forward pass (taps on the padding included, as is usual)."""
         return 0
@@ -106,7 +116,7 @@ class LayerContext:
     generator : callable
         Gives the random generator for the initial values of the parameter with the given name.
     needs_grad_input : bool
-        False where no layer before this one has parameters: nobody uses dL/d(input) there.
+        False where no layer before this one has parameters that learn: nobody uses dL/d(input) there.
     """
 
     path: str
@@ -128,11 +138,13 @@ class LayerContext:
         learning_rate: float = 1.0,
         weight_decay: float = 1.0,
         order: NDArray[np.intp] | None = None,
+        frozen: bool = False,
     ) -> Parameter:
         """Create a parameter and fill it with the values that the initialiser `init` draws."""
         name = f"{self.path}.{tensor}"
         value = INITIALIZERS[init.name](init.settings).values(shape, self.generator(name)).astype(self.dtype)
-        parameter = Parameter(name, value, np.zeros(shape, self.dtype), learning_rate, weight_decay, order)
+        rate = 0.0 if frozen else learning_rate
+        parameter = Parameter(name, value, np.zeros(shape, self.dtype), rate, weight_decay, order, frozen)
         parameter.assign(parameter.value, value.copy())
         return parameter
 
@@ -145,6 +157,9 @@ class Layer(ABC):
     output : ndarray
         What `forward` writes.
     parameters : list of Parameter
+        The layer's own, without those of layers inside it.
+    sequences : list of LayerSequence
+        The layers inside this one, in the order in which they run.
     """
 
     name: ClassVar[str]
@@ -152,6 +167,7 @@ class Layer(ABC):
 
     output: NDArray[Any]
     parameters: Sequence[Parameter] = ()
+    sequences: Sequence[LayerSequence] = ()
 
     @abstractmethod
     def __init__(self, settings: Any, input_shape: Shape, context: LayerContext) -> None: ...

@@ -109,8 +109,9 @@ class Conv2d(Layer):
 
     def backward(self, grad_output: NDArray[Any], blocks: int) -> NDArray[Any] | None:
         """Valid correlation of x and delta to the weights; full convolution with the rotated filter to the input."""
-        grad_bias = None if self._bias is None else self._bias.gradient
-        self._pass.backward_weight(self._x, grad_output, self._weight.gradient.reshape(-1), grad_bias, blocks)
+        if not self._weight.frozen:
+            grad_bias = None if self._bias is None else self._bias.gradient
+            self._pass.backward_weight(self._x, grad_output, self._weight.gradient.reshape(-1), grad_bias, blocks)
         if self._grad_input is not None:
             self._pass.backward_input(grad_output, self._weight.value.reshape(-1), self._grad_input, blocks)
         return self._grad_input

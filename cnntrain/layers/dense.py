@@ -70,8 +70,9 @@ class Dense(Layer):
 
     def backward(self, grad_output: NDArray[Any], blocks: int) -> NDArray[Any] | None:
         """dL/dW = delta x^T, dL/db = delta summed over the images, dL/dx = W^T delta."""
-        grad_bias = None if self._bias is None else self._bias.gradient
-        self._pass.backward_weight(self._x, grad_output, self._weight.gradient.reshape(-1), grad_bias, blocks)
+        if not self._weight.frozen:
+            grad_bias = None if self._bias is None else self._bias.gradient
+            self._pass.backward_weight(self._x, grad_output, self._weight.gradient.reshape(-1), grad_bias, blocks)
         if self._grad_input is not None:
             self._pass.backward_input(grad_output, self._weight.value.reshape(-1), self._grad_input, blocks)
         return self._grad_input
