@@ -13,6 +13,7 @@ from cnntrain.cli import options
 @click.command("check")
 @options.config
 @options.overrides
+@options.allow_extensions
 @options.as_json
 def command(config_file: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     """Check a config and show its layers, without training.

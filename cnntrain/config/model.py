@@ -32,6 +32,9 @@ def _check_name(name: str) -> str:
     return name
 
 
+ExtensionFile = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
+
+
 class TrainSettings(Settings):
     """How long, and with how many images per step."""
 
@@ -65,7 +68,14 @@ class Config(Settings):
     """Everything that a YAML file says, with all defaults; made by `load_config`."""
 
     name: Annotated[str, AfterValidator(_check_name)]
-    seed: NonNegativeInt = 1
+    seed: NonNegativeInt = Field(
+        1, description="Of everything random: initial values, validation split, order of the images, augmentation."
+    )
+    extensions: list[ExtensionFile] = Field(
+        default_factory=list,
+        description="Python files with layers of your own, relative to the working directory. They run only with "
+        "--allow-extensions.",
+    )
     data: DataSettings
     network: Annotated[list[LayerChoice], Field(min_length=1)]
     loss: Annotated[Choice, ChoiceFrom("loss", lambda: LOSSES)] = Field("cross_entropy", validate_default=True)

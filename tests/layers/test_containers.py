@@ -1,4 +1,4 @@
-"""`residual`, `branches` and `repeat`: forward against plain NumPy, gradients against differences, at work in a network.
+"""`residual`, `branches` and `repeat`: forward against plain NumPy, gradients against differences, in a network at work.
 
 Activations inside are smooth (tanh, sigmoid), so that differences are never taken across a kink.
 """
