@@ -21,7 +21,7 @@ from cnntrain.initializers import InitializerChoice
 from cnntrain.kernels.activations import PARTS, span
 from cnntrain.kernels.jit import parallel_kernel
 from cnntrain.kernels.simd import LANES, absolute, constant, load, store
-from cnntrain.layers import Layer, LayerContext, LayerSettings, Shape
+from cnntrain.layers import Batch, Layer, LayerContext, LayerSettings, Shape
 
 # ---- channel_scale: y = s_c x, with a learned number for each channel ----
 
@@ -59,19 +59,19 @@ class ChannelScale(Layer):
         self.output = context.buffer(input_shape)
         self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
 
-    def forward(self, x: NDArray[Any], blocks: int, training: bool) -> NDArray[Any]:
+    def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Y = s_c x for the blocks in use."""
         self._x = x
-        image, output = (array.reshape(self._shape)[:blocks] for array in (x, self.output))
+        image, output = (array.reshape(self._shape)[: batch.blocks] for array in (x, self.output))
         np.multiply(image, self._scale.value[:, None], out=output)
         return self.output
 
-    def backward(self, grad_output: NDArray[Any], blocks: int) -> NDArray[Any] | None:
+    def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
         """dL/ds_c = the sum of dL/dy x over everything but the channel; dL/dx = s_c dL/dy."""
-        image, gradient = (array.reshape(self._shape)[:blocks] for array in (self._x, grad_output))
+        image, gradient = (array.reshape(self._shape)[: batch.blocks] for array in (self._x, grad_output))
         self._scale.gradient[...] = np.einsum("bpcl,bpcl->c", image, gradient)
         if self._grad_input is not None:
-            np.multiply(gradient, self._scale.value[:, None], out=self._grad_input.reshape(self._shape)[:blocks])
+            np.multiply(gradient, self._scale.value[:, None], out=self._grad_input.reshape(self._shape)[: batch.blocks])
         return self._grad_input
 
 
@@ -117,16 +117,16 @@ class Softsign(Layer):
         self.output = context.buffer(input_shape)
         self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
 
-    def forward(self, x: NDArray[Any], blocks: int, training: bool) -> NDArray[Any]:
+    def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Y = x / (1 + |x|)."""
         self._x = x
-        softsign(x, self.output, blocks * self._size)
+        softsign(x, self.output, batch.blocks * self._size)
         return self.output
 
-    def backward(self, grad_output: NDArray[Any], blocks: int) -> NDArray[Any] | None:
+    def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
         """dL/dx = dL/dy / (1 + |x|)**2."""
         if self._grad_input is not None:
-            softsign_backward(grad_output, self._x, self._grad_input, blocks * self._size)
+            softsign_backward(grad_output, self._x, self._grad_input, batch.blocks * self._size)
         return self._grad_input
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cnntrain.layers.activations import LeakyRelu, Relu, Sigmoid, Tanh
-from cnntrain.layers.base import Layer, LayerContext, LayerSettings, Parameter, Shape
+from cnntrain.layers.base import Batch, Layer, LayerContext, LayerSettings, Parameter, Shape, Statistic
 from cnntrain.layers.branches import Branches
 from cnntrain.layers.conv2d import Conv2d
 from cnntrain.layers.dense import Dense
@@ -29,4 +29,4 @@ LAYERS: dict[str, type[Layer]] = {
     )
 }
 
-__all__ = ["LAYERS", "Layer", "LayerContext", "LayerSettings", "Parameter", "Shape"]
+__all__ = ["LAYERS", "Batch", "Layer", "LayerContext", "LayerSettings", "Parameter", "Shape", "Statistic"]

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.initializers import INITIALIZERS
+from cnntrain.randomness import generator
 from cnntrain.settings import Choice, Settings
 
 if TYPE_CHECKING:
@@ -102,6 +103,41 @@ class LayerSettings(Settings, ABC):
         return 0
 
 
+@dataclass
+class Statistic:
+    """An array that is not learned but belongs to the layer's state, like the running mean of `batch_norm2d`.
+
+    It is part of `Network.state` and of checkpoints; no optimiser sees it. `name` is formed like a parameter's.
+    """
+
+    name: str
+    value: NDArray[Any]
+
+
+class Batch(NamedTuple):
+    """What the layers must know about the images that are passing.
+
+    Attributes
+    ----------
+    images : int
+        How many there are. The last block may have lanes without an image: gradients are zero there, activations are
+        those of a blank image, and sums over the batch must not count them.
+    training : bool
+        False in evaluation: no dropout, running statistics in place of the batch's.
+    step : int
+        Number of the training step: all randomness of a step follows from it, so a resumed training repeats it.
+    """
+
+    images: int
+    training: bool = False
+    step: int = 0
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of 16 images in use; buffers may hold more."""
+        return -(-self.images // LANES)
+
+
 @dataclass(frozen=True)
 class LayerContext:
     """What the network gives each layer when it builds it.
@@ -117,6 +153,8 @@ class LayerContext:
         Gives the random generator for the initial values of the parameter with the given name.
     needs_grad_input : bool
         False where no layer before this one has parameters that learn: nobody uses dL/d(input) there.
+    seed : int
+        The config's seed, for layers that draw random numbers during training.
     """
 
     path: str
@@ -124,6 +162,7 @@ class LayerContext:
     dtype: np.dtype
     generator: Callable[[str], np.random.Generator]
     needs_grad_input: bool
+    seed: int = 1
 
     def buffer(self, shape: Shape, dtype: type | np.dtype | None = None) -> NDArray[Any]:
         """Return a flat array for a batch of images of a shape."""
@@ -148,6 +187,15 @@ class LayerContext:
         parameter.assign(parameter.value, value.copy())
         return parameter
 
+    def statistic(self, tensor: str, value: NDArray[Any]) -> Statistic:
+        """Make a piece of state that is not learned, with its initial value."""
+        return Statistic(f"{self.path}.{tensor}", value.astype(self.dtype))
+
+    def random_key(self) -> int:
+        """Return 64 random bits that only this layer has: they follow from the seed and the layer's path."""
+        drawn = generator(self.seed, "dropout", *self.path.encode()).integers(2**64, dtype=np.uint64)
+        return int(drawn)
+
 
 class Layer(ABC):
     """A layer at work. Buffers are flat arrays in the layout (block, row, column, channel, lane).
@@ -158,6 +206,8 @@ class Layer(ABC):
         What `forward` writes.
     parameters : list of Parameter
         The layer's own, without those of layers inside it.
+    statistics : list of Statistic
+        State that is not learned.
     sequences : list of LayerSequence
         The layers inside this one, in the order in which they run.
     """
@@ -168,19 +218,21 @@ class Layer(ABC):
     output: NDArray[Any]
     parameters: Sequence[Parameter] = ()
     sequences: Sequence[LayerSequence] = ()
+    statistics: Sequence[Statistic] = ()
 
     @abstractmethod
     def __init__(self, settings: Any, input_shape: Shape, context: LayerContext) -> None: ...
 
     @abstractmethod
-    def forward(self, x: NDArray[Any], blocks: int, training: bool) -> NDArray[Any]:
-        """Compute `output` for the first `blocks` blocks of `x` and return it."""
+    def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
+        """Compute `output` for the images of `batch`, which are in the first `batch.blocks` blocks of `x`."""
 
     @abstractmethod
-    def backward(self, grad_output: NDArray[Any], blocks: int) -> NDArray[Any] | None:
+    def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
         """Turn dL/d(output) into dL/d(parameters), kept in each `Parameter.gradient`, and return dL/d(input).
 
-        None is returned instead where `LayerContext.needs_grad_input` is False.
+        `batch` is that of the `forward` before. Lanes without an image must get a zero gradient, as they do in
+        `grad_output`. None is returned instead where `LayerContext.needs_grad_input` is False.
         """
 
     def decisions(self, blocks: int) -> NDArray[Any] | None:

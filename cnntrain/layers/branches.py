@@ -11,7 +11,7 @@ from pydantic import Field
 
 from cnntrain.errors import ShapeError
 from cnntrain.kernels.merging import ChannelCopy, add, copy_channels
-from cnntrain.layers.base import LANES, LayerContext, Shape
+from cnntrain.layers.base import LANES, Batch, LayerContext, Shape
 from cnntrain.layers.container import Container
 from cnntrain.layers.plan import ContainerSettings, Part, PlannedPart
 from cnntrain.layers.registry import LayerChoice
@@ -72,19 +72,19 @@ class Branches(Container):
         self._gradients = [] if self._adds else [context.buffer(shape) for shape in self._shapes]
         self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
 
-    def forward(self, x: NDArray[Any], blocks: int, training: bool) -> NDArray[Any]:
+    def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Run all branches and put their outputs together."""
-        outputs = [sequence.forward(x, blocks, training) for sequence in self.sequences]
+        outputs = [sequence.forward(x, batch) for sequence in self.sequences]
         if self._adds:
-            _add_all(outputs, self.output, blocks * self._shape.size * LANES)
+            _add_all(outputs, self.output, batch.blocks * self._shape.size * LANES)
         else:
             total = self._shape.channels
             for output, first, shape in zip(outputs, self._firsts, self._shapes, strict=True):
                 copy = ChannelCopy(shape.channels, shape.channels, 0, total, first)
-                copy_channels(output, self.output, blocks * self._pixels, copy)
+                copy_channels(output, self.output, batch.blocks * self._pixels, copy)
         return self.output
 
-    def backward(self, grad_output: NDArray[Any], blocks: int) -> NDArray[Any] | None:
+    def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
         """Give each branch its channels' gradient, or all of it where outputs were added; add what comes back."""
         returned = []
         for i, sequence in enumerate(self.sequences):
@@ -92,10 +92,10 @@ class Branches(Container):
             if not self._adds:
                 channels = self._shapes[i].channels
                 copy = ChannelCopy(channels, self._shape.channels, self._firsts[i], channels, 0)
-                copy_channels(grad_output, gradient, blocks * self._pixels, copy)
-            returned.append(sequence.backward(gradient, blocks))
+                copy_channels(grad_output, gradient, batch.blocks * self._pixels, copy)
+            returned.append(sequence.backward(gradient, batch))
         if self._grad_input is not None:
-            _add_all(returned, self._grad_input, blocks * self._input_size)
+            _add_all(returned, self._grad_input, batch.blocks * self._input_size)
         return self._grad_input
 
     @property

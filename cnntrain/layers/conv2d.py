@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator
 
 from cnntrain.errors import ShapeError
-from cnntrain.layers.base import Layer, LayerContext, Shape
+from cnntrain.layers.base import Batch, Layer, LayerContext, Shape
 from cnntrain.layers.weights import WeightSettings
 from cnntrain.passes.convolution import Convolution, ConvolutionGeometry, Window
 from cnntrain.settings import NonNegativeInt, PositiveInt, PositivePair
@@ -100,18 +100,18 @@ class Conv2d(Layer):
         self.output = context.buffer(settings.output_shape(input_shape))
         self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
 
-    def forward(self, x: NDArray[Any], blocks: int, training: bool) -> NDArray[Any]:
+    def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Z = b + sum w x over each window."""
         self._x = x
         bias = self._no_bias if self._bias is None else self._bias.value
-        self._pass.forward(x, self._weight.value.reshape(-1), bias, self.output, blocks)
+        self._pass.forward(x, self._weight.value.reshape(-1), bias, self.output, batch.blocks)
         return self.output
 
-    def backward(self, grad_output: NDArray[Any], blocks: int) -> NDArray[Any] | None:
+    def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
         """Valid correlation of x and delta to the weights; full convolution with the rotated filter to the input."""
         if not self._weight.frozen:
             grad_bias = None if self._bias is None else self._bias.gradient
-            self._pass.backward_weight(self._x, grad_output, self._weight.gradient.reshape(-1), grad_bias, blocks)
+            self._pass.backward_weight(self._x, grad_output, self._weight.gradient.reshape(-1), grad_bias, batch.blocks)
         if self._grad_input is not None:
-            self._pass.backward_input(grad_output, self._weight.value.reshape(-1), self._grad_input, blocks)
+            self._pass.backward_input(grad_output, self._weight.value.reshape(-1), self._grad_input, batch.blocks)
         return self._grad_input

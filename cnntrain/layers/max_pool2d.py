@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cnntrain.errors import ShapeError
 from cnntrain.kernels.convolution import Axis
-from cnntrain.layers.base import LANES, Layer, LayerContext, LayerSettings, Shape
+from cnntrain.layers.base import LANES, Batch, Layer, LayerContext, LayerSettings, Shape
 from cnntrain.passes.pooling import MaxPooling, pooling_axis
 from cnntrain.settings import NonNegativePair, PositivePair
 
@@ -58,15 +58,15 @@ class MaxPool2d(Layer):
         self._block = shape.size * LANES
         self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
 
-    def forward(self, x: NDArray[Any], blocks: int, training: bool) -> NDArray[Any]:
+    def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Take the maxima and remember the winners in `mask`."""
-        self._pass.forward(x, self.output, self.mask, blocks)
+        self._pass.forward(x, self.output, self.mask, batch.blocks)
         return self.output
 
-    def backward(self, grad_output: NDArray[Any], blocks: int) -> NDArray[Any] | None:
+    def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
         """Route each gradient to its winner."""
         if self._grad_input is not None:
-            self._pass.backward(grad_output, self.mask, self._grad_input, blocks)
+            self._pass.backward(grad_output, self.mask, self._grad_input, batch.blocks)
         return self._grad_input
 
     def decisions(self, blocks: int) -> NDArray[np.int16]:

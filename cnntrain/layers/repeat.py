@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from numpy.typing import NDArray
 from pydantic import Field
 
-from cnntrain.layers.base import LayerContext, Shape
+from cnntrain.layers.base import Batch, LayerContext, Shape
 from cnntrain.layers.container import Container
 from cnntrain.layers.plan import ContainerSettings, Part, PlannedPart
 from cnntrain.layers.registry import LayerChoice
@@ -40,11 +40,11 @@ class Repeat(Container):
         super().__init__(settings, input_shape, context)
         self._sequence = self.sequences[0]
 
-    def forward(self, x: NDArray[Any], blocks: int, training: bool) -> NDArray[Any]:
+    def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Pass x through all layers."""
-        self.output = self._sequence.forward(x, blocks, training)
+        self.output = self._sequence.forward(x, batch)
         return self.output
 
-    def backward(self, grad_output: NDArray[Any], blocks: int) -> NDArray[Any] | None:
+    def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
         """Pass the gradient back through all layers."""
-        return self._sequence.backward(grad_output, blocks)
+        return self._sequence.backward(grad_output, batch)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from cnntrain.errors import ShapeError
 from cnntrain.kernels.merging import Subsampling, add, add_subsampled, add_subsampled_backward
-from cnntrain.layers.base import LANES, LayerContext, Shape
+from cnntrain.layers.base import LANES, Batch, LayerContext, Shape
 from cnntrain.layers.container import Container
 from cnntrain.layers.plan import ContainerSettings, Part, PlannedPart
 from cnntrain.layers.registry import LayerChoice
@@ -83,23 +83,23 @@ class Residual(Container):
         self.output = context.buffer(shape)
         self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
 
-    def forward(self, x: NDArray[Any], blocks: int, training: bool) -> NDArray[Any]:
+    def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Run both ways and add."""
-        body = self._body.forward(x, blocks, training)
+        body = self._body.forward(x, batch)
         if self._shortcut is None:
-            add_subsampled(body, x, self.output, blocks, self._subsampling)
+            add_subsampled(body, x, self.output, batch.blocks, self._subsampling)
         else:
-            add(body, self._shortcut.forward(x, blocks, training), self.output, blocks * self._size)
+            add(body, self._shortcut.forward(x, batch), self.output, batch.blocks * self._size)
         return self.output
 
-    def backward(self, grad_output: NDArray[Any], blocks: int) -> NDArray[Any] | None:
+    def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
         """dL/dx is the sum of what comes back on both ways; each gets all of dL/dy."""
-        through_body = self._body.backward(grad_output, blocks)
+        through_body = self._body.backward(grad_output, batch)
         if self._shortcut is None:
             if self._grad_input is not None:
-                add_subsampled_backward(grad_output, through_body, self._grad_input, blocks, self._subsampling)
+                add_subsampled_backward(grad_output, through_body, self._grad_input, batch.blocks, self._subsampling)
             return self._grad_input
-        through_shortcut = self._shortcut.backward(grad_output, blocks)
+        through_shortcut = self._shortcut.backward(grad_output, batch)
         if self._grad_input is not None:
-            add(through_body, through_shortcut, self._grad_input, blocks * self._input_size)
+            add(through_body, through_shortcut, self._grad_input, batch.blocks * self._input_size)
         return self._grad_input

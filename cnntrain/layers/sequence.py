@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from cnntrain.layers.base import Layer, LayerContext
+from cnntrain.layers.base import Batch, Layer, LayerContext
 from cnntrain.layers.plan import LayerRow
 from cnntrain.layers.registry import layer_class
 
@@ -33,19 +33,19 @@ class LayerSequence:
             layers.append(layer)
         return cls(paths, layers)
 
-    def forward(self, x: NDArray[Any], blocks: int, training: bool) -> NDArray[Any]:
+    def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Pass x through all layers."""
         for layer in self.layers:
-            x = layer.forward(x, blocks, training)
+            x = layer.forward(x, batch)
         return x
 
-    def backward(self, gradient: NDArray[Any], blocks: int) -> NDArray[Any] | None:
+    def backward(self, gradient: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
         """Pass dL/d(output) back; stops where no layer before needs it."""
         passed: NDArray[Any] | None = gradient
         for layer in reversed(self.layers):
             if passed is None:
                 return None
-            passed = layer.backward(passed, blocks)
+            passed = layer.backward(passed, batch)
         return passed
 
     def walk(self) -> Iterator[tuple[str, Layer]]:
