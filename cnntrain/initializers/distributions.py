@@ -13,7 +13,7 @@ from cnntrain.settings import PositiveFloat, Settings
 
 
 class UniformSettings(Settings):
-    """YAML keys of `uniform`: values in -limit ... limit."""
+    """YAML keys of `uniform`."""
 
     main = "limit"
     limit: PositiveFloat = Field(description="The largest absolute value.")
@@ -31,7 +31,7 @@ class Uniform(Initializer):
 
 
 class NormalSettings(Settings):
-    """YAML keys of `normal`: mean zero, standard deviation `std`."""
+    """YAML keys of `normal`."""
 
     main = "std"
     std: PositiveFloat = Field(description="The standard deviation.")

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from cnntrain.kernels import activations as kernels
 from cnntrain.layers.base import LANES, Batch, Layer, LayerContext, LayerSettings, Shape
@@ -22,10 +23,10 @@ class ActivationSettings(LayerSettings):
 
 
 class LeakyReluSettings(ActivationSettings):
-    """YAML keys of `leaky_relu`: the slope for negative inputs."""
+    """YAML keys of `leaky_relu`."""
 
     main = "slope"
-    slope: PositiveFloat = 0.01
+    slope: PositiveFloat = Field(0.01, description="The slope for negative inputs.")
 
 
 class Activation(Layer):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from cnntrain.errors import ShapeError
 from cnntrain.layers.base import Batch, Layer, LayerContext, Shape
@@ -27,20 +27,38 @@ def _padding(value: object) -> object:
     raise ValueError('must be a whole number, a pair [rows, columns], "same" or "valid"')
 
 
-Padding = Annotated[Literal["same", "valid"] | tuple[NonNegativeInt, NonNegativeInt], BeforeValidator(_padding)]
+_SIZE = {"type": "integer", "minimum": 0}
+_PADDINGS = [{"enum": ["same", "valid"]}, _SIZE, {"type": "array", "items": _SIZE, "minItems": 2, "maxItems": 2}]
+Padding = Annotated[
+    Literal["same", "valid"] | tuple[NonNegativeInt, NonNegativeInt],
+    BeforeValidator(_padding),
+    WithJsonSchema({"anyOf": _PADDINGS}),
+]
 
 
 class Conv2dSettings(WeightSettings):
-    """YAML keys of `conv2d`; `padding: same` keeps the size (an odd total goes after the image)."""
+    """YAML keys of `conv2d`."""
 
     main = "filters"
-    filters: PositiveInt
-    kernel_size: PositivePair
-    stride: PositivePair = (1, 1)
-    padding: Padding = (0, 0)
-    dilation: PositivePair = (1, 1)
-    groups: PositiveInt = 1
-    mode: Literal["cross_correlation", "convolution"] = "cross_correlation"
+    filters: PositiveInt = Field(description="Number of filters: channels of the output.")
+    kernel_size: PositivePair = Field(description="Rows and columns of a filter.")
+    stride: PositivePair = Field((1, 1), description="Pixels from one position of the window to the next.")
+    padding: Padding = Field(
+        (0, 0),
+        description="Zeros around the image. same: as many as keep its size, with stride 1 (an odd number of rows or "
+        "columns goes behind the image). valid: none.",
+    )
+    dilation: PositivePair = Field((1, 1), description="Pixels from one tap of a filter to the next.")
+    groups: PositiveInt = Field(
+        1,
+        description="Channels and filters are divided into so many groups that do not see each other; as many groups "
+        "as channels make a depthwise convolution.",
+    )
+    mode: Literal["cross_correlation", "convolution"] = Field(
+        "cross_correlation",
+        description="cross_correlation: filters as they are, what most programs call convolution. convolution: filters "
+        "rotated by 180°.",
+    )
 
     def geometry(self, input_shape: Shape) -> ConvolutionGeometry:
         """Return the geometry on images of a shape; raises `ShapeError` when it does not fit."""
@@ -85,7 +103,7 @@ class Conv2dSettings(WeightSettings):
 
 
 class Conv2d(Layer):
-    """The layer at work: bias + sum of weight times window."""
+    """z = b + the sum of w x over each window: learned filters slide over the image."""
 
     name = "conv2d"
     Settings = Conv2dSettings

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from cnntrain.layers.base import Batch, Layer, LayerContext, LayerSettings, Shape
 from cnntrain.layers.weights import WeightSettings
@@ -15,10 +16,12 @@ from cnntrain.settings import PositiveInt
 
 
 class DenseSettings(WeightSettings):
-    """YAML keys of `dense`; `units: classes` takes as many units as the data has classes."""
+    """YAML keys of `dense`."""
 
     main = "units"
-    units: PositiveInt | Literal["classes"]
+    units: PositiveInt | Literal["classes"] = Field(
+        description="Number of outputs. classes: as many as the data has classes, for the last layer."
+    )
 
     def resolve(self, classes: int) -> LayerSettings:
         """Put the number of classes in place of the word."""
@@ -45,7 +48,7 @@ class DenseSettings(WeightSettings):
 
 
 class Dense(Layer):
-    """The layer at work: y = W x + b."""
+    """y = W x + b: every output sees every input; the image is flattened in the order channel, row, column."""
 
     name = "dense"
     Settings = DenseSettings

@@ -18,7 +18,7 @@ class FlattenSettings(LayerSettings):
 
 
 class Flatten(Layer):
-    """Passes its input through."""
+    """Passes its input through; `dense` flattens by itself."""
 
     name = "flatten"
     Settings = FlattenSettings

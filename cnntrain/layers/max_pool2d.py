@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from cnntrain.errors import ShapeError
 from cnntrain.kernels.convolution import Axis
@@ -15,13 +16,17 @@ from cnntrain.settings import NonNegativePair, PositivePair
 
 
 class MaxPool2dSettings(LayerSettings):
-    """YAML keys of `max_pool2d`; `stride` is kernel_size unless given, `ceil_mode` rounds the output size up."""
+    """YAML keys of `max_pool2d`."""
 
     main = "kernel_size"
-    kernel_size: PositivePair
-    stride: PositivePair | None = None
-    padding: NonNegativePair = (0, 0)
-    ceil_mode: bool = False
+    kernel_size: PositivePair = Field(description="Rows and columns of the window.")
+    stride: PositivePair | None = Field(
+        None, description="Pixels from one position of the window to the next; the kernel_size unless given."
+    )
+    padding: NonNegativePair = Field(
+        (0, 0), description="Pixels around the image that take no part; at most half the window."
+    )
+    ceil_mode: bool = Field(False, description="Round the output's size up: the last window may end outside.")
 
     def axes(self, input_shape: Shape) -> tuple[Axis, Axis]:
         """Return the windows along rows and columns; raises `ShapeError` when they do not fit."""
@@ -45,7 +50,7 @@ class MaxPool2dSettings(LayerSettings):
 
 
 class MaxPool2d(Layer):
-    """The layer at work."""
+    """The largest value of each window; where several are equal, the first one gets the gradient."""
 
     name = "max_pool2d"
     Settings = MaxPool2dSettings
