@@ -71,8 +71,8 @@ class Network:
         )
         self._body = LayerSequence.build(rows, context)
         layers = [layer for _, layer in self._body.walk()]
-        self.parameters: list[Parameter] = [parameter for layer in layers for parameter in layer.parameters]
-        self.statistics: list[Statistic] = [statistic for layer in layers for statistic in layer.statistics]
+        self.parameters = [parameter for layer in layers for parameter in layer.parameters]
+        self.statistics = [statistic for layer in layers for statistic in layer.statistics]
         _share_flat_arrays(self.parameters, self.dtype)
         self._input = np.zeros(self._blocks * self.input_shape.size * LANES, self.dtype)
         self._output = np.zeros(0, self.dtype)

@@ -21,7 +21,7 @@ class ResidualSettings(ContainerSettings):
 
     main = "body"
     body: Annotated[list[LayerChoice], Field(min_length=1)] = Field(description="The layers whose output is added.")
-    shortcut: Literal["identity", "zero_padded"] | Annotated[list[LayerChoice], Field(min_length=1)] = Field(
+    shortcut: Literal["identity", "zero_padded"] | list[LayerChoice] = Field(
         "identity",
         description="What the body's output is added to: the input itself; the input brought to the body's shape "
         "without parameters, by taking every s-th pixel and adding channels of zeros behind its own (option A of He et "

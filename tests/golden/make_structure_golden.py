@@ -30,11 +30,11 @@ def structure() -> dict[str, Array]:
     body = conv("2.residual.body.2", F.relu(conv("2.residual.body.0", x, padding=1)), padding=1)
     x = F.relu(body + x)
     body = conv("4.residual.body.2", F.relu(conv("4.residual.body.0", x, stride=2, padding=1)), padding=1)
-    x = F.relu(body + F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 0, 2)))
+    x = F.leaky_relu(body + F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 0, 2)), 0.1)
     body = conv("6.residual.body.2", torch.tanh(conv("6.residual.body.0", x, stride=2, padding=1)), padding=1)
     x = body + conv("6.residual.shortcut.0", x, stride=2)
     x = torch.cat([conv("7.branches.0.0", x), x, torch.tanh(conv("7.branches.2.0", x, padding=1))], dim=1)
-    logits = F.linear(x.flatten(1), p["8.dense.weight"], p["8.dense.bias"])
+    logits = F.linear(x.flatten(1), p["9.dense.weight"], p["9.dense.bias"])
     loss = F.cross_entropy(logits, torch.tensor(labels))
     loss.backward()
     gradients = {f"grad/{name}": tensor.grad.numpy() for name, tensor in {"input": image, **p}.items()}
@@ -43,7 +43,8 @@ def structure() -> dict[str, Array]:
 
 def main() -> None:
     """Write the file beside this script."""
-    np.savez_compressed(FOLDER / "structures.npz", **structure())
+    content: dict[str, Any] = structure()
+    np.savez_compressed(FOLDER / "structures.npz", **content)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ LAYERS = """
       - relu
       - conv2d: {filters: 6, kernel_size: 3, padding: 1}
     shortcut: zero_padded
-- relu
+- leaky_relu: 0.1
 - residual:
     body:
       - conv2d: {filters: 8, kernel_size: 3, stride: 2, padding: 1}
@@ -32,6 +32,7 @@ LAYERS = """
     - [conv2d: {filters: 3, kernel_size: 1}]
     - []
     - [conv2d: {filters: 2, kernel_size: 3, padding: 1}, tanh]
+- flatten
 - dense: 3
 """
 IMAGE, IMAGES, CLASSES = (2, 9, 7), 17, 3
@@ -46,7 +47,7 @@ SHAPES: dict[str, tuple[int, ...]] = {
     "6.residual.shortcut.0.conv2d": (8, 6, 1, 1),
     "7.branches.0.0.conv2d": (3, 8, 1, 1),
     "7.branches.2.0.conv2d": (2, 8, 3, 3),
-    "8.dense": (3, 13 * 3 * 2),
+    "9.dense": (3, 13 * 3 * 2),
 }
 WITHOUT_BIAS = "6.residual.shortcut.0.conv2d"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from tests.golden import structure_cases as cases
 from tests.golden.cases import FOLDER, Array
 from tests.layers.networks import loss, network
 
-CLOSE = {"rtol": 1e-11, "atol": 1e-13}
+CLOSE: dict[str, Any] = {"rtol": 1e-11, "atol": 1e-13}
 
 
 def test_residual_and_branches() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,11 +35,12 @@ def network(
     dtype: Any = np.float64,
     needs_grad_input: bool = True,
     seed: int = 5,
+    extensions: Sequence[str] = (),
 ) -> Network:
     """A network of the YAML list `layers`; its last layer must give `classes` values."""
     lines = "\n".join(f"  {line}" for line in layers.strip("\n").splitlines())
     text = f"data: {{source: mnist, path: none}}\noptimizer: {{sgd: 0.1}}\nnetwork:\n{lines}\n"
-    config = parse_config(text, "layers.yaml")
+    config = parse_config(text, "layers.yaml", [f"extensions=[{', '.join(extensions)}]"])
     rows = infer_shapes(config, Shape(*shape), classes)
     return Network(rows, batch_size=images, loss=config.loss, dtype=dtype, seed=seed, needs_grad_input=needs_grad_input)
 

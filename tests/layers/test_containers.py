@@ -1,4 +1,4 @@
-"""`residual`, `branches` and `repeat`: forward against plain NumPy, gradients against differences, in a network at work.
+"""`residual`, `branches` and `repeat`: forward against plain NumPy, gradients against differences.
 
 Activations inside are smooth (tanh, sigmoid), so that differences are never taken across a kink.
 """
