@@ -5,6 +5,8 @@ The command line prints the message of a `CnntrainError` without a traceback and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class CnntrainError(Exception):
     """Base of all errors that cnntrain raises on purpose; the message says where, what and what to do."""
@@ -31,11 +33,17 @@ class ShapeError(CnntrainError):
         What does not fit, with the numbers; without the layer's name and position.
     key : str or None
         The layer's YAML key to point at; None points at the layer itself.
+    notes : sequence of str
+        Further lines, such as the chains of shapes that should meet.
     """
 
-    def __init__(self, message: str, key: str | None = None) -> None:
+    def __init__(self, message: str, key: str | None = None, notes: Sequence[str] = ()) -> None:
         super().__init__(message)
-        self.key = key
+        self.key, self.notes = key, tuple(notes)
+
+
+class ExtensionError(CnntrainError):
+    """A Python file of the user's own layers is not allowed to run, or there is an error in it."""
 
 
 class DataError(CnntrainError):

@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.errors import ArgumentError, CheckpointError
 from cnntrain.kernels.layout import from_lanes, to_lanes
-from cnntrain.layers import LAYERS, Layer, LayerContext, LayerSettings, Parameter, Shape
-from cnntrain.layers.base import LANES
+from cnntrain.layers import LayerContext, Parameter, Shape, Statistic
+from cnntrain.layers.base import LANES, Batch
+from cnntrain.layers.plan import LayerRow
+from cnntrain.layers.sequence import LayerSequence
 from cnntrain.losses import LOSSES, Loss
 from cnntrain.passes.tiling import capacity
 from cnntrain.randomness import generator
 from cnntrain.settings import Choice
-
-
-class LayerPlan(Protocol):
-    """A layer whose shapes are known: what `config.infer_shapes` returns."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def settings(self) -> LayerSettings: ...
-    @property
-    def input_shape(self) -> Shape: ...
-    @property
-    def output_shape(self) -> Shape: ...
 
 
 class Affine(Protocol):
@@ -38,35 +27,14 @@ class Affine(Protocol):
     def affine(self) -> tuple[NDArray[Any], NDArray[Any]]: ...
 
 
-@dataclass
-class LayerSequence:
-    """Layers one after the other; the backward pass walks them in reverse."""
-
-    paths: list[str]
-    layers: list[Layer]
-
-    def forward(self, x: NDArray[Any], blocks: int, training: bool) -> NDArray[Any]:
-        """Pass x through all layers."""
-        for layer in self.layers:
-            x = layer.forward(x, blocks, training)
-        return x
-
-    def backward(self, gradient: NDArray[Any], blocks: int) -> NDArray[Any] | None:
-        """Pass dL/d(output) back; stops where no layer before needs it."""
-        passed: NDArray[Any] | None = gradient
-        for layer in reversed(self.layers):
-            if passed is None:
-                return None
-            passed = layer.backward(passed, blocks)
-        return passed
-
-
 class Network:
     """A sequence of layers with a loss.
 
+    `parameters` are what an optimiser updates, `statistics` the rest of the state (running means and the like).
+
     Parameters
     ----------
-    rows : sequence of LayerPlan
+    rows : sequence of LayerRow
         The layers, from `config.infer_shapes`.
     batch_size : int
         The largest number of images in one batch.
@@ -82,7 +50,7 @@ class Network:
 
     def __init__(
         self,
-        rows: Sequence[LayerPlan],
+        rows: Sequence[LayerRow],
         *,
         batch_size: int,
         loss: Choice | None = None,
@@ -93,33 +61,26 @@ class Network:
         self.batch_size, self.dtype = batch_size, np.dtype(dtype)
         self.input_shape, self.output_shape = Shape(*rows[0].input_shape), Shape(*rows[-1].output_shape)
         self._blocks = capacity(batch_size, self.dtype)
-        self._body = self._build(rows, seed, needs_grad_input)
-        self.parameters = [parameter for layer in self._body.layers for parameter in layer.parameters]
+        context = LayerContext(
+            path="",
+            blocks=self._blocks,
+            dtype=self.dtype,
+            generator=lambda name: _initial(seed, name),
+            needs_grad_input=needs_grad_input,
+            seed=seed,
+        )
+        self._body = LayerSequence.build(rows, context)
+        layers = [layer for _, layer in self._body.walk()]
+        self.parameters = [parameter for layer in layers for parameter in layer.parameters]
+        self.statistics = [statistic for layer in layers for statistic in layer.statistics]
         _share_flat_arrays(self.parameters, self.dtype)
         self._input = np.zeros(self._blocks * self.input_shape.size * LANES, self.dtype)
         self._output = np.zeros(0, self.dtype)
-        self._images = 0
+        self._batch = Batch(0)
         self._grad_input: NDArray[Any] | None = None
         self._loss: Loss | None = None
         if loss is not None:
             self._loss = LOSSES[loss.name](loss.settings, self.output_shape.size, self._blocks, self.dtype)
-
-    def _build(self, rows: Sequence[LayerPlan], seed: int, needs_grad_input: bool) -> LayerSequence:
-        paths, layers = [], []
-        for index, row in enumerate(rows):
-            path = f"{index}.{row.name}"
-            context = LayerContext(
-                path=path,
-                blocks=self._blocks,
-                dtype=self.dtype,
-                generator=lambda name, index=index: generator(seed, "initialisation", index, name.endswith("bias")),  # type: ignore[misc]
-                needs_grad_input=needs_grad_input,
-            )
-            layer = LAYERS[row.name](row.settings, row.input_shape, context)
-            needs_grad_input = needs_grad_input or bool(layer.parameters)
-            paths.append(path)
-            layers.append(layer)
-        return LayerSequence(paths, layers)
 
     # --- one batch ---
 
@@ -138,7 +99,7 @@ class Network:
         if images.shape[1:] != self.input_shape:
             raise ArgumentError(f"images must be {self.input_shape}; received {'x'.join(map(str, images.shape[1:]))}")
         scale, shift = normalization.affine()
-        self._images = indices.size
+        self._batch = Batch(indices.size)
         to_lanes(
             images.reshape(-1),
             indices,
@@ -148,18 +109,23 @@ class Network:
             *self.input_shape,
         )
 
-    @property
-    def _used(self) -> int:
-        return -(-self._images // LANES)
+    def forward(self, training: bool = False, step: int = 0) -> None:
+        """Run all layers on the loaded images.
 
-    def forward(self, training: bool = False) -> None:
-        """Run all layers on the loaded images."""
-        self._output = self._body.forward(self._input, self._used, training)
+        Parameters
+        ----------
+        training : bool
+            With dropout and the batch's own statistics; the running statistics follow.
+        step : int
+            Number of the training step, from which dropout draws its mask: the same step, the same mask.
+        """
+        self._batch = Batch(self._batch.images, training, step)
+        self._output = self._body.forward(self._input, self._batch)
 
     def logits(self) -> NDArray[Any]:
         """Return the outputs of the loaded images, (images, classes)."""
-        result = np.empty((self._images, self.output_shape.size), self.dtype)
-        from_lanes(self._output, result.reshape(-1), self._images, self.output_shape.size, 1, 1)
+        result = np.empty((self._batch.images, self.output_shape.size), self.dtype)
+        from_lanes(self._output, result.reshape(-1), self._batch.images, self.output_shape.size, 1, 1)
         return result
 
     def loss(self, labels: NDArray[np.int64]) -> float:
@@ -167,8 +133,8 @@ class Network:
 
         Labels must lie in 0 ... classes - 1: whoever loads the data checks it.
         """
-        if labels.shape != (self._images,):
-            raise ArgumentError(f"labels must have shape ({self._images},); received {labels.shape}")
+        if labels.shape != (self._batch.images,):
+            raise ArgumentError(f"labels must have shape ({self._batch.images},); received {labels.shape}")
         return self._required_loss(self._output, labels)
 
     @property
@@ -178,15 +144,15 @@ class Network:
 
     def backward(self) -> None:
         """Compute the gradient of every parameter from the last `loss`."""
-        self._grad_input = self._body.backward(self._required_loss.gradient, self._used)
+        self._grad_input = self._body.backward(self._required_loss.gradient, self._batch)
 
     @property
     def grad_input(self) -> NDArray[Any]:
         """dL/d(normalised image), (images, channels, rows, columns); needs `needs_grad_input`."""
         if self._grad_input is None:
             raise ArgumentError("the network was built without needs_grad_input")
-        result = np.empty((self._images, *self.input_shape), self.dtype)
-        from_lanes(self._grad_input, result.reshape(-1), self._images, *self.input_shape)
+        result = np.empty((self._batch.images, *self.input_shape), self.dtype)
+        from_lanes(self._grad_input, result.reshape(-1), self._batch.images, *self.input_shape)
         return result
 
     @property
@@ -210,53 +176,69 @@ class Network:
 
     def outputs(self) -> Iterator[tuple[str, NDArray[Any]]]:
         """Yield (path, flat output of the loaded images' blocks) layer by layer, as the last forward left them."""
-        for path, layer in zip(self._body.paths, self._body.layers, strict=True):
-            yield path, layer.output[: layer.output.size // self._blocks * self._used]
+        for path, layer in self._body.walk():
+            yield path, layer.output[: layer.output.size // self._blocks * self._batch.blocks]
 
     def decisions(self) -> Iterator[tuple[str, NDArray[Any]]]:
         """Yield (path, copy of `Layer.decisions`) of every layer that has them, as the last forward made them.
 
         The arrays are (block, value, lane); lanes without an image are zero, so that they do not count.
         """
-        empty = self._used * LANES - self._images
-        for path, layer in zip(self._body.paths, self._body.layers, strict=True):
-            decisions = layer.decisions(self._used)
+        empty = self._batch.blocks * LANES - self._batch.images
+        for path, layer in self._body.walk():
+            decisions = layer.decisions(self._batch.blocks)
             if decisions is not None:
-                by_lane = decisions.reshape(self._used, -1, LANES).copy()
+                by_lane = decisions.reshape(self._batch.blocks, -1, LANES).copy()
                 by_lane[-1, :, LANES - empty :] = 0
                 yield path, by_lane
 
     def warm_up(self, image_type: Any = np.uint8) -> None:
         """Compile or load from the cache every kernel that training and evaluation need, changing nothing."""
-        self._images = 1
+        self._batch = Batch(1)
         self._input[:] = 0
         gradients = [parameter.gradient.copy() for parameter in self.parameters]
+        statistics = [statistic.value.copy() for statistic in self.statistics]
         blank, zero = np.zeros(self.input_shape.size, image_type), np.zeros(self.input_shape.channels, self.dtype)
         to_lanes(blank, np.zeros(1, np.int64), zero, zero, self._input, *self.input_shape)
-        self.forward(training=True)
+        self.forward()
         self.logits()
+        self.forward(training=True)
         if self._loss is not None:
             self.loss(np.zeros(1, np.int64))
             self.backward()
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.gradient[...] = gradient
+        for statistic, value in zip(self.statistics, statistics, strict=True):
+            statistic.value[...] = value
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return copies of all learned arrays in canonical shapes, by name."""
-        return {parameter.name: parameter.canonical(parameter.value) for parameter in self.parameters}
+        """Return copies of all learned arrays, in canonical shapes, and of all statistics, by name."""
+        learned = {parameter.name: parameter.canonical(parameter.value) for parameter in self.parameters}
+        return learned | {statistic.name: statistic.value.copy() for statistic in self.statistics}
 
     def load_state(self, tensors: Mapping[str, NDArray[Any]]) -> None:
         """Take over what `state` returned; raises `CheckpointError` if names or shapes differ."""
-        names = {parameter.name for parameter in self.parameters}
-        if tensors.keys() != names:
-            raise CheckpointError(f"tensors do not fit the network: {', '.join(sorted(tensors.keys() ^ names)[:5])}")
-        for parameter in self.parameters:
-            tensor = tensors[parameter.name]
-            if tensor.shape != parameter.value.shape:
-                raise CheckpointError(
-                    f"{parameter.name} must have shape {parameter.value.shape}; received {tensor.shape}"
-                )
-            parameter.assign(parameter.value, tensor)
+        pieces: dict[str, Parameter | Statistic] = {piece.name: piece for piece in (*self.parameters, *self.statistics)}
+        if tensors.keys() != pieces.keys():
+            different = sorted(tensors.keys() ^ pieces.keys())
+            raise CheckpointError(f"tensors do not fit the network: {', '.join(different[:5])}")
+        for name, piece in pieces.items():
+            tensor = tensors[name]
+            if tensor.shape != piece.value.shape:
+                raise CheckpointError(f"{name} must have shape {piece.value.shape}; received {tensor.shape}")
+            if isinstance(piece, Parameter):
+                piece.assign(piece.value, tensor)
+            else:
+                piece.value[...] = tensor
+
+
+def _initial(seed: int, name: str) -> np.random.Generator:
+    """Return the generator for the initial values of a parameter, from its name."""
+    index, _, below = name.partition(".")
+    keys = [int(index), int(name.endswith("bias"))]
+    if below.count(".") > 1:  # inside a layer: "residual.body.0.conv2d.weight"
+        keys.append(crc32(below.encode()))
+    return generator(seed, "initialisation", *keys)
 
 
 def _share_flat_arrays(parameters: Sequence[Parameter], dtype: np.dtype) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 
@@ -42,12 +42,17 @@ def _pair(value: object) -> object:
     raise ValueError("must be a whole number or a pair of them: [rows, columns]")
 
 
+def _pair_schema(minimum: int) -> WithJsonSchema:
+    number = {"type": "integer", "minimum": minimum}
+    return WithJsonSchema({"anyOf": [number, {"type": "array", "items": number, "minItems": 2, "maxItems": 2}]})
+
+
 PositiveInt = Annotated[int, Field(ge=1)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
-PositivePair = Annotated[tuple[PositiveInt, PositiveInt], BeforeValidator(_pair)]
-NonNegativePair = Annotated[tuple[NonNegativeInt, NonNegativeInt], BeforeValidator(_pair)]
+PositivePair = Annotated[tuple[PositiveInt, PositiveInt], BeforeValidator(_pair), _pair_schema(1)]
+NonNegativePair = Annotated[tuple[NonNegativeInt, NonNegativeInt], BeforeValidator(_pair), _pair_schema(0)]
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,9 @@ class Choice:
 
     name: str
     settings: Any  # the Settings of the registered class
+
+
+CHOICE = "x-choice"  # marks, in pydantic's JSON schemas, where a choice of a kind stands
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,9 @@ class ChoiceFrom:
 
     def __get_pydantic_core_schema__(self, source: object, handler: object) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self.validate)
+
+    def __get_pydantic_json_schema__(self, schema: object, handler: object) -> dict[str, Any]:
+        return {CHOICE: self.kind}
 
     def validate(self, value: object) -> Choice:
         """Make a `Choice` of what the YAML says; raises pydantic's ValidationError located below the choice's name."""

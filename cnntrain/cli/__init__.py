@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from importlib import import_module
 from typing import Any
 
 import click
 
-from cnntrain import __version__
+from cnntrain import __version__, extensions
 from cnntrain.errors import CnntrainError
 
 COMMANDS = {  # the module cnntrain.cli.<name> holds `command`; the texts are here so that help imports none of them
@@ -42,7 +43,7 @@ class CommandLine(click.Group):
             result = super().invoke(ctx)
             sys.stdout.flush()
         except CnntrainError as error:
-            click.echo(str(error), err=True)
+            _tell(error)
             ctx.exit(error.exit_code)
         except MemoryError as error:
             click.echo(f"out of memory: {error}\nMake the network or train.batch_size smaller.", err=True)
@@ -54,7 +55,22 @@ class CommandLine(click.Group):
             # Whoever read our output has gone (`cnntrain check ... | head`); keep Python's last flush quiet too.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(0)
+        except Exception as error:
+            # What an error in a layer of the user's own looks like from here; an error of ours shows its traceback.
+            theirs = extensions.blame(error)
+            if theirs is None:
+                raise
+            theirs.__cause__ = error
+            _tell(theirs)
+            ctx.exit(theirs.exit_code)
         return result
+
+
+def _tell(error: CnntrainError) -> None:
+    """Print an error's message; its traceback too if the user asked for it."""
+    if os.environ.get("CNNTRAIN_TRACEBACK") == "1":
+        click.echo("".join(traceback.format_exception(error)), err=True)
+    click.echo(str(error), err=True)
 
 
 @click.group(cls=CommandLine, name="cnntrain", context_settings={"help_option_names": ["-h", "--help"]})

@@ -4,22 +4,36 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cnntrain.cli import options
 
+if TYPE_CHECKING:
+    from cnntrain.layers.plan import LayerRow
+
 
 @click.command("check")
-@options.config
+@click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="The YAML config.")
 @options.overrides
+@options.allow_extensions
 @options.as_json
-def command(config_file: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+@click.option("--schema", is_flag=True, help="Print the JSON schema of configs, for editors, and nothing else.")
+def command(config_file: Path | None, overrides: tuple[str, ...], as_json: bool, schema: bool) -> None:
     """Check a config and show its layers, without training.
 
     The data are looked at for the size of the images and the number of classes only. MACs are the multiply-adds of one
-    image's forward pass.
+    image's forward pass; a layer that contains layers has their sums.
     """
+    if schema:
+        from cnntrain.config.schema import json_schema
+
+        click.echo(json.dumps(json_schema(), indent=2))
+        return
+    if config_file is None:
+        raise click.UsageError("Missing option '--config' (or --schema).")
+
     from cnntrain.config import infer_shapes, load_config
     from cnntrain.data import describe
     from cnntrain.layers.base import Shape
@@ -31,10 +45,7 @@ def command(config_file: Path, overrides: tuple[str, ...], as_json: bool) -> Non
         "name": config.name,
         "input_shape": list(input_shape),
         "classes": classes,
-        "layers": [
-            {"name": row.name, "output_shape": list(row.output_shape), "parameters": row.parameters, "macs": row.macs}
-            for row in rows
-        ],
+        "layers": [as_dict(row) for row in rows],
         "parameters": sum(row.parameters for row in rows),
         "macs": sum(row.macs for row in rows),
     }
@@ -43,12 +54,34 @@ def command(config_file: Path, overrides: tuple[str, ...], as_json: bool) -> Non
         return
     click.echo(f"{config.name}: {classes} classes")
     lines = [("", "layer", "output", "parameters", "MACs"), ("", "data", str(Shape(*input_shape)), "", "")]
-    lines += [
-        (str(index), row.name, str(row.output_shape), f"{row.parameters:,}", f"{row.macs:,}")
-        for index, row in enumerate(rows)
-    ]
+    for index, row in enumerate(rows):
+        lines += lines_of(row, str(index))
     lines.append(("", "total", "", f"{summary['parameters']:,}", f"{summary['macs']:,}"))
     click.echo(table(lines))
+
+
+def as_dict(row: LayerRow) -> dict[str, Any]:
+    """A layer for --json; one that contains layers lists them, in the order in which they run, under "layers"."""
+    summary = {
+        "path": row.path,
+        "name": row.name,
+        "output_shape": list(row.output_shape),
+        "parameters": row.parameters,
+        "macs": row.macs,
+    }
+    inner = [as_dict(below) for part in row.parts for below in part.rows]
+    return summary | ({"layers": inner} if row.parts else {})
+
+
+def lines_of(row: LayerRow, index: str, indent: str = "", label: str = "") -> list[tuple[str, str, str, str, str]]:
+    """A layer's line of the table; those of the layers inside it below, indented, each with its path in that layer."""
+    name = f"{indent}{label}{row.name}"
+    lines = [(index, name, str(row.output_shape), f"{row.parameters:,}", f"{row.macs:,}")]
+    for part in row.parts:
+        for below in part.rows:
+            path = below.path.removeprefix(f"{row.path}.").removesuffix(f".{below.name}")
+            lines += lines_of(below, "", f"{indent}  ", f"{path} ")
+    return lines
 
 
 def table(lines: list[tuple[str, str, str, str, str]]) -> str:

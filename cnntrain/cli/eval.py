@@ -24,6 +24,7 @@ from cnntrain.cli import options
     help="Which images.",
 )
 @options.overrides
+@options.allow_extensions
 @options.threads
 @options.as_json
 @click.option(

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from cnntrain import extensions
+
 config = click.option(
     "--config", "config_file", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The YAML config."
 )
@@ -13,6 +15,21 @@ overrides = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a config value: --set train.epochs=3."
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+
+
+def _allow_extensions(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.with_resource(extensions.allowed())
+
+
+allow_extensions = click.option(
+    "--allow-extensions",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_allow_extensions,
+    help="Run the Python files that the config names under extensions:. Read them first.",
+)
 threads = click.option(
     "--threads", type=click.IntRange(min=1), metavar="N", help="Threads to use; all cores otherwise."
 )

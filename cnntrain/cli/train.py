@@ -12,6 +12,7 @@ from cnntrain.cli import options
 @click.command("train")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="The YAML config.")
 @options.overrides
+@options.allow_extensions
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

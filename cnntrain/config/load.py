@@ -11,12 +11,15 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from cnntrain.config.messages import model_at, problems_of
 from cnntrain.config.model import Config, safe_name
 from cnntrain.config.problems import Problem, report
-from cnntrain.config.shapes import check_output, walk_shapes
+from cnntrain.config.shapes import check_output, problem, walk_shapes
 from cnntrain.config.source import Source
 from cnntrain.config.yaml_nodes import Dumper, read_text
 from cnntrain.data import DataSettings, describe
-from cnntrain.errors import CnntrainError, ConfigError
+from cnntrain.errors import CnntrainError, ConfigError, ExtensionError
+from cnntrain.extensions import load_extension
 from cnntrain.layers.base import Shape
+from cnntrain.layers.plan import Misfit
+from cnntrain.layers.registry import visible
 from cnntrain.settings import Choice
 
 
@@ -34,6 +37,8 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
     ------
     ConfigError
         The file or an override is wrong; the message lists every problem with its place.
+    ExtensionError
+        A Python file that the config names may not be loaded, or there is an error in it.
     """
     return parse_config(read_text(Path(path)), str(path), overrides)
 
@@ -41,11 +46,36 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
 def parse_config(text: str, file: str, overrides: Sequence[str] = ()) -> Config:
     """Make a config of YAML text, as `load_config` does; `file` names it in messages and gives the default name."""
     source = Source.parse(text, file)
+    # Which files are loaded is settled first: what the other overrides may say depends on the layers in them.
+    first = [argument for argument in overrides if argument.startswith("extensions")]
+    for argument in first:
+        source.override(argument, _main_setting)
+    token = visible.set(_load_extensions(source))
+    try:
+        return _parse(source, [argument for argument in overrides if argument not in first])
+    finally:
+        visible.reset(token)
+
+
+def _load_extensions(source: Source) -> frozenset[str]:
+    """Load the Python files that a config names, as far as it names them rightly; return the names of their layers."""
+    files = source.values([]).get("extensions")
+    names: frozenset[str] = frozenset()
+    for index, file in enumerate(files if isinstance(files, list) else []):
+        if isinstance(file, str) and file:
+            try:
+                names |= load_extension(file).keys()
+            except ExtensionError as error:
+                raise ExtensionError(str(Problem(str(error), source.mark(["extensions", index])))) from error
+    return names
+
+
+def _parse(source: Source, overrides: Sequence[str]) -> Config:
     for argument in overrides:
         source.override(argument, _main_setting)
     problems: list[Problem] = []
     values = source.values(problems)
-    values.setdefault("name", safe_name(Path(file).stem))
+    values.setdefault("name", safe_name(Path(source.file).stem))
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
@@ -80,10 +110,13 @@ def _shape_problems(source: Source, values: dict[str, object], found: list[Probl
         return []  # the data is reported when it is loaded
     field = Config.model_fields["network"].rebuild_annotation()
     network = TypeAdapter(field).validate_python(layers[:sound]) if sound else []
-    rows, misfit = walk_shapes(network, Shape(*input_shape), classes)
-    if misfit is None and sound == len(layers):
-        misfit = check_output(rows, classes)
-    return [misfit.problem(source)] if misfit else []
+    try:
+        rows = walk_shapes(network, Shape(*input_shape), classes)
+        if sound == len(layers):
+            check_output(rows, classes)
+    except Misfit as misfit:
+        return [problem(misfit, source)]
+    return []
 
 
 def _plain(value: object) -> object:

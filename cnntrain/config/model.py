@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from cnntrain.config.source import Source
 from cnntrain.data import DataSettings
-from cnntrain.layers import LAYERS
+from cnntrain.layers.registry import LayerChoice
 from cnntrain.losses import LOSSES
 from cnntrain.optimizers import OPTIMIZERS
 from cnntrain.schedules import SCHEDULES
@@ -32,12 +32,17 @@ def _check_name(name: str) -> str:
     return name
 
 
+ExtensionFile = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
+
+
 class TrainSettings(Settings):
     """How long, and with how many images per step."""
 
-    epochs: PositiveInt | None = None
-    steps: PositiveInt | None = None
-    batch_size: PositiveInt = 64
+    epochs: PositiveInt | None = Field(
+        None, description="Passes over the training images; 5 if neither epochs nor steps are given."
+    )
+    steps: PositiveInt | None = Field(None, description="Updates of the weights, in place of epochs.")
+    batch_size: PositiveInt = Field(64, description="Images per update.")
 
     @model_validator(mode="before")
     @classmethod
@@ -56,22 +61,39 @@ class TrainSettings(Settings):
 class ExpectSettings(Settings):
     """What a recipe promises."""
 
-    test_accuracy: Annotated[float, Field(gt=0, le=1)]
-    tolerance: NonNegativeFloat = 0.002
-    source: str = ""
+    test_accuracy: Annotated[float, Field(gt=0, le=1)] = Field(description="Share of the test images that is right.")
+    tolerance: NonNegativeFloat = Field(0.002, description="How much less still keeps the promise.")
+    source: str = Field("", description="Where the number comes from.")
 
 
 class Config(Settings):
     """Everything that a YAML file says, with all defaults; made by `load_config`."""
 
-    name: Annotated[str, AfterValidator(_check_name)]
-    seed: NonNegativeInt = 1
-    data: DataSettings
-    network: Annotated[list[Annotated[Choice, ChoiceFrom("layer", lambda: LAYERS)]], Field(min_length=1)]
-    loss: Annotated[Choice, ChoiceFrom("loss", lambda: LOSSES)] = Field("cross_entropy", validate_default=True)
-    optimizer: Annotated[Choice, ChoiceFrom("optimizer", lambda: OPTIMIZERS)]
-    schedule: Annotated[Choice, ChoiceFrom("schedule", lambda: SCHEDULES)] = Field("constant", validate_default=True)
-    train: TrainSettings = Field({}, validate_default=True)
-    expect: ExpectSettings | None = None
+    name: Annotated[str, AfterValidator(_check_name)] = Field(
+        description="Of the run folder, runs/NAME-1, and of reports; letters, digits, '.', '_' and '-'."
+    )
+    seed: NonNegativeInt = Field(
+        1, description="Of everything random: initial values, validation split, order of the images, augmentation."
+    )
+    data: DataSettings = Field(description="Which images, and what happens to them before they enter the network.")
+    network: Annotated[list[LayerChoice], Field(min_length=1)] = Field(
+        description="The layers, in order; the last must give as many values as there are classes."
+    )
+    loss: Annotated[Choice, ChoiceFrom("loss", lambda: LOSSES)] = Field(
+        "cross_entropy", validate_default=True, description="What training makes small."
+    )
+    optimizer: Annotated[Choice, ChoiceFrom("optimizer", lambda: OPTIMIZERS)] = Field(
+        description="How the weights are updated."
+    )
+    schedule: Annotated[Choice, ChoiceFrom("schedule", lambda: SCHEDULES)] = Field(
+        "constant", validate_default=True, description="Factor on the learning rate as training goes on."
+    )
+    train: TrainSettings = Field({}, validate_default=True, description="How long, and in what batches.")
+    expect: ExpectSettings | None = Field(None, description="What the recipe promises; checked by `cnntrain eval`.")
+    extensions: list[ExtensionFile] = Field(
+        default_factory=list,
+        description="Python files with layers of your own, relative to the working directory. They run only with "
+        "--allow-extensions.",
+    )
 
     _source: Source | None = PrivateAttr(None)

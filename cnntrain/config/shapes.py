@@ -1,29 +1,16 @@
-"""Walking an image's shape through the network of a config."""
+"""Walking an image's shape through the network of a config, and where in the YAML it does not fit."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from cnntrain.config.model import Config
 from cnntrain.config.problems import Problem
 from cnntrain.config.source import Source
 from cnntrain.errors import ConfigError, ShapeError
-from cnntrain.layers.base import LayerSettings, Shape
+from cnntrain.layers.base import Shape
+from cnntrain.layers.plan import MAX_LAYERS, MAX_NESTING, LayerRow, Misfit, Part, count_layers, join, nesting, plan_part
 from cnntrain.settings import Choice
-
-
-@dataclass(frozen=True)
-class LayerRow:
-    """One layer of a network whose shapes are known; `parameters` and `macs` are counts, the latter per image."""
-
-    name: str
-    settings: LayerSettings
-    input_shape: Shape
-    output_shape: Shape
-    parameters: int
-    macs: int
 
 
 def infer_shapes(config: Config, input_shape: Shape, classes: int) -> list[LayerRow]:
@@ -43,55 +30,50 @@ def infer_shapes(config: Config, input_shape: Shape, classes: int) -> list[Layer
     ConfigError
         A layer does not fit, or the last one does not give one value per class; with the place in the YAML.
     """
-    rows, misfit = walk_shapes(config.network, Shape(*input_shape), classes)
-    misfit = misfit or check_output(rows, classes)
-    if misfit is None:
-        return rows
-    if config._source is None:
-        raise ConfigError(f"{misfit.layer}: {misfit.message}")
-    raise ConfigError(str(misfit.problem(config._source)))
+    try:
+        rows = walk_shapes(config.network, Shape(*input_shape), classes)
+        check_output(rows, classes)
+    except Misfit as misfit:
+        if config._source is None:
+            raise ConfigError(f"{misfit.layer}: {misfit}") from misfit
+        raise ConfigError(str(problem(misfit, config._source))) from misfit
+    return rows
 
 
-@dataclass(frozen=True)
-class Misfit:
-    """Where and why shapes do not fit."""
-
-    index: int
-    layer: str
-    message: str
-    chain: str
-    key: str | None = None
-
-    def problem(self, source: Source) -> Problem:
-        """Find the place in the YAML: the setting's value if it is written there, the layer otherwise."""
-        path: list[str | int] = ["network", self.index, self.layer]
-        if self.key is not None:
-            path += [int(step) if step.isdecimal() else step for step in self.key.split(".")]
-        return Problem(f"{self.layer} {self.message}", source.mark(path, at_key=self.key is None), self.chain)
+def problem(misfit: Misfit, source: Source) -> Problem:
+    """Find the place of a misfit in the YAML: the setting's value if it is written there, the layer otherwise."""
+    path: list[str | int] = ["network", *misfit.place]
+    if misfit.key is not None:
+        path += [int(step) if step.isdecimal() else step for step in misfit.key.split(".")]
+    notes = [*misfit.notes, f"shapes: {join(misfit.chain)}"]
+    return Problem(f"{misfit.layer} {misfit}", source.mark(path, at_key=misfit.key is None), "\n  ".join(notes))
 
 
-def walk_shapes(network: Sequence[Choice], shape: Shape, classes: int) -> tuple[list[LayerRow], Misfit | None]:
-    """Return the layers that fit, and what is wrong with the first that does not."""
-    rows: list[LayerRow] = []
-    chain = f"shapes: data {shape}"
+def walk_shapes(network: Sequence[Choice], shape: Shape, classes: int) -> list[LayerRow]:
+    """Return all layers with their shapes, or raise `Misfit` for the first that does not fit."""
+    data, total = f"data {shape}", 0
     for index, layer in enumerate(network):
-        try:
-            settings = layer.settings.resolve(classes)
-            output = settings.output_shape(shape)
-        except ShapeError as error:
-            return rows, Misfit(index, layer.name, f"does not fit: {error}", f"{chain} -> {layer.name} ?", error.key)
-        parameters = sum(math.prod(sizes) for sizes in settings.parameter_shapes(shape).values())
-        rows.append(LayerRow(layer.name, settings, shape, output, parameters, settings.macs(shape)))
-        chain += f" -> {layer.name} {output}"
-        shape = output
-    return rows, None
+        total += count_layers(layer)
+        error = None
+        if total > MAX_LAYERS:
+            error = ShapeError(f"makes a network of {total:,} layers; at most {MAX_LAYERS:,} are allowed")
+        elif nesting(layer) > MAX_NESTING:
+            error = ShapeError(f"has layers nested {nesting(layer)} levels deep; at most {MAX_NESTING} are allowed")
+        if error:
+            raise Misfit(layer.name, [index, layer.name], [data, "..."], error)
+    resolved = [Choice(layer.name, layer.settings.resolve(classes)) for layer in network]
+    try:
+        return list(plan_part(Part("", "", resolved), shape).rows)
+    except Misfit as misfit:
+        error = ShapeError(f"does not fit: {misfit}", misfit.key, misfit.notes)
+        raise Misfit(misfit.layer, misfit.place, [data, *misfit.chain], error) from misfit
 
 
-def check_output(rows: Sequence[LayerRow], classes: int) -> Misfit | None:
-    """Say what is wrong when the last layer does not give one value per class."""
+def check_output(rows: Sequence[LayerRow], classes: int) -> None:
+    """Raise `Misfit` when the last layer does not give one value per class."""
     last = rows[-1]
     if last.output_shape == (classes, 1, 1):
-        return None
-    chain = " -> ".join([f"shapes: data {rows[0].input_shape}", *(f"{row.name} {row.output_shape}" for row in rows)])
+        return
+    chain = [f"data {rows[0].input_shape}", *(f"{row.name} {row.output_shape}" for row in rows)]
     message = f"gives {last.output_shape} but the data has {classes} classes: end the network with `dense: classes`"
-    return Misfit(len(rows) - 1, last.name, message, chain)
+    raise Misfit(last.name, [len(rows) - 1, last.name], chain, ShapeError(message))

@@ -18,11 +18,13 @@ FileName = Annotated[str, Field(min_length=1)]
 class IdxSettings(DataSettings):
     """Keys of `data: {source: idx, ...}`; file names are relative to `path`, plain or gzip."""
 
-    train_images: FileName
-    train_labels: FileName
-    test_images: FileName
-    test_labels: FileName
-    class_names: ClassNames = None
+    train_images: FileName = Field(description="File of the training images.")
+    train_labels: FileName = Field(description="File of their labels.")
+    test_images: FileName = Field(description="File of the test images.")
+    test_labels: FileName = Field(description="File of their labels.")
+    class_names: ClassNames = Field(
+        None, description="Names in the order of the labels; the labels themselves if none."
+    )
 
 
 class IdxFiles:

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from cnntrain.data.settings import ClassNames, DataSettings
 from cnntrain.data.source import ImageShape, Loaded, Source, Split, check_pair, checked_labels, classes_of, names_of
@@ -43,8 +44,10 @@ class NpzSettings(DataSettings):
     PyTorch. uint8 (0 to 255), or float16, float32 or float64 on any scale.
     """
 
-    channels: Literal["last", "first"] = "last"
-    class_names: ClassNames = None
+    channels: Literal["last", "first"] = Field("last", description="Where the channel axis of the arrays is, if any.")
+    class_names: ClassNames = Field(
+        None, description="Names in the order of the labels; the labels themselves if none."
+    )
 
 
 class _Header(NamedTuple):

@@ -11,6 +11,7 @@ from pydantic import (
     Field,
     ValidationError,
     ValidatorFunctionWrapHandler,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -44,9 +45,19 @@ def _held_out(value: object) -> object:
     )
 
 
+_HELD_OUT = {
+    "anyOf": [{"type": "integer", "minimum": 0}, {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}]
+}
+
+
 def _per_channel(value: object) -> object:
     """Let one number stand for a list of one."""
     return [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _values_schema(above: float | None = None) -> WithJsonSchema:
+    number = {"type": "number"} | ({"exclusiveMinimum": above} if above is not None else {})
+    return WithJsonSchema({"anyOf": [number, {"type": "array", "items": number, "minItems": 1}]})
 
 
 def _distinct(names: list[str] | None) -> list[str] | None:
@@ -66,8 +77,12 @@ class MeanStd(Settings):
     For uint8 images they are on the scale 0..1 (MNIST: mean 0.1307, std 0.3081), for float images on their own scale.
     """
 
-    mean: Annotated[list[float], Field(min_length=1), BeforeValidator(_per_channel)]
-    std: Annotated[list[PositiveFloat], Field(min_length=1), BeforeValidator(_per_channel)]
+    mean: Annotated[list[float], Field(min_length=1), BeforeValidator(_per_channel), _values_schema()] = Field(
+        description="What is subtracted."
+    )
+    std: Annotated[list[PositiveFloat], Field(min_length=1), BeforeValidator(_per_channel), _values_schema(0)] = Field(
+        description="What the difference is divided by."
+    )
 
     @model_validator(mode="after")
     def _same_channels(self) -> MeanStd:
@@ -95,11 +110,24 @@ class DataSettings(Settings):
     key that belongs to another source is an error.
     """
 
-    source: str
-    path: Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
-    validation: Annotated[int | float, BeforeValidator(_held_out)] = 0
-    normalize: Annotated[Literal["none", "unit", "standard"] | MeanStd, BeforeValidator(_normalize)] = "standard"
-    augment: list[Annotated[Choice, ChoiceFrom("augmentation", _augmentations)]] = Field(default_factory=list)
+    source: str = Field(description="Kind of the data set.")
+    path: Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")] = Field(
+        description="The data set's folder or file, relative to the working directory."
+    )
+    validation: Annotated[int | float, BeforeValidator(_held_out), WithJsonSchema(_HELD_OUT)] = Field(
+        0,
+        description="Training images held out to choose the best epoch: a count, or a fraction; equally many from "
+        "each class.",
+    )
+    normalize: Annotated[Literal["none", "unit", "standard"] | MeanStd, BeforeValidator(_normalize)] = Field(
+        "standard",
+        description="What happens to pixels before they enter the network. none: nothing. unit: uint8 pixels to 0..1. "
+        "standard: zero mean and unit deviation per channel over the training images. {mean: [...], std: [...]}: given "
+        "values, on the scale that unit has.",
+    )
+    augment: list[Annotated[Choice, ChoiceFrom("augmentation", _augmentations)]] = Field(
+        default_factory=list, description="Random changes of the training images, in order."
+    )
 
     @classmethod
     def variant(cls, values: object) -> type[Settings]:

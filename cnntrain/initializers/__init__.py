@@ -6,12 +6,14 @@ from typing import Annotated
 
 from cnntrain.initializers.base import Initializer
 from cnntrain.initializers.constant import Constant, Zeros
-from cnntrain.initializers.distributions import Normal, Uniform
+from cnntrain.initializers.distributions import Normal, TruncatedNormal, Uniform
 from cnntrain.initializers.fans import He, Xavier
+from cnntrain.initializers.structured import Dirac, Orthogonal
 from cnntrain.settings import Choice, ChoiceFrom
 
 INITIALIZERS: dict[str, type[Initializer]] = {
-    initializer.name: initializer for initializer in (Zeros, Constant, Uniform, Normal, Xavier, He)
+    initializer.name: initializer
+    for initializer in (Zeros, Constant, Uniform, Normal, TruncatedNormal, Xavier, He, Orthogonal, Dirac)
 }
 
 InitializerChoice = Annotated[Choice, ChoiceFrom("initializer", lambda: INITIALIZERS)]

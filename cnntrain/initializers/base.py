@@ -21,6 +21,10 @@ class Initializer(ABC):
     def __init__(self, settings: Any) -> None:
         self.settings = settings
 
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raise `ShapeError` if values of this shape cannot be made."""
+        return
+
     @abstractmethod
     def values(self, shape: tuple[int, ...], generator: np.random.Generator) -> NDArray[np.float64]:
         """Return values of `shape`, in float64 whatever the network's type, so that both types start alike."""

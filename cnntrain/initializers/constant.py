@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from cnntrain.initializers.base import Initializer
 from cnntrain.settings import Settings
@@ -23,7 +24,7 @@ class ConstantSettings(Settings):
     """YAML keys of `constant`."""
 
     main = "value"
-    value: float
+    value: float = Field(description="The value.")
 
 
 class Constant(Initializer):

@@ -6,23 +6,30 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from cnntrain.initializers.base import Initializer, fans
 from cnntrain.settings import Settings
 
+_FAN = (
+    "What divides the variance: the connections into each output (in), out of each input (out), or the mean of the two."
+)
+
 
 class XavierSettings(Settings):
-    """YAML keys of `xavier`: which fan divides the variance, and the distribution."""
+    """YAML keys of `xavier`."""
 
     main = "fan"
-    fan: Literal["in", "out", "average"] = "average"
-    distribution: Literal["uniform", "normal"] = "uniform"
+    fan: Literal["in", "out", "average"] = Field("average", description=_FAN)
+    distribution: Literal["uniform", "normal"] = Field(
+        "uniform", description="Both have the same variance; uniform is bounded by sqrt(3) standard deviations."
+    )
 
 
 class HeSettings(XavierSettings):
     """YAML keys of `he`."""
 
-    fan: Literal["in", "out", "average"] = "in"
+    fan: Literal["in", "out", "average"] = Field("in", description=_FAN)
 
 
 class Xavier(Initializer):

@@ -1,8 +1,8 @@
 """The two decorators of every kernel, and a cache that is never stale.
 
 Numba keys its cache by the file of the compiled function alone, although machine code depends on every kernel file it
-inlines from. Here the key covers the sources of the whole kernel package (`kernels/*.py`): editing any of them, or
-installing another version, recompiles.
+inlines from. Here the key covers the sources of the whole kernel package (`kernels/*.py`), and for a kernel outside it
+(in a file of the user's own layers) that file too: editing any of them, or installing another version, recompiles.
 """
 
 from __future__ import annotations
@@ -27,9 +27,15 @@ def source_stamp() -> str:
     return digest.hexdigest()
 
 
+def _stamp_for(file: Path) -> str:
+    if file.resolve().parent == Path(__file__).resolve().parent:
+        return source_stamp()
+    return source_stamp() + hashlib.sha256(file.read_bytes()).hexdigest()
+
+
 def _with_whole_package_stamp(dispatcher: Any) -> Any:
     # Numba offers no public way to choose the stamp; the attribute has had this name since 0.20.
-    dispatcher._cache._cache_file._source_stamp = source_stamp()
+    dispatcher._cache._cache_file._source_stamp = _stamp_for(Path(dispatcher.py_func.__code__.co_filename))
     return dispatcher
 
 

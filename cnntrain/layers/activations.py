@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from cnntrain.kernels import activations as kernels
-from cnntrain.layers.base import LANES, Layer, LayerContext, LayerSettings, Shape
+from cnntrain.layers.base import LANES, Batch, Layer, LayerContext, LayerSettings, Shape
 from cnntrain.settings import PositiveFloat
 
 
@@ -22,10 +23,10 @@ class ActivationSettings(LayerSettings):
 
 
 class LeakyReluSettings(ActivationSettings):
-    """YAML keys of `leaky_relu`: the slope for negative inputs."""
+    """YAML keys of `leaky_relu`."""
 
     main = "slope"
-    slope: PositiveFloat = 0.01
+    slope: PositiveFloat = Field(0.01, description="The slope for negative inputs.")
 
 
 class Activation(Layer):
@@ -41,15 +42,15 @@ class Activation(Layer):
         self.output = context.buffer(input_shape)
         self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
 
-    def forward(self, x: NDArray[Any], blocks: int, training: bool) -> NDArray[Any]:
+    def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Y = f(z)."""
-        self.kernel(x, self.output, blocks * self._block, *self._numbers)
+        self.kernel(x, self.output, batch.blocks * self._block, *self._numbers)
         return self.output
 
-    def backward(self, grad_output: NDArray[Any], blocks: int) -> NDArray[Any] | None:
+    def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
         """dL/dz = dL/dy * f'(z)."""
         if self._grad_input is not None:
-            self.backward_kernel(grad_output, self.output, self._grad_input, blocks * self._block, *self._numbers)
+            self.backward_kernel(grad_output, self.output, self._grad_input, batch.blocks * self._block, *self._numbers)
         return self._grad_input
 
 

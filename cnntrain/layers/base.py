@@ -7,15 +7,19 @@ directly above backward). Nothing else in the package needs to know about it but
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.initializers import INITIALIZERS
+from cnntrain.randomness import generator
 from cnntrain.settings import Choice, Settings
+
+if TYPE_CHECKING:
+    from cnntrain.layers.sequence import LayerSequence
 
 LANES = 16  # images side by side; one 64-byte cache line of float32
 
@@ -50,6 +54,8 @@ class Parameter:
         Factors on the optimiser's settings.
     order : ndarray of int or None
         Canonical index of each element along the last axis; None where kernels use the canonical order itself.
+    frozen : bool
+        The value never changes: the learning rate is zero, and the gradient is not computed and stays zero.
     """
 
     name: str
@@ -58,6 +64,7 @@ class Parameter:
     learning_rate: float = 1.0
     weight_decay: float = 1.0
     order: NDArray[np.intp] | None = None
+    frozen: bool = False
 
     def canonical(self, array: NDArray[Any]) -> NDArray[Any]:
         """Return a copy of `value`, or of an array like it, in canonical order: that of PyTorch and ONNX."""
@@ -87,9 +94,48 @@ class LayerSettings(Settings, ABC):
         """Names and canonical shapes of the learned arrays."""
         return {}
 
+    def check_parameters(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Raise `ShapeError` where learned arrays of these shapes cannot be made."""
+        return
+
     def macs(self, input_shape: Shape) -> int:
         """Multiply-adds of one image's forward pass (taps on the padding included, as is usual)."""
         return 0
+
+
+@dataclass
+class Statistic:
+    """An array that is not learned but belongs to the layer's state, like the running mean of `batch_norm2d`.
+
+    It is part of `Network.state` and of checkpoints; no optimiser sees it. `name` is formed like a parameter's.
+    """
+
+    name: str
+    value: NDArray[Any]
+
+
+class Batch(NamedTuple):
+    """What the layers must know about the images that are passing.
+
+    Attributes
+    ----------
+    images : int
+        How many there are. The last block may have lanes without an image: gradients are zero there, activations are
+        those of a blank image, and sums over the batch must not count them.
+    training : bool
+        False in evaluation: no dropout, running statistics in place of the batch's.
+    step : int
+        Number of the training step: all randomness of a step follows from it, so a resumed training repeats it.
+    """
+
+    images: int
+    training: bool = False
+    step: int = 0
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of 16 images in use; buffers may hold more."""
+        return -(-self.images // LANES)
 
 
 @dataclass(frozen=True)
@@ -106,7 +152,9 @@ class LayerContext:
     generator : callable
         Gives the random generator for the initial values of the parameter with the given name.
     needs_grad_input : bool
-        False where no layer before this one has parameters: nobody uses dL/d(input) there.
+        False where no layer before this one has parameters that learn: nobody uses dL/d(input) there.
+    seed : int
+        The config's seed, for layers that draw random numbers during training.
     """
 
     path: str
@@ -114,6 +162,7 @@ class LayerContext:
     dtype: np.dtype
     generator: Callable[[str], np.random.Generator]
     needs_grad_input: bool
+    seed: int = 1
 
     def buffer(self, shape: Shape, dtype: type | np.dtype | None = None) -> NDArray[Any]:
         """Return a flat array for a batch of images of a shape."""
@@ -128,13 +177,24 @@ class LayerContext:
         learning_rate: float = 1.0,
         weight_decay: float = 1.0,
         order: NDArray[np.intp] | None = None,
+        frozen: bool = False,
     ) -> Parameter:
         """Create a parameter and fill it with the values that the initialiser `init` draws."""
         name = f"{self.path}.{tensor}"
         value = INITIALIZERS[init.name](init.settings).values(shape, self.generator(name)).astype(self.dtype)
-        parameter = Parameter(name, value, np.zeros(shape, self.dtype), learning_rate, weight_decay, order)
+        rate = 0.0 if frozen else learning_rate
+        parameter = Parameter(name, value, np.zeros(shape, self.dtype), rate, weight_decay, order, frozen)
         parameter.assign(parameter.value, value.copy())
         return parameter
+
+    def statistic(self, tensor: str, value: NDArray[Any]) -> Statistic:
+        """Make a piece of state that is not learned, with its initial value."""
+        return Statistic(f"{self.path}.{tensor}", value.astype(self.dtype))
+
+    def random_key(self) -> int:
+        """Return 64 random bits that only this layer has: they follow from the seed and the layer's path."""
+        drawn = generator(self.seed, "dropout", *self.path.encode()).integers(2**64, dtype=np.uint64)
+        return int(drawn)
 
 
 class Layer(ABC):
@@ -145,6 +205,11 @@ class Layer(ABC):
     output : ndarray
         What `forward` writes.
     parameters : list of Parameter
+        The layer's own, without those of layers inside it.
+    statistics : list of Statistic
+        State that is not learned.
+    sequences : list of LayerSequence
+        The layers inside this one, in the order in which they run.
     """
 
     name: ClassVar[str]
@@ -152,19 +217,22 @@ class Layer(ABC):
 
     output: NDArray[Any]
     parameters: Sequence[Parameter] = ()
+    sequences: Sequence[LayerSequence] = ()
+    statistics: Sequence[Statistic] = ()
 
     @abstractmethod
     def __init__(self, settings: Any, input_shape: Shape, context: LayerContext) -> None: ...
 
     @abstractmethod
-    def forward(self, x: NDArray[Any], blocks: int, training: bool) -> NDArray[Any]:
-        """Compute `output` for the first `blocks` blocks of `x` and return it."""
+    def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
+        """Compute `output` for the images of `batch`, which are in the first `batch.blocks` blocks of `x`."""
 
     @abstractmethod
-    def backward(self, grad_output: NDArray[Any], blocks: int) -> NDArray[Any] | None:
+    def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
         """Turn dL/d(output) into dL/d(parameters), kept in each `Parameter.gradient`, and return dL/d(input).
 
-        None is returned instead where `LayerContext.needs_grad_input` is False.
+        `batch` is that of the `forward` before. Lanes without an image must get a zero gradient, as they do in
+        `grad_output`. None is returned instead where `LayerContext.needs_grad_input` is False.
         """
 
     def decisions(self, blocks: int) -> NDArray[Any] | None:

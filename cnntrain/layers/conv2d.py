@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from cnntrain.errors import ShapeError
-from cnntrain.layers.base import Layer, LayerContext, Shape
+from cnntrain.layers.base import Batch, Layer, LayerContext, Shape
 from cnntrain.layers.weights import WeightSettings
 from cnntrain.passes.convolution import Convolution, ConvolutionGeometry, Window
 from cnntrain.settings import NonNegativeInt, PositiveInt, PositivePair
@@ -27,20 +27,38 @@ def _padding(value: object) -> object:
     raise ValueError('must be a whole number, a pair [rows, columns], "same" or "valid"')
 
 
-Padding = Annotated[Literal["same", "valid"] | tuple[NonNegativeInt, NonNegativeInt], BeforeValidator(_padding)]
+_SIZE = {"type": "integer", "minimum": 0}
+_PADDINGS = [{"enum": ["same", "valid"]}, _SIZE, {"type": "array", "items": _SIZE, "minItems": 2, "maxItems": 2}]
+Padding = Annotated[
+    Literal["same", "valid"] | tuple[NonNegativeInt, NonNegativeInt],
+    BeforeValidator(_padding),
+    WithJsonSchema({"anyOf": _PADDINGS}),
+]
 
 
 class Conv2dSettings(WeightSettings):
-    """YAML keys of `conv2d`; `padding: same` keeps the size (an odd total goes after the image)."""
+    """YAML keys of `conv2d`."""
 
     main = "filters"
-    filters: PositiveInt
-    kernel_size: PositivePair
-    stride: PositivePair = (1, 1)
-    padding: Padding = (0, 0)
-    dilation: PositivePair = (1, 1)
-    groups: PositiveInt = 1
-    mode: Literal["cross_correlation", "convolution"] = "cross_correlation"
+    filters: PositiveInt = Field(description="Number of filters: channels of the output.")
+    kernel_size: PositivePair = Field(description="Rows and columns of a filter.")
+    stride: PositivePair = Field((1, 1), description="Pixels from one position of the window to the next.")
+    padding: Padding = Field(
+        (0, 0),
+        description="Zeros around the image. same: as many as keep its size, with stride 1 (an odd number of rows or "
+        "columns goes behind the image). valid: none.",
+    )
+    dilation: PositivePair = Field((1, 1), description="Pixels from one tap of a filter to the next.")
+    groups: PositiveInt = Field(
+        1,
+        description="Channels and filters are divided into so many groups that do not see each other; as many groups "
+        "as channels make a depthwise convolution.",
+    )
+    mode: Literal["cross_correlation", "convolution"] = Field(
+        "cross_correlation",
+        description="cross_correlation: filters as they are, what most programs call convolution. convolution: filters "
+        "rotated by 180°.",
+    )
 
     def geometry(self, input_shape: Shape) -> ConvolutionGeometry:
         """Return the geometry on images of a shape; raises `ShapeError` when it does not fit."""
@@ -85,7 +103,7 @@ class Conv2dSettings(WeightSettings):
 
 
 class Conv2d(Layer):
-    """The layer at work: bias + sum of weight times window."""
+    """z = b + the sum of w x over each window: learned filters slide over the image."""
 
     name = "conv2d"
     Settings = Conv2dSettings
@@ -100,17 +118,18 @@ class Conv2d(Layer):
         self.output = context.buffer(settings.output_shape(input_shape))
         self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
 
-    def forward(self, x: NDArray[Any], blocks: int, training: bool) -> NDArray[Any]:
+    def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Z = b + sum w x over each window."""
         self._x = x
         bias = self._no_bias if self._bias is None else self._bias.value
-        self._pass.forward(x, self._weight.value.reshape(-1), bias, self.output, blocks)
+        self._pass.forward(x, self._weight.value.reshape(-1), bias, self.output, batch.blocks)
         return self.output
 
-    def backward(self, grad_output: NDArray[Any], blocks: int) -> NDArray[Any] | None:
+    def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
         """Valid correlation of x and delta to the weights; full convolution with the rotated filter to the input."""
-        grad_bias = None if self._bias is None else self._bias.gradient
-        self._pass.backward_weight(self._x, grad_output, self._weight.gradient.reshape(-1), grad_bias, blocks)
+        if not self._weight.frozen:
+            grad_bias = None if self._bias is None else self._bias.gradient
+            self._pass.backward_weight(self._x, grad_output, self._weight.gradient.reshape(-1), grad_bias, batch.blocks)
         if self._grad_input is not None:
-            self._pass.backward_input(grad_output, self._weight.value.reshape(-1), self._grad_input, blocks)
+            self._pass.backward_input(grad_output, self._weight.value.reshape(-1), self._grad_input, batch.blocks)
         return self._grad_input

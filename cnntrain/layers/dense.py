@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from cnntrain.layers.base import Layer, LayerContext, LayerSettings, Shape
+from cnntrain.layers.base import Batch, Layer, LayerContext, LayerSettings, Shape
 from cnntrain.layers.weights import WeightSettings
 from cnntrain.passes.dense import Dense as DensePass
 from cnntrain.passes.dense import memory_order
@@ -15,10 +16,12 @@ from cnntrain.settings import PositiveInt
 
 
 class DenseSettings(WeightSettings):
-    """YAML keys of `dense`; `units: classes` takes as many units as the data has classes."""
+    """YAML keys of `dense`."""
 
     main = "units"
-    units: PositiveInt | Literal["classes"]
+    units: PositiveInt | Literal["classes"] = Field(
+        description="Number of outputs. classes: as many as the data has classes, for the last layer."
+    )
 
     def resolve(self, classes: int) -> LayerSettings:
         """Put the number of classes in place of the word."""
@@ -45,7 +48,7 @@ class DenseSettings(WeightSettings):
 
 
 class Dense(Layer):
-    """The layer at work: y = W x + b."""
+    """y = W x + b: every output sees every input; the image is flattened in the order channel, row, column."""
 
     name = "dense"
     Settings = DenseSettings
@@ -61,17 +64,18 @@ class Dense(Layer):
         self.output = context.buffer(Shape(units, 1, 1))
         self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
 
-    def forward(self, x: NDArray[Any], blocks: int, training: bool) -> NDArray[Any]:
+    def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Y = W x + b."""
         self._x = x
         bias = self._no_bias if self._bias is None else self._bias.value
-        self._pass.forward(x, self._weight.value.reshape(-1), bias, self.output, blocks)
+        self._pass.forward(x, self._weight.value.reshape(-1), bias, self.output, batch.blocks)
         return self.output
 
-    def backward(self, grad_output: NDArray[Any], blocks: int) -> NDArray[Any] | None:
+    def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
         """dL/dW = delta x^T, dL/db = delta summed over the images, dL/dx = W^T delta."""
-        grad_bias = None if self._bias is None else self._bias.gradient
-        self._pass.backward_weight(self._x, grad_output, self._weight.gradient.reshape(-1), grad_bias, blocks)
+        if not self._weight.frozen:
+            grad_bias = None if self._bias is None else self._bias.gradient
+            self._pass.backward_weight(self._x, grad_output, self._weight.gradient.reshape(-1), grad_bias, batch.blocks)
         if self._grad_input is not None:
-            self._pass.backward_input(grad_output, self._weight.value.reshape(-1), self._grad_input, blocks)
+            self._pass.backward_input(grad_output, self._weight.value.reshape(-1), self._grad_input, batch.blocks)
         return self._grad_input

@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from cnntrain.layers.base import Layer, LayerContext, LayerSettings, Shape
+from cnntrain.layers.base import Batch, Layer, LayerContext, LayerSettings, Shape
 
 
 class FlattenSettings(LayerSettings):
@@ -18,7 +18,7 @@ class FlattenSettings(LayerSettings):
 
 
 class Flatten(Layer):
-    """Passes its input through."""
+    """Passes its input through; `dense` flattens by itself."""
 
     name = "flatten"
     Settings = FlattenSettings
@@ -26,11 +26,11 @@ class Flatten(Layer):
     def __init__(self, settings: FlattenSettings, input_shape: Shape, context: LayerContext) -> None:
         pass
 
-    def forward(self, x: NDArray[Any], blocks: int, training: bool) -> NDArray[Any]:
+    def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Return x itself."""
         self.output = x
         return x
 
-    def backward(self, grad_output: NDArray[Any], blocks: int) -> NDArray[Any]:
+    def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Return the gradient itself."""
         return grad_output

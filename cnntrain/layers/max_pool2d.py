@@ -6,22 +6,27 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from cnntrain.errors import ShapeError
 from cnntrain.kernels.convolution import Axis
-from cnntrain.layers.base import LANES, Layer, LayerContext, LayerSettings, Shape
+from cnntrain.layers.base import LANES, Batch, Layer, LayerContext, LayerSettings, Shape
 from cnntrain.passes.pooling import MaxPooling, pooling_axis
 from cnntrain.settings import NonNegativePair, PositivePair
 
 
 class MaxPool2dSettings(LayerSettings):
-    """YAML keys of `max_pool2d`; `stride` is kernel_size unless given, `ceil_mode` rounds the output size up."""
+    """YAML keys of `max_pool2d`."""
 
     main = "kernel_size"
-    kernel_size: PositivePair
-    stride: PositivePair | None = None
-    padding: NonNegativePair = (0, 0)
-    ceil_mode: bool = False
+    kernel_size: PositivePair = Field(description="Rows and columns of the window.")
+    stride: PositivePair | None = Field(
+        None, description="Pixels from one position of the window to the next; the kernel_size unless given."
+    )
+    padding: NonNegativePair = Field(
+        (0, 0), description="Pixels around the image that take no part; at most half the window."
+    )
+    ceil_mode: bool = Field(False, description="Round the output's size up: the last window may end outside.")
 
     def axes(self, input_shape: Shape) -> tuple[Axis, Axis]:
         """Return the windows along rows and columns; raises `ShapeError` when they do not fit."""
@@ -45,7 +50,7 @@ class MaxPool2dSettings(LayerSettings):
 
 
 class MaxPool2d(Layer):
-    """The layer at work."""
+    """The largest value of each window; where several are equal, the first one gets the gradient."""
 
     name = "max_pool2d"
     Settings = MaxPool2dSettings
@@ -58,15 +63,15 @@ class MaxPool2d(Layer):
         self._block = shape.size * LANES
         self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
 
-    def forward(self, x: NDArray[Any], blocks: int, training: bool) -> NDArray[Any]:
+    def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Take the maxima and remember the winners in `mask`."""
-        self._pass.forward(x, self.output, self.mask, blocks)
+        self._pass.forward(x, self.output, self.mask, batch.blocks)
         return self.output
 
-    def backward(self, grad_output: NDArray[Any], blocks: int) -> NDArray[Any] | None:
+    def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
         """Route each gradient to its winner."""
         if self._grad_input is not None:
-            self._pass.backward(grad_output, self.mask, self._grad_input, blocks)
+            self._pass.backward(grad_output, self.mask, self._grad_input, batch.blocks)
         return self._grad_input
 
     def decisions(self, blocks: int) -> NDArray[np.int16]:

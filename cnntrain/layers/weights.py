@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from cnntrain.initializers import InitializerChoice
+from cnntrain.errors import ShapeError
+from cnntrain.initializers import INITIALIZERS, InitializerChoice
 from cnntrain.layers.base import LayerContext, LayerSettings, Parameter
-from cnntrain.settings import NonNegativeFloat
+from cnntrain.settings import Choice, NonNegativeFloat
 
 
 class WeightSettings(LayerSettings):
     """YAML keys on weights and biases: initial values, and factors on the optimiser's rate and decay."""
 
-    bias: bool = True
-    weight_init: InitializerChoice = Field("xavier", validate_default=True)
-    bias_init: InitializerChoice = Field("zeros", validate_default=True)
-    weight_learning_rate: NonNegativeFloat = 1.0
-    bias_learning_rate: NonNegativeFloat = 1.0
-    weight_decay: NonNegativeFloat = 1.0
-    bias_decay: NonNegativeFloat = 1.0
+    bias: bool = Field(True, description="Add a learned number to every output channel.")
+    weight_init: InitializerChoice = Field(
+        "xavier", validate_default=True, description="Initial values of the weights."
+    )
+    bias_init: InitializerChoice = Field("zeros", validate_default=True, description="Initial values of the bias.")
+    weight_learning_rate: NonNegativeFloat = Field(1.0, description="Factor on the learning rate for the weights.")
+    bias_learning_rate: NonNegativeFloat = Field(1.0, description="Factor on the learning rate for the bias.")
+    weight_decay: NonNegativeFloat = Field(1.0, description="Factor on the optimiser's weight decay for the weights.")
+    bias_decay: NonNegativeFloat = Field(1.0, description="Factor on the optimiser's weight decay for the bias.")
+    frozen: bool = Field(
+        False, description="Keep weights and bias as they are: learning rate 0, and no time spent on their gradients."
+    )
+
+    def check_parameters(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Ask the initialisers."""
+        for tensor, key in (("weight", "weight_init"), ("bias", "bias_init")):
+            if tensor in shapes:
+                init: Choice = getattr(self, key)
+                try:
+                    INITIALIZERS[init.name](init.settings).check(shapes[tensor])
+                except ShapeError as error:
+                    raise ShapeError(f"{init.name} cannot make the {tensor}: {error}", key) from error
 
     def create(
         self, context: LayerContext, weight_shape: tuple[int, ...], order: NDArray[np.intp] | None = None
@@ -28,12 +46,12 @@ class WeightSettings(LayerSettings):
         """Make the layer's weight, kept in the given order (see `Parameter`), and its bias if it has one."""
         weight = context.parameter(
             "weight", weight_shape, self.weight_init,
-            learning_rate=self.weight_learning_rate, weight_decay=self.weight_decay, order=order,
+            learning_rate=self.weight_learning_rate, weight_decay=self.weight_decay, order=order, frozen=self.frozen,
         )  # fmt: skip
         if not self.bias:
             return weight, None
         bias = context.parameter(
             "bias", weight_shape[:1], self.bias_init,
-            learning_rate=self.bias_learning_rate, weight_decay=self.bias_decay,
+            learning_rate=self.bias_learning_rate, weight_decay=self.bias_decay, frozen=self.frozen,
         )  # fmt: skip
         return weight, bias

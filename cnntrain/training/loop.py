@@ -113,7 +113,7 @@ class Loop:
                 return None
             labels = train.labels[indices]
             network.load(train.images, indices, normalization)
-            network.forward(training=True)
+            network.forward(training=True, step=self._step)
             loss = network.loss(labels)
             if not math.isfinite(loss):
                 raise self._diverged(epoch, f"the training loss became {loss}", where_not_finite(network))

@@ -44,7 +44,8 @@ def test_json_is_all_there_is_on_stdout(tmp_path: Path) -> None:
     result = check(tmp_path, SAMPLE, "--json", "--set", "name=lenet")
     assert (result.exit_code, result.stderr) == (0, "")
     summary = json.loads(result.stdout)
-    assert summary["layers"][0] == {"name": "conv2d", "output_shape": [6, 24, 24], "parameters": 156, "macs": 86400}
+    conv2d = {"path": "0.conv2d", "name": "conv2d", "output_shape": [6, 24, 24], "parameters": 156, "macs": 86400}
+    assert summary["layers"][0] == conv2d
     del summary["layers"]
     assert summary == {
         "name": "lenet",
@@ -53,6 +54,44 @@ def test_json_is_all_there_is_on_stdout(tmp_path: Path) -> None:
         "parameters": 8806,
         "macs": 95040,
     }
+
+
+NESTED = sample(
+    ("- tanh", "- residual: {body: [relu, repeat: {times: 2, layers: [conv2d: {filters: 6, kernel_size: 1}, tanh]}]}")
+)
+
+
+def test_layers_inside_layers_are_indented(tmp_path: Path) -> None:
+    result = check(tmp_path, NESTED)
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = [line[3:] for line in result.stdout.splitlines()[1:]]
+    assert [line[: len("    body.1 repeat")] for line in lines[3:9]] == [
+        "residual         ",
+        "  body.0 relu    ",
+        "  body.1 repeat  ",
+        "    0.0 conv2d   ",
+        "    0.1 tanh     ",
+        "    1.0 conv2d   ",
+    ]
+    assert lines[5].split() == ["body.1", "repeat", "6x24x24", "84", "41,472"]
+    assert lines[6].split() == ["0.0", "conv2d", "6x24x24", "42", "20,736"]
+    assert lines[-1].split() == ["total", f"{8806 + 84:,}", f"{95040 + 41472:,}"]
+
+
+def test_layers_inside_layers_as_json(tmp_path: Path) -> None:
+    residual = json.loads(check(tmp_path, NESTED, "--json").stdout)["layers"][1]
+    relu, repeat = residual["layers"]
+    assert (relu["path"], "layers" in relu) == ("1.residual.body.0.relu", False)
+    assert [layer["path"].removeprefix("1.residual.body.1.repeat.") for layer in repeat["layers"]] == [
+        "0.0.conv2d", "0.1.tanh", "1.0.conv2d", "1.1.tanh",
+    ]  # fmt: skip
+    assert residual["parameters"] == repeat["parameters"] == 84
+
+
+def test_schema_needs_no_config() -> None:
+    result = CliRunner().invoke(main, ["check", "--schema"])
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert json.loads(result.stdout)["required"] == ["data", "network", "optimizer"]
 
 
 def test_overrides(tmp_path: Path) -> None:

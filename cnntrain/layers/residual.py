@@ -1,0 +1,105 @@
+"""`residual`: what some layers make of their input is added to the input (He et al. 2016)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from numpy.typing import NDArray
+from pydantic import Field
+
+from cnntrain.errors import ShapeError
+from cnntrain.kernels.merging import Subsampling, add, add_subsampled, add_subsampled_backward
+from cnntrain.layers.base import LANES, Batch, LayerContext, Shape
+from cnntrain.layers.container import Container
+from cnntrain.layers.plan import ContainerSettings, Part, PlannedPart
+from cnntrain.layers.registry import LayerChoice
+
+
+class ResidualSettings(ContainerSettings):
+    """Both ways must give the same shape; `residual: [layers]` is short for the body alone."""
+
+    main = "body"
+    body: Annotated[list[LayerChoice], Field(min_length=1)] = Field(description="The layers whose output is added.")
+    shortcut: Literal["identity", "zero_padded"] | list[LayerChoice] = Field(
+        "identity",
+        description="What the body's output is added to: the input itself; the input brought to the body's shape "
+        "without parameters, by taking every s-th pixel and adding channels of zeros behind its own (option A of He et "
+        "al. 2016); or the output of layers, such as a 1x1 convolution (option B).",
+    )
+
+    def parts(self) -> Sequence[Part]:
+        """Body and shortcut; a zero-padded shortcut is no sequence of layers."""
+        body = Part("body", "body", self.body)
+        if self.shortcut == "zero_padded":
+            return [body]
+        return [body, Part("shortcut", "shortcut", [] if isinstance(self.shortcut, str) else self.shortcut)]
+
+    def merged_shape(self, input_shape: Shape, parts: Sequence[PlannedPart]) -> Shape:
+        """The common shape."""
+        body, *others = parts
+        notes = [f"body: {body.chain}"]
+        if not others:
+            self.subsampling(input_shape, body.output_shape, notes)
+        elif others[0].output_shape != body.output_shape:
+            shortcut = others[0]
+            remedy = ""
+            if not shortcut.rows:
+                remedy = ": give the shortcut layers that do the same to the shape, or try `shortcut: zero_padded`"
+            raise ShapeError(
+                f"the body gives {body.output_shape}, the shortcut {shortcut.output_shape}{remedy}",
+                "shortcut" if shortcut.rows else None,
+                [*notes, f"shortcut: {shortcut.chain}"],
+            )
+        return body.output_shape
+
+    def subsampling(self, image: Shape, body: Shape, notes: Sequence[str] = ()) -> Subsampling:
+        """Return how the zero-padded shortcut brings an image to the body's shape; raises `ShapeError`."""
+        row_stride, column_stride = -(-image.rows // body.rows), -(-image.columns // body.columns)
+        rows, columns = -(-image.rows // row_stride), -(-image.columns // column_stride)
+        if (rows, columns) != (body.rows, body.columns) or body.channels < image.channels:
+            raise ShapeError(
+                f"the body gives {body}, which no stride and no added channels make of {image}",
+                "shortcut", [*notes, f"shortcut: {image} (zero_padded)"],
+            )  # fmt: skip
+        return Subsampling(
+            body.channels, body.rows, body.columns, image.channels, image.rows, image.columns, row_stride, column_stride
+        )
+
+
+class Residual(Container):
+    """y = body(x) + shortcut(x)."""
+
+    name = "residual"
+    Settings = ResidualSettings
+
+    def __init__(self, settings: ResidualSettings, input_shape: Shape, context: LayerContext) -> None:
+        super().__init__(settings, input_shape, context)
+        shape = settings.output_shape(input_shape)
+        self._body, *shortcut = self.sequences
+        self._shortcut = shortcut[0] if shortcut else None
+        self._subsampling = settings.subsampling(input_shape, shape) if self._shortcut is None else None
+        self._size, self._input_size = shape.size * LANES, input_shape.size * LANES  # of a block
+        self.output = context.buffer(shape)
+        self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
+
+    def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
+        """Run both ways and add."""
+        body = self._body.forward(x, batch)
+        if self._shortcut is None:
+            add_subsampled(body, x, self.output, batch.blocks, self._subsampling)
+        else:
+            add(body, self._shortcut.forward(x, batch), self.output, batch.blocks * self._size)
+        return self.output
+
+    def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
+        """dL/dx is the sum of what comes back on both ways; each gets all of dL/dy."""
+        through_body = self._body.backward(grad_output, batch)
+        if self._shortcut is None:
+            if self._grad_input is not None:
+                add_subsampled_backward(grad_output, through_body, self._grad_input, batch.blocks, self._subsampling)
+            return self._grad_input
+        through_shortcut = self._shortcut.backward(grad_output, batch)
+        if self._grad_input is not None:
+            add(through_body, through_shortcut, self._grad_input, batch.blocks * self._input_size)
+        return self._grad_input

@@ -1,0 +1,63 @@
+"""Layers one after the other: the whole network, and what is inside layers that contain layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from numpy.typing import NDArray
+
+from cnntrain.layers.base import Batch, Layer, LayerContext
+from cnntrain.layers.plan import LayerRow
+from cnntrain.layers.registry import layer_class
+
+
+@dataclass
+class LayerSequence:
+    """Layers one after the other; the backward pass walks them in reverse. Without layers it is the identity."""
+
+    paths: list[str]
+    layers: list[Layer]
+
+    @classmethod
+    def build(cls, rows: Sequence[LayerRow], context: LayerContext) -> LayerSequence:
+        """Build the layers; `context` is that of the first, but for its path."""
+        paths, layers = [], []
+        needs_grad_input = context.needs_grad_input
+        for row in rows:
+            own = replace(context, path=row.path, needs_grad_input=needs_grad_input)
+            layer = layer_class(row.name)(row.settings, row.input_shape, own)
+            needs_grad_input = needs_grad_input or learns(layer)
+            paths.append(row.path)
+            layers.append(layer)
+        return cls(paths, layers)
+
+    def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
+        """Pass x through all layers."""
+        for layer in self.layers:
+            x = layer.forward(x, batch)
+        return x
+
+    def backward(self, gradient: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
+        """Pass dL/d(output) back; stops where no layer before needs it."""
+        passed: NDArray[Any] | None = gradient
+        for layer in reversed(self.layers):
+            if passed is None:
+                return None
+            passed = layer.backward(passed, batch)
+        return passed
+
+    def walk(self) -> Iterator[tuple[str, Layer]]:
+        """Yield (path, layer) of every layer in the order in which they run; one that contains layers after those."""
+        for path, layer in zip(self.paths, self.layers, strict=True):
+            for sequence in layer.sequences:
+                yield from sequence.walk()
+            yield path, layer
+
+
+def learns(layer: Layer) -> bool:
+    """Tell whether a layer, or one inside it, has parameters that change in training."""
+    return not all(parameter.frozen for parameter in layer.parameters) or any(
+        learns(inner) for sequence in layer.sequences for inner in sequence.layers
+    )

@@ -1,0 +1,133 @@
+"""Two layers of one's own, for a config that says `extensions: [examples/my_layers.py]`.
+
+A layer is two classes. Its settings know the YAML keys and the shapes; the layer itself owns its buffers and computes
+them forward and backward. Sixteen images stand side by side: an array is flat, in the order (block of 16 images, row,
+column, channel, image of the block).
+
+`channel_scale` is written in NumPy, which is the quickest way to try something; `softsign` with a compiled kernel, as
+the built-in layers are. Check the gradients of yours before you trust them: `cnntrain gradcheck --config FILE`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import prange
+from numpy.typing import NDArray
+from pydantic import Field
+
+from cnntrain.initializers import InitializerChoice
+from cnntrain.kernels.activations import PARTS, span
+from cnntrain.kernels.jit import parallel_kernel
+from cnntrain.kernels.simd import LANES, absolute, constant, load, store
+from cnntrain.layers import Batch, Layer, LayerContext, LayerSettings, Shape
+
+# ---- channel_scale: y = s_c x, with a learned number for each channel ----
+
+
+class ChannelScaleSettings(LayerSettings):
+    """YAML keys of `channel_scale`."""
+
+    scale_init: InitializerChoice = Field(
+        {"constant": 1.0}, validate_default=True, description="Initial values of the scales."
+    )
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Unchanged."""
+        return input_shape
+
+    def parameter_shapes(self, input_shape: Shape) -> dict[str, tuple[int, ...]]:
+        """One scale per channel."""
+        return {"scale": (input_shape.channels,)}
+
+    def macs(self, input_shape: Shape) -> int:
+        """One multiplication per value."""
+        return input_shape.size
+
+
+class ChannelScale(Layer):
+    """y = s_c x."""
+
+    name = "channel_scale"
+    Settings = ChannelScaleSettings
+
+    def __init__(self, settings: ChannelScaleSettings, input_shape: Shape, context: LayerContext) -> None:
+        self._shape = (-1, input_shape.rows * input_shape.columns, input_shape.channels, LANES)
+        self._scale = context.parameter("scale", (input_shape.channels,), settings.scale_init)
+        self.parameters = [self._scale]
+        self.output = context.buffer(input_shape)
+        self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
+
+    def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
+        """Y = s_c x for the blocks in use."""
+        self._x = x
+        image, output = (array.reshape(self._shape)[: batch.blocks] for array in (x, self.output))
+        np.multiply(image, self._scale.value[:, None], out=output)
+        return self.output
+
+    def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
+        """dL/ds_c = the sum of dL/dy x over everything but the channel; dL/dx = s_c dL/dy."""
+        image, gradient = (array.reshape(self._shape)[: batch.blocks] for array in (self._x, grad_output))
+        self._scale.gradient[...] = np.einsum("bpcl,bpcl->c", image, gradient)
+        if self._grad_input is not None:
+            np.multiply(gradient, self._scale.value[:, None], out=self._grad_input.reshape(self._shape)[: batch.blocks])
+        return self._grad_input
+
+
+# ---- softsign: y = x / (1 + |x|) ----
+
+
+@parallel_kernel
+def softsign(x, y, size):  # type: ignore[no-untyped-def]
+    """Y = x / (1 + |x|), sixteen images at a time."""
+    for index in prange(PARTS):
+        begin, end = span(np.intp(index), size)
+        for i in range(begin, end, LANES):
+            v = load(x, i)
+            store(y, i, v / (constant(x, 1) + absolute(v)))
+
+
+@parallel_kernel
+def softsign_backward(grad_output, x, grad_input, size):  # type: ignore[no-untyped-def]
+    """dL/dx = dL/dy / (1 + |x|)**2."""
+    for index in prange(PARTS):
+        begin, end = span(np.intp(index), size)
+        for i in range(begin, end, LANES):
+            d = constant(x, 1) + absolute(load(x, i))
+            store(grad_input, i, load(grad_output, i) / (d * d))
+
+
+class SoftsignSettings(LayerSettings):
+    """`softsign` has no YAML keys."""
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Unchanged."""
+        return input_shape
+
+
+class Softsign(Layer):
+    """y = x / (1 + |x|)."""
+
+    name = "softsign"
+    Settings = SoftsignSettings
+
+    def __init__(self, settings: SoftsignSettings, input_shape: Shape, context: LayerContext) -> None:
+        self._size = input_shape.size * LANES  # numbers in a block
+        self.output = context.buffer(input_shape)
+        self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
+
+    def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
+        """Y = x / (1 + |x|)."""
+        self._x = x
+        softsign(x, self.output, batch.blocks * self._size)
+        return self.output
+
+    def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
+        """dL/dx = dL/dy / (1 + |x|)**2."""
+        if self._grad_input is not None:
+            softsign_backward(grad_output, self._x, self._grad_input, batch.blocks * self._size)
+        return self._grad_input
+
+
+LAYERS = [ChannelScale, Softsign]

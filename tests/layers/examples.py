@@ -1,0 +1,42 @@
+"""Every layer at work: what `tests/layers/test_every_layer.py` checks the gradients of.
+
+One line per registered layer, which fails without: YAML settings that exercise it, and the image that it is given.
+Where a layer has corners (ReLU, max-pooling), the images are far from them or lie there with probability zero.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Example(NamedTuple):
+    """A layer as it stands in the YAML, and the shape of its input."""
+
+    yaml: str
+    shape: tuple[int, int, int]
+
+
+EXAMPLES: dict[str, list[Example]] = {
+    "conv2d": [
+        Example("conv2d: {filters: 4, kernel_size: [3, 2], stride: [2, 1], padding: 1, groups: 2}", (2, 5, 4)),
+        Example("conv2d: {filters: 3, kernel_size: 3, dilation: 2, padding: 2, mode: convolution}", (2, 5, 4)),
+    ],
+    "dense": [Example("dense: 5", (2, 3, 2))],
+    "max_pool2d": [Example("max_pool2d: {kernel_size: 3, stride: 2, padding: 1, ceil_mode: true}", (2, 6, 5))],
+    "relu": [Example("relu", (2, 3, 4))],
+    "leaky_relu": [Example("leaky_relu: 0.2", (2, 3, 4))],
+    "sigmoid": [Example("sigmoid", (2, 3, 4))],
+    "tanh": [Example("tanh", (2, 3, 4))],
+    "flatten": [Example("flatten", (2, 3, 4))],
+    "residual": [
+        Example("residual: {body: [tanh, conv2d: {filters: 2, kernel_size: 1}]}", (2, 3, 4)),
+        Example(
+            "residual: {body: [conv2d: {filters: 3, kernel_size: 1, stride: 2}], shortcut: zero_padded}", (2, 5, 4)
+        ),
+    ],
+    "branches": [
+        Example("branches: [[tanh], [], [conv2d: {filters: 1, kernel_size: 1}]]", (2, 3, 4)),
+        Example("branches: {sequences: [[tanh], [], [sigmoid]], merge: add}", (2, 3, 4)),
+    ],
+    "repeat": [Example("repeat: {times: 2, layers: [conv2d: {filters: 2, kernel_size: 2}, tanh]}", (2, 4, 4))],
+}
