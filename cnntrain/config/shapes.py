@@ -41,15 +41,30 @@ def infer_shapes(config: Config, input_shape: Shape, classes: int) -> list[Layer
     Raises
     ------
     ConfigError
-        A layer does not fit, or the last one does not give one value per class; with the place in the YAML.
+        A layer does not fit, the last one does not give one value per class, or the loss has settings for another
+        number of classes; with the place in the YAML.
     """
     rows, misfit = walk_shapes(config.network, Shape(*input_shape), classes)
     misfit = misfit or check_output(rows, classes)
     if misfit is None:
+        _check_loss(config, classes)
         return rows
     if config._source is None:
         raise ConfigError(f"{misfit.layer}: {misfit.message}")
     raise ConfigError(str(misfit.problem(config._source)))
+
+
+def _check_loss(config: Config, classes: int) -> None:
+    """Raise `ConfigError`, with the place in the YAML, where the loss does not fit the number of classes."""
+    loss = config.loss
+    try:
+        loss.settings.check(classes)
+    except ShapeError as error:
+        message = f"{loss.name} {error}"
+        if config._source is None:
+            raise ConfigError(message) from error
+        path = ["loss", loss.name, *([error.key] if error.key else [])]
+        raise ConfigError(str(Problem(message, config._source.mark(path)))) from error
 
 
 @dataclass(frozen=True)
