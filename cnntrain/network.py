@@ -142,6 +142,11 @@ class Network:
         """How many images of the last `loss` were classified rightly."""
         return self._required_loss.correct
 
+    @property
+    def loss_weight(self) -> float:
+        """What the last `loss` counts in a mean over batches: its number of images, or the sum of their weights."""
+        return self._required_loss.weight
+
     def backward(self) -> None:
         """Compute the gradient of every parameter from the last `loss`."""
         self._grad_input = self._body.backward(self._required_loss.gradient, self._batch)
@@ -182,6 +187,8 @@ class Network:
     def decisions(self) -> Iterator[tuple[str, NDArray[Any]]]:
         """Yield (path, copy of `Layer.decisions`) of every layer that has them, as the last forward made them.
 
+        At the end ("loss", `Loss.decisions`) as the last `loss` made them, if the loss has them.
+
         The arrays are (block, value, lane); lanes without an image are zero, so that they do not count.
         """
         empty = self._batch.blocks * LANES - self._batch.images
@@ -191,6 +198,9 @@ class Network:
                 by_lane = decisions.reshape(self._batch.blocks, -1, LANES).copy()
                 by_lane[-1, :, LANES - empty :] = 0
                 yield path, by_lane
+        made = None if self._loss is None else self._loss.decisions()
+        if made is not None:
+            yield "loss", made
 
     def warm_up(self, image_type: Any = np.uint8) -> None:
         """Compile or load from the cache every kernel that training and evaluation need, changing nothing."""

@@ -28,7 +28,8 @@ def infer_shapes(config: Config, input_shape: Shape, classes: int) -> list[Layer
     Raises
     ------
     ConfigError
-        A layer does not fit, or the last one does not give one value per class; with the place in the YAML.
+        A layer does not fit, the last one does not give one value per class, or the loss has settings for another
+        number of classes; with the place in the YAML.
     """
     try:
         rows = walk_shapes(config.network, Shape(*input_shape), classes)
@@ -37,7 +38,21 @@ def infer_shapes(config: Config, input_shape: Shape, classes: int) -> list[Layer
         if config._source is None:
             raise ConfigError(f"{misfit.layer}: {misfit}") from misfit
         raise ConfigError(str(problem(misfit, config._source))) from misfit
+    _check_loss(config, classes)
     return rows
+
+
+def _check_loss(config: Config, classes: int) -> None:
+    """Raise `ConfigError`, with the place in the YAML, where the loss does not fit the number of classes."""
+    loss = config.loss
+    try:
+        loss.settings.check(classes)
+    except ShapeError as error:
+        message = f"{loss.name} {error}"
+        if config._source is None:
+            raise ConfigError(message) from error
+        path = ["loss", loss.name, *([error.key] if error.key else [])]
+        raise ConfigError(str(Problem(message, config._source.mark(path)))) from error
 
 
 def problem(misfit: Misfit, source: Source) -> Problem:

@@ -12,7 +12,7 @@ from cnntrain.functional.activations import (
 )
 from cnntrain.functional.convolution import conv2d, conv2d_backward
 from cnntrain.functional.dense import dense, dense_backward
-from cnntrain.functional.losses import cross_entropy, mse
+from cnntrain.functional.losses import cross_entropy, hinge, mse, multi_margin
 from cnntrain.functional.pooling import max_pool2d, max_pool2d_backward
 
 __all__ = [
@@ -21,11 +21,13 @@ __all__ = [
     "cross_entropy",
     "dense",
     "dense_backward",
+    "hinge",
     "leaky_relu",
     "leaky_relu_backward",
     "max_pool2d",
     "max_pool2d_backward",
     "mse",
+    "multi_margin",
     "relu",
     "relu_backward",
     "sigmoid",

@@ -1,4 +1,4 @@
-"""Losses: the loss of each image and its gradient, in one pass over the outputs.
+"""Losses on probabilities and values: the loss of each image and its gradient, in one pass over the outputs.
 
 outputs and grad_outputs are (block, class, lane); labels, losses and correct hold one entry per image, images in the
 order block, lane. Lanes without an image (`images` and beyond) get a zero gradient.
@@ -36,9 +36,13 @@ def clear_unused_lanes(grad_outputs, start, classes, used):
 
 
 @parallel_kernel
-def cross_entropy(logits, labels, losses, correct, grad_logits, blocks, classes, images):
-    """Softmax and cross-entropy together: L = log(sum_j exp(z_j)) - z_label; dL/dz_j = (p_j - [j = label]) / images.
+def cross_entropy(
+    logits, labels, own, spread, weight, losses, correct, grad_logits, blocks, classes, images, smoothed
+):  # fmt: skip
+    """Softmax and cross-entropy together: L = -sum_j t_j log p_j; dL/dz_j = (p_j sum_k t_k - t_j) / weight.
 
+    The target t_j is own[label] [j = label] + spread[j]: class weights and label smoothing are in these two arrays of
+    one number per class (both in the type of the logits; own = 1, spread = 0 without). `smoothed`: spread is not zero.
     Stable because the largest logit is subtracted first (Goodfellow et al. 2016, section 4.1).
     """
     for index in prange(blocks):
@@ -54,15 +58,23 @@ def cross_entropy(logits, labels, losses, correct, grad_logits, blocks, classes,
             power = exponential(load(logits, start + k * LANES) - largest)
             store(grad_logits, start + k * LANES, power)
             total = total + power
-        factor = constant(logits, 1) / (total * constant(logits, images))
-        for k in range(classes):
-            store(grad_logits, start + k * LANES, load(grad_logits, start + k * LANES) * factor)
+        mass = spread[0]  # of all targets but the label's own
+        for k in range(1, classes):
+            mass += spread[k]
         for lane in range(used):
             image = b * LANES + lane
-            at = start + labels[image] * LANES + lane
-            shifted = np.float64(logits[at]) - np.float64(lane_of(largest, lane))
-            losses[image] = np.log(np.float64(lane_of(total, lane))) - shifted
-            grad_logits[at] -= lane_of(constant(logits, 1) / constant(logits, images), lane)
+            label = labels[image]
+            factor = (own[label] + mass) / (lane_of(total, lane) * weight)
+            for k in range(classes):
+                at = start + k * LANES + lane
+                grad_logits[at] = grad_logits[at] * factor - spread[k] / weight
+            grad_logits[start + label * LANES + lane] -= own[label] / weight
+            log_total, top = np.log(np.float64(lane_of(total, lane))), np.float64(lane_of(largest, lane))
+            loss = own[label] * (log_total - (np.float64(logits[start + label * LANES + lane]) - top))
+            if smoothed:
+                for k in range(classes):
+                    loss += spread[k] * (log_total - (np.float64(logits[start + k * LANES + lane]) - top))
+            losses[image] = loss
         count_correct(logits, start, classes, labels, correct, b, images)
         clear_unused_lanes(grad_logits, start, classes, used)
 

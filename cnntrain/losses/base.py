@@ -8,8 +8,16 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cnntrain.errors import ArgumentError, ShapeError
 from cnntrain.layers.base import LANES
 from cnntrain.settings import Settings
+
+
+class LossSettings(Settings):
+    """YAML keys of a loss."""
+
+    def check(self, classes: int) -> None:
+        """Raise `ShapeError` where the settings do not fit the number of classes."""
 
 
 class Loss(ABC):
@@ -19,29 +27,59 @@ class Loss(ABC):
     ----------
     gradient : ndarray
         dL/d(outputs), L being the mean over the images of the batch.
+    weight : float
+        What the last batch counts in a mean over several batches: its number of images, or the sum of their weights.
     """
 
     name: ClassVar[str]
-    Settings: ClassVar[type[Settings]] = Settings
+    Settings: ClassVar[type[LossSettings]] = LossSettings
 
     def __init__(self, settings: Any, classes: int, blocks: int, dtype: np.dtype) -> None:
+        try:
+            settings.check(classes)
+        except ShapeError as error:
+            raise ArgumentError(f"{self.name} {error}") from error
         self.settings, self.classes = settings, classes
         self.gradient: NDArray[Any] = np.zeros(blocks * classes * LANES, dtype)
+        self.weight = 0.0
         self._losses = np.zeros(blocks * LANES)
         self._correct = np.zeros(blocks * LANES, np.int64)
         self._images = 0
 
     def __call__(self, outputs: NDArray[Any], labels: NDArray[np.int64]) -> float:
-        """Return the mean loss of the images that `labels` belong to, and fill `gradient`."""
+        """Return the mean loss of the images that `labels` belong to, and fill `gradient`.
+
+        A batch without any weight has the loss 0 and the gradient 0.
+        """
         self._images = labels.size
-        self.compute(outputs, labels, -(-labels.size // LANES))
-        return float(self._losses[: self._images].mean())
+        self.weight = self.total_weight(labels)
+        self.compute(outputs, labels, self.blocks)
+        if self.weight == 0:
+            self.gradient.fill(0)
+            return 0.0
+        return float(self._losses[: self._images].sum()) / self.weight
 
     @property
     def correct(self) -> int:
         """How many of the last batch's images had their largest output at the label."""
         return int(self._correct[: self._images].sum())
 
+    @property
+    def blocks(self) -> int:
+        """Blocks of the last batch."""
+        return -(-self._images // LANES)
+
+    def total_weight(self, labels: NDArray[np.int64]) -> float:
+        """Return the sum of the images' weights in the mean."""
+        return float(labels.size)
+
+    def decisions(self) -> NDArray[Any] | None:
+        """Return on which smooth piece of the loss each output of the last batch lies, if it has several.
+
+        An array of the shape (block, class, lane), zero in lanes without an image; as `Layer.decisions`.
+        """
+        return None
+
     @abstractmethod
     def compute(self, outputs: NDArray[Any], labels: NDArray[np.int64], blocks: int) -> None:
-        """Fill `gradient`, and one loss and one 0 or 1 per image."""
+        """Fill `gradient` (of the sum of the losses over `weight`), and one loss and one 0 or 1 per image."""

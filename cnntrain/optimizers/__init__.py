@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from cnntrain.optimizers.adadelta import Adadelta
+from cnntrain.optimizers.adagrad import Adagrad
+from cnntrain.optimizers.adam import Adam
+from cnntrain.optimizers.adamw import AdamW
 from cnntrain.optimizers.base import Optimizer
+from cnntrain.optimizers.rmsprop import Rmsprop
 from cnntrain.optimizers.sgd import Sgd
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {optimizer.name: optimizer for optimizer in (Sgd,)}
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    optimizer.name: optimizer for optimizer in (Sgd, Adam, AdamW, Rmsprop, Adagrad, Adadelta)
+}
 
 __all__ = ["OPTIMIZERS", "Optimizer"]

@@ -2,29 +2,82 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
 from cnntrain.errors import CheckpointError
+from cnntrain.kernels import optimizers as kernels
 from cnntrain.layers.base import Parameter
 from cnntrain.settings import NonNegativeFloat, PositiveFloat, Settings
 
 CHUNK = 4096  # elements of one parameter that one unit of work updates
+STEPS = "steps"  # names of entries of an optimiser's state; the other slots are the optimisers' own
+AVERAGE = "average"
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Eps = Annotated[float, Field(ge=1e-30)]  # in float32, less would be 0 and divide nothing by nothing
 
 
 class OptimizerSettings(Settings):
     """YAML keys of every optimiser."""
 
-    learning_rate: PositiveFloat
-    weight_decay: NonNegativeFloat = 0.0
+    main = "learning_rate"
+    learning_rate: PositiveFloat = Field(
+        description="Size of a step; the schedule's factor and the layers' own factors multiply it."
+    )
+    weight_decay: NonNegativeFloat = Field(
+        0.0, description="L2 decay: this times the weight is added to the gradient; layers may have factors on it."
+    )
+    l1_decay: NonNegativeFloat = Field(
+        0.0,
+        description="L1 decay: this times the weight's sign (0 at 0) is added to the gradient; the layers' factors on "
+        "weight_decay hold for it too.",
+    )
+    clip_norm: PositiveFloat | None = Field(
+        None,
+        description="Gradients of all parameters together are scaled down to this Euclidean norm if theirs is larger, "
+        "before the decays are added.",
+    )
+    clip_value: PositiveFloat | None = Field(
+        None, description="Each element of a gradient is held within minus and plus this, before the decays are added."
+    )
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None,
+        description="Keeps an exponential moving average of the weights: after each step, average = ema * average + "
+        "(1 - ema) * weights. Validation and the best checkpoint use the averages.",
+    )
+
+    @model_validator(mode="after")
+    def _one_clipping(self) -> OptimizerSettings:
+        if self.clip_norm is not None and self.clip_value is not None:
+            raise ValueError("takes either clip_norm or clip_value, not both (null unsets one)")
+        return self
+
+
+class Work(NamedTuple):
+    """One update: elements begin[i] to end[i] with the numbers at i, for all i; the tail of every kernel's arguments.
+
+    `scale` and `limit` clip the gradients: they are multiplied with the one, then held within plus and minus the other.
+    """
+
+    begin: NDArray[np.int64]
+    end: NDArray[np.int64]
+    rates: NDArray[Any]
+    decays: NDArray[Any]
+    l1_decays: NDArray[Any]
+    scale: Any
+    limit: Any
 
 
 class Optimizer(ABC):
-    """Updates parameters in place.
+    """Updates parameters in place; those whose own factor on the learning rate is 0 are left alone altogether.
 
     Parameters
     ----------
@@ -36,68 +89,143 @@ class Optimizer(ABC):
 
     name: ClassVar[str]
     Settings: ClassVar[type[OptimizerSettings]]
-    slots: ClassVar[tuple[str, ...]] = ()  # names of the arrays kept for each parameter, e.g. "velocity"
 
     def __init__(self, settings: Any, parameters: Sequence[Parameter]) -> None:
         self.settings = settings
-        self._parameters = list(parameters)
         self._values, self._gradients = (_whole([getattr(p, key) for p in parameters]) for key in ("value", "gradient"))
-        self._kept = {slot: np.zeros_like(self._values) for slot in self.slots}
-        begin, owner, start = [], [], 0
-        for index, parameter in enumerate(parameters):
-            starts = range(start, start + parameter.value.size, CHUNK)
-            begin += list(starts)
-            owner += [index] * len(starts)
+        self._steps = 0
+        slots = (*self.slots(settings), *([AVERAGE] if settings.ema is not None else []))
+        self._kept = {slot: np.zeros_like(self._values) for slot in slots}
+        self._moving: list[tuple[Parameter, slice]] = []
+        start = 0
+        for parameter in parameters:
+            if parameter.learning_rate:
+                self._moving.append((parameter, slice(start, start + parameter.value.size)))
             start += parameter.value.size
-        self._begin = np.array(begin, np.int64)
-        self._end = np.array([*begin[1:], start], np.int64)
-        dtype = self._values.dtype
-        self._rates = np.array([parameters[i].learning_rate for i in owner])
-        self._decays = np.array([parameters[i].weight_decay * settings.weight_decay for i in owner], dtype)
+        chunks = [
+            (begin, min(begin + CHUNK, place.stop), parameter.learning_rate, parameter.weight_decay)
+            for parameter, place in self._moving
+            for begin in range(place.start, place.stop, CHUNK)
+        ]
+        begin, end, rates, decays = np.array(chunks, np.float64).reshape(-1, 4).T
+        self._begin, self._end, self._rates = begin.astype(np.int64), end.astype(np.int64), rates
+        self._decays = self._numbers(decays * settings.weight_decay)
+        self._l1_decays = self._numbers(decays * settings.l1_decay)
+        self._sums = np.zeros(len(chunks))
+
+    @classmethod
+    def slots(cls, settings: Any) -> tuple[str, ...]:
+        """Names of the arrays that are kept for each parameter, for example "velocity"; they begin as zeros."""
+        return ()
+
+    @abstractmethod
+    def update(self, work: Work, step: int) -> None:
+        """Run the kernel over `work`, for the step of this number, from 1."""
+
+    def number(self, value: float) -> Any:
+        """Return a number in the parameters' type, as kernels want it; infinity if it is too large for that."""
+        with np.errstate(over="ignore"):
+            return self._values.dtype.type(value)
+
+    def _numbers(self, values: NDArray[np.float64]) -> NDArray[Any]:
+        with np.errstate(over="ignore"):
+            return values.astype(self._values.dtype)
 
     def step(self, learning_rate: float) -> None:
         """Update all parameters with this step's learning rate."""
-        self.update(self._begin, self._end, (self._rates * learning_rate).astype(self._values.dtype), self._decays)
+        self._steps += 1
+        scale, limit = self._scale(), self.settings.clip_value or math.inf
+        work = Work(
+            self._begin, self._end, self._numbers(self._rates * learning_rate), self._decays, self._l1_decays,
+            self.number(scale), self.number(limit),
+        )  # fmt: skip
+        self.update(work, self._steps)
+        if self.settings.ema is not None:
+            self._average()
+
+    def gradient_norm(self) -> float:
+        """Return the Euclidean norm of all gradients together, in float64; the same bits for any number of threads."""
+        kernels.sums_of_squares(self._gradients, self._begin, self._end, self._sums)
+        return math.sqrt(float(np.cumsum(self._sums)[-1])) if self._sums.size else 0.0
+
+    def _scale(self) -> float:
+        if self.settings.clip_norm is None:
+            return 1.0
+        # PyTorch's form; a norm that is NaN makes all gradients NaN: it must stay visible
+        scale = self.settings.clip_norm / (self.gradient_norm() + 1e-6)
+        return 1.0 if scale > 1.0 else scale
+
+    def _average(self) -> None:
+        """Take the new weights into their averages, which begin as the weights after the first step."""
+        averages = self._kept[AVERAGE]
+        if self._steps == 1:
+            averages[...] = self._values
+        else:
+            share = self.number(1.0 - self.settings.ema)
+            kernels.move_averages(self._values, averages, self._begin, self._end, share)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Let the parameters hold their moving averages for a while; without `ema` (or a first step) they stay."""
+        if self.settings.ema is None or self._steps == 0:
+            yield
+            return
+        self._swap_averages()
+        try:
+            yield
+        finally:
+            self._swap_averages()
+
+    def _swap_averages(self) -> None:
+        averages = self._kept[AVERAGE]
+        for _, place in self._moving:
+            trained = self._values[place].copy()
+            self._values[place] = averages[place]
+            averages[place] = trained
 
     def warm_up(self) -> None:
-        """Compile or load the kernel, changing nothing."""
-        none = np.empty(0, np.int64)
-        self.update(none, none, self._decays[:0], self._decays[:0])
-
-    @abstractmethod
-    def update(
-        self, begin: NDArray[np.int64], end: NDArray[np.int64], rates: NDArray[Any], decays: NDArray[Any]
-    ) -> None:
-        """Update elements begin[i] to end[i] with learning rate rates[i] and weight decay decays[i], for all i."""
+        """Compile or load the kernels, changing nothing."""
+        none, empty = np.empty(0, np.int64), np.empty(0, self._values.dtype)
+        self.update(Work(none, none, empty, empty, empty, self.number(1), self.number(1)), 1)
+        if self.settings.clip_norm is not None:
+            kernels.sums_of_squares(self._gradients, none, none, self._sums)
+        if self.settings.ema is not None:
+            kernels.move_averages(self._values, self._kept[AVERAGE], none, none, self.number(0))
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return copies of all kept arrays in canonical shapes and order, as "<slot>/<parameter>"."""
-        return {name: parameter.canonical(view) for name, (parameter, view) in self._views().items()}
+        """Return copies of the kept arrays in canonical form, as "<slot>/<parameter>", and the steps made so far."""
+        kept = {name: parameter.canonical(view) for name, (parameter, view) in self._views().items()}
+        return {STEPS: np.array([self._steps], np.int64)} | kept
 
     def load_state(self, tensors: Mapping[str, NDArray[Any]]) -> None:
-        """Take over what `state` returned; raises `CheckpointError` if names or shapes differ."""
+        """Take over what `state` returned; raises `CheckpointError` if names, shapes or the steps do not fit."""
         views = self._views()
-        if tensors.keys() != views.keys():
-            wrong = sorted(tensors.keys() ^ views.keys())
+        if tensors.keys() != views.keys() | {STEPS}:
+            wrong = sorted(tensors.keys() ^ (views.keys() | {STEPS}))
             raise CheckpointError(f"the optimiser's tensors do not fit: {', '.join(wrong[:5])}")
-        for name, (parameter, view) in views.items():
+        for name, (_, view) in views.items():
             if tensors[name].shape != view.shape:
                 raise CheckpointError(f"{name} must have shape {view.shape}; received {tensors[name].shape}")
+        steps = tensors[STEPS]
+        if steps.shape != (1,) or steps.dtype.kind not in "iu" or not 0 <= steps[0] < 2**53:
+            raise CheckpointError(f"the optimiser's {STEPS} must be one whole number, 0 or more; received {steps}")
+        self._steps = int(steps[0])
+        for name, (parameter, view) in views.items():
             parameter.assign(view, tensors[name])
 
     def _views(self) -> dict[str, tuple[Parameter, NDArray[Any]]]:
-        views, start = {}, 0
-        for parameter in self._parameters:
-            stop = start + parameter.value.size
-            for slot, array in self._kept.items():
-                views[f"{slot}/{parameter.name}"] = (parameter, array[start:stop].reshape(parameter.value.shape))
-            start = stop
-        return views
+        return {
+            f"{slot}/{parameter.name}": (parameter, array[place].reshape(parameter.value.shape))
+            for parameter, place in self._moving
+            for slot, array in self._kept.items()
+        }
 
 
 def _whole(stretches: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """Return the flat array that these arrays are stretches of, in order and without gaps."""
-    whole = stretches[0].base
+    if not stretches:
+        return np.zeros(0, np.float32)
+    whole: Any = stretches[0].base
     position = 0
     for stretch in stretches:
         if stretch.base is not whole or whole is None:

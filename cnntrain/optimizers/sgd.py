@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from cnntrain.kernels import optimizers as kernels
-from cnntrain.optimizers.base import Optimizer, OptimizerSettings
+from cnntrain.optimizers.base import Optimizer, OptimizerSettings, Share, Work
 
 
 class SgdSettings(OptimizerSettings):
-    """YAML keys of `sgd`; `form: caffe` keeps the learning rate inside the velocity."""
+    """YAML keys of `sgd`."""
 
-    main = "learning_rate"
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    nesterov: bool = False
-    form: Literal["pytorch", "caffe"] = "pytorch"
+    momentum: Share = Field(0.0, description="Share of the velocity that a step keeps.")
+    nesterov: bool = Field(False, description="Nesterov's momentum; needs a momentum.")
+    form: Literal["pytorch", "caffe"] = Field(
+        "pytorch",
+        description="Where the learning rate enters: pytorch multiplies the velocity with it, caffe (and Keras) keeps "
+        "it inside the velocity. They differ when the rate changes.",
+    )
 
     @model_validator(mode="after")
     def _momentum_for_nesterov(self) -> SgdSettings:
@@ -32,14 +33,15 @@ class Sgd(Optimizer):
 
     name = "sgd"
     Settings = SgdSettings
-    slots = ("velocity",)
 
-    def update(
-        self, begin: NDArray[np.int64], end: NDArray[np.int64], rates: NDArray[Any], decays: NDArray[Any]
-    ) -> None:
+    @classmethod
+    def slots(cls, settings: Any) -> tuple[str, ...]:
+        return ("velocity",)
+
+    def update(self, work: Work, step: int) -> None:
         """Run the kernel of the chosen form."""
         kernel = kernels.sgd if self.settings.form == "pytorch" else kernels.sgd_caffe
         kernel(
-            self._values, self._gradients, self._kept["velocity"], begin, end, rates, decays,
-            self._values.dtype.type(self.settings.momentum), self.settings.nesterov,
+            self._values, self._gradients, self._kept["velocity"], *work,
+            self.number(self.settings.momentum), self.settings.nesterov,
         )  # fmt: skip

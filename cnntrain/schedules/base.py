@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol
 
+from pydantic import Field
+
+from cnntrain.errors import CheckpointError
 from cnntrain.settings import NonNegativeFloat, Settings
+
+
+class EpochMetrics(Protocol):
+    """What an epoch reached, for schedules that look at it; the validation values are None without such a split."""
+
+    @property
+    def train_loss(self) -> float: ...
+    @property
+    def train_accuracy(self) -> float: ...
+    @property
+    def validation_loss(self) -> float | None: ...
+    @property
+    def validation_accuracy(self) -> float | None: ...
 
 
 class ScheduleSettings(Settings):
     """YAML keys that every schedule takes."""
 
-    warmup_epochs: NonNegativeFloat = 0.0
+    warmup_epochs: NonNegativeFloat = Field(
+        0.0, description="Epochs, or a part of one, in which the learning rate first rises linearly from almost 0."
+    )
 
 
 class Schedule(ABC):
@@ -19,6 +38,9 @@ class Schedule(ABC):
 
     A warm-up of w steps gives 1/w, 2/w, ..., 1; `decay` begins after it. Epochs and steps that the YAML names
     (`multi_step: {epochs: [10]}`) count from the start of training all the same.
+
+    Most schedules are functions of the step alone. One that looks at how training goes learns from `observe`, and
+    keeps what it must remember in `state`, so that a run that is continued ends with the same bits.
 
     Parameters
     ----------
@@ -48,3 +70,20 @@ class Schedule(ABC):
     @abstractmethod
     def decay(self, step: int) -> float:
         """Return the factor at a 0-based step after the warm-up."""
+
+    def steps_of(self, epochs: float) -> int:
+        """Return the number of steps, at least 1, nearest to this many epochs."""
+        return max(round(epochs * self.steps_per_epoch), 1)
+
+    def observe(self, metrics: EpochMetrics) -> None:  # noqa: B027 - most schedules do not care
+        """Take notice of what a finished epoch reached; called once per epoch, after its last step."""
+
+    def state(self) -> dict[str, float | None]:
+        """Return what `observe` has left behind; empty for a function of the step alone."""
+        return {}
+
+    def load_state(self, state: Mapping[str, float | None]) -> None:
+        """Take over what `state` returned; raises `CheckpointError` if it is not of this schedule's form."""
+        if state.keys() != self.state().keys():
+            wrong = ", ".join(sorted(state.keys() ^ self.state().keys()))
+            raise CheckpointError(f"the state does not fit the schedule {self.name}: {wrong}")

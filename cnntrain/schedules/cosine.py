@@ -13,7 +13,9 @@ from cnntrain.schedules.base import Schedule, ScheduleSettings
 class CosineSettings(ScheduleSettings):
     """The factor that is reached at the end of training."""
 
-    final_factor: Annotated[float, Field(ge=0, le=1)] = 0.0
+    final_factor: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0, description="Factor on the learning rate at the end of training."
+    )
 
 
 class Cosine(Schedule):

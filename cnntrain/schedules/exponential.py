@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from cnntrain.schedules.base import Schedule, ScheduleSettings
 from cnntrain.settings import PositiveFloat
 
@@ -9,7 +11,7 @@ from cnntrain.settings import PositiveFloat
 class ExponentialSettings(ScheduleSettings):
     """`gamma` is the factor of one epoch."""
 
-    gamma: PositiveFloat
+    gamma: PositiveFloat = Field(description="Factor of one epoch; it acts evenly at every step.")
 
 
 class Exponential(Schedule):

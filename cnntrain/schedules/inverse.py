@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from cnntrain.schedules.base import Schedule, ScheduleSettings
 from cnntrain.settings import PositiveFloat
 
@@ -9,8 +11,8 @@ from cnntrain.settings import PositiveFloat
 class InverseSettings(ScheduleSettings):
     """`gamma` is per step, as in Caffe."""
 
-    gamma: PositiveFloat
-    power: PositiveFloat
+    gamma: PositiveFloat = Field(description="How fast the rate falls, per step.")
+    power: PositiveFloat = Field(description="Exponent of the fall.")
 
 
 class Inverse(Schedule):

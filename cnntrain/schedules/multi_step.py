@@ -6,7 +6,7 @@ from bisect import bisect_right
 from itertools import pairwise
 from typing import Any
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from cnntrain.schedules.base import Schedule, ScheduleSettings
 from cnntrain.settings import PositiveFloat, PositiveInt
@@ -15,9 +15,11 @@ from cnntrain.settings import PositiveFloat, PositiveInt
 class MultiStepSettings(ScheduleSettings):
     """When, in epochs or in steps from the start of training, the learning rate is multiplied by `gamma`."""
 
-    epochs: list[PositiveFloat] | None = None
-    steps: list[PositiveInt] | None = None
-    gamma: PositiveFloat = 0.1
+    epochs: list[PositiveFloat] | None = Field(
+        None, description="Epochs from the start of training after which the rate drops, increasing; or `steps`."
+    )
+    steps: list[PositiveInt] | None = Field(None, description="The same as `epochs`, counted in steps.")
+    gamma: PositiveFloat = Field(0.1, description="Factor of each drop.")
 
     @model_validator(mode="after")
     def _one_increasing_list(self) -> MultiStepSettings:

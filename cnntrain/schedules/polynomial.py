@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from cnntrain.schedules.base import Schedule, ScheduleSettings
 from cnntrain.settings import PositiveFloat
 
@@ -9,7 +11,7 @@ from cnntrain.settings import PositiveFloat
 class PolynomialSettings(ScheduleSettings):
     """The exponent."""
 
-    power: PositiveFloat = 1.0
+    power: PositiveFloat = Field(1.0, description="Exponent; 1 is a straight line.")
 
 
 class Polynomial(Schedule):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import Field
+
 from cnntrain.schedules.base import Schedule, ScheduleSettings
 from cnntrain.settings import PositiveFloat
 
@@ -11,8 +13,8 @@ from cnntrain.settings import PositiveFloat
 class StepSettings(ScheduleSettings):
     """Every how many epochs the learning rate is multiplied by `gamma`."""
 
-    every_epochs: PositiveFloat
-    gamma: PositiveFloat = 0.1
+    every_epochs: PositiveFloat = Field(description="Epochs from one drop to the next.")
+    gamma: PositiveFloat = Field(0.1, description="Factor of each drop.")
 
 
 class Step(Schedule):

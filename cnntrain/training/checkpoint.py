@@ -3,7 +3,9 @@
 The format: a safetensors file (8 bytes header length, a JSON header, raw little-endian tensors).
 
 - Tensors named like the network's parameters ("0.conv2d.weight") hold the network in canonical shapes.
-- Tensors named "optimizer/..." hold the optimiser's state; only `last.safetensors` has them.
+- Tensors named "optimizer/..." hold the optimiser's state; only `last.safetensors` has them. Among them,
+  "optimizer/average/..." are the averaged weights of an optimiser with `ema`: those to use, while the network's tensors
+  are those to train on. `best.safetensors` has the averages as its network.
 - The header's `__metadata__` has one entry, "cnntrain": a JSON object with the fields of `Metadata` below. One entry
   rather than many because safetensors writes them in no fixed order, and equal runs shall give equal files.
 
@@ -27,6 +29,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from cnntrain.errors import CheckpointError
+from cnntrain.optimizers.base import AVERAGE
 from cnntrain.settings import PositiveFloat, PositiveInt, Settings
 from cnntrain.training.atomic import write_atomically
 from cnntrain.training.progress import Progress
@@ -66,6 +69,11 @@ class Checkpoint:
     metadata: Metadata
     network: Tensors
     optimizer: Tensors = field(default_factory=dict)
+
+    @property
+    def weights_to_use(self) -> Tensors:
+        """The network's tensors; averaged ones take the place of those that training goes on with."""
+        return {name: self.optimizer.get(f"{AVERAGE}/{name}", value) for name, value in self.network.items()}
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

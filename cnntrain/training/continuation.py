@@ -48,17 +48,22 @@ def configs_of_run(
 
 
 def load_state(path: Path, checkpoint: Checkpoint, parts: Parts) -> None:
-    """Put network and optimiser into a checkpoint's state; raises `CheckpointError` if the data or tensors differ."""
+    """Put everything into a checkpoint's state; raises `CheckpointError` if the data, tensors or numbers do not fit."""
     _check_data(path, checkpoint.metadata, parts)
     load_network(path, parts.network, checkpoint.network, "the network of its config")
     optimizer = f"the optimizer {parts.config.optimizer.name}"
     check_tensors(path, checkpoint.optimizer, parts.optimizer.state(), optimizer)
-    parts.optimizer.load_state(checkpoint.optimizer)
+    try:
+        parts.optimizer.load_state(checkpoint.optimizer)
+        parts.schedule.load_state(checkpoint.metadata.progress.schedule)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
 
 
 def schedule_change(parts: Parts, old: Config, step: int) -> str | None:
     """Say how a longer training changes what the schedule would have done; None if it does not."""
     schedule, _ = schedule_of(old, parts.steps_per_epoch)
+    schedule.load_state(parts.schedule.state())
     rate, now = parts.learning_rate * schedule.factor(step - 1), parts.learning_rate_at(step - 1)
     if rate == now:
         return None

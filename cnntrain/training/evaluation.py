@@ -22,7 +22,7 @@ class Evaluation:
     Attributes
     ----------
     loss : float
-        Mean over the images, in float64.
+        Mean over the images (weighted if the loss has class weights), in float64.
     logits : ndarray, shape (images, classes)
     labels : ndarray, shape (images,), int64
     """
@@ -74,14 +74,15 @@ def evaluate(network: Network, split: Split, normalization: Normalization, batch
     TrainingError
         The network gives NaN or infinity for some image.
     """
-    logits, loss = [], 0.0
+    logits, loss, weight = [], 0.0, 0.0
     for start in range(0, len(split), batch_size):
         indices = np.arange(start, min(start + batch_size, len(split)), dtype=np.int64)
         network.load(split.images, indices, normalization)
         network.forward(training=False)
-        loss += network.loss(split.labels[indices]) * len(indices)
+        loss += network.loss(split.labels[indices]) * network.loss_weight
+        weight += network.loss_weight
         logits.append(network.logits())
-    evaluation = Evaluation(loss / len(split), np.concatenate(logits), split.labels)
+    evaluation = Evaluation(loss / weight if weight else 0.0, np.concatenate(logits), split.labels)
     bad = ~np.isfinite(evaluation.logits).all(axis=1)
     if bad.any() or not math.isfinite(evaluation.loss):
         raise TrainingError(

@@ -107,7 +107,7 @@ class Loop:
         """Make the epoch's steps from the current one on; None if a signal came."""
         parts = self._parts
         network, train, normalization = parts.network, parts.data.train, parts.data.normalization
-        loss_sum, correct, images = sums.loss, sums.correct, sums.images
+        loss_sum, weight, correct, images = sums.loss, sums.weight, sums.correct, sums.images
         for indices in self._remaining_batches(epoch):
             if stop.received:
                 return None
@@ -120,11 +120,12 @@ class Loop:
             network.backward()
             parts.optimizer.step(parts.learning_rate_at(self._step))
             self._step += 1
-            loss_sum += loss * len(indices)
+            loss_sum += loss * network.loss_weight
+            weight += network.loss_weight
             correct += network.correct
             images += len(indices)
-            bar.advance(len(indices), loss_sum / images)
-        return Sums(loss=loss_sum, correct=correct, images=images)
+            bar.advance(len(indices), loss_sum / (weight or 1.0))
+        return Sums(loss=loss_sum, weight=weight, correct=correct, images=images)
 
     def _remaining_batches(self, epoch: int) -> Iterator[NDArray[np.int64]]:
         """Return the index arrays of an epoch from the current step on; the order follows from seed and epoch."""
@@ -135,13 +136,14 @@ class Loop:
 
     def _validated(self, epoch: int, sums: Sums) -> Metrics:
         parts = self._parts
-        train_loss, train_accuracy = sums.loss / sums.images, sums.correct / sums.images
+        train_loss, train_accuracy = sums.mean_loss, sums.correct / sums.images
         if parts.data.validation is None:
             return Metrics(train_loss=train_loss, train_accuracy=train_accuracy)
-        try:
-            validation = evaluate(parts.network, parts.data.validation, parts.data.normalization, parts.batch_size)
-        except TrainingError as error:
-            raise self._diverged(epoch, f"validation failed: {error}", where_not_finite(parts.network)) from error
+        with parts.optimizer.averaged():
+            try:
+                validation = evaluate(parts.network, parts.data.validation, parts.data.normalization, parts.batch_size)
+            except TrainingError as error:
+                raise self._diverged(epoch, f"validation failed: {error}", where_not_finite(parts.network)) from error
         return Metrics(
             train_loss=train_loss,
             train_accuracy=train_accuracy,
@@ -153,13 +155,17 @@ class Loop:
         """Write the row, then the checkpoints: resuming drops a row that has none, so nothing is ever missing."""
         previous = self._progress
         is_best = previous is None or record.metrics.better_than(previous.best_metrics)
+        is_whole = record.step % self._parts.steps_per_epoch == 0
+        if is_whole:  # a run may be continued inside an epoch: its schedule must see the epoch's end only
+            self._parts.schedule.observe(record.metrics)
         progress = Progress(
             epoch=record.epoch,
             step=record.step,
             metrics=record.metrics,
             best_epoch=record.epoch if is_best or previous is None else previous.best_epoch,
             best_metrics=record.metrics if is_best or previous is None else previous.best_metrics,
-            unfinished=sums if record.step % self._parts.steps_per_epoch else Sums(),
+            unfinished=Sums() if is_whole else sums,
+            schedule=self._parts.schedule.state(),
         )
         append_record(self._folder.metrics, record)
         if is_best:

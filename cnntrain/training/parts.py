@@ -57,7 +57,7 @@ class Parts:
         return self.learning_rate * self.schedule.factor(step)
 
     def checkpoint(self, progress: Progress, *, with_optimizer: bool) -> Checkpoint:
-        """Gather what a checkpoint holds."""
+        """Gather what a checkpoint holds: the averaged weights (`Optimizer.averaged`) or, with the optimiser, all."""
         metadata = Metadata(
             config=resolved_yaml(self.config),
             class_names=tuple(self.data.class_names),
@@ -67,8 +67,10 @@ class Parts:
             images=self.split_sizes,
             progress=progress,
         )
-        optimizer = self.optimizer.state() if with_optimizer else {}
-        return Checkpoint(metadata, dict(self.network.state()), dict(optimizer))
+        if with_optimizer:
+            return Checkpoint(metadata, dict(self.network.state()), dict(self.optimizer.state()))
+        with self.optimizer.averaged():
+            return Checkpoint(metadata, dict(self.network.state()))
 
 
 def build_parts(config: Config, warn: Callable[[str], None]) -> Parts:

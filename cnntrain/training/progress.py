@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from cnntrain.settings import NonNegativeFloat, NonNegativeInt, PositiveInt, Settings
 
 
@@ -28,22 +30,33 @@ class Metrics(Settings):
 
 
 class Sums(Settings):
-    """Running totals of an epoch that is not finished, over the images seen so far."""
+    """Running totals of an epoch that is not finished, over the images seen so far.
+
+    Attributes
+    ----------
+    loss : float
+        Sum of the images' losses, each times its weight.
+    weight : float
+        Sum of the images' weights: their number unless the loss has class weights.
+    correct, images : int
+    """
 
     loss: float = 0.0
+    weight: NonNegativeFloat = 0.0
     correct: NonNegativeInt = 0
     images: NonNegativeInt = 0
 
-    def plus(self, mean_loss: float, correct: int, images: int) -> Sums:
-        """Add one batch."""
-        return Sums(loss=self.loss + mean_loss * images, correct=self.correct + correct, images=self.images + images)
+    @property
+    def mean_loss(self) -> float:
+        """Weighted mean of the losses; 0 if nothing has any weight."""
+        return self.loss / self.weight if self.weight else 0.0
 
 
 class Progress(Settings):
     """Position and results of a run after an epoch.
 
-    Order of data, learning rate and random numbers all follow from the config, its seed and `step`, so this and the
-    arrays are the whole state of a run.
+    Order of data and random numbers follow from the config, its seed and `step`, so this and the arrays are the whole
+    state of a run.
 
     Attributes
     ----------
@@ -57,6 +70,8 @@ class Progress(Settings):
         The best epoch so far.
     unfinished : Sums
         Totals of the epoch that `step` lies inside; zero at an epoch's end.
+    schedule : dict
+        What the schedule has to remember (`Schedule.state`).
     """
 
     epoch: PositiveInt
@@ -65,3 +80,4 @@ class Progress(Settings):
     best_epoch: PositiveInt
     best_metrics: Metrics
     unfinished: Sums = Sums()
+    schedule: dict[str, float | None] = Field(default_factory=dict)

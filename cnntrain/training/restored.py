@@ -62,7 +62,7 @@ def restore(path: Path, *, batch_size: int, overrides: Sequence[str] = (), confi
     if config is None:
         config = config_of(path, metadata, overrides)
     network = _network(path, config, checkpoint, batch_size, whose)
-    return Restored(path, config, metadata, network, not_finite(checkpoint.network))
+    return Restored(path, config, metadata, network, not_finite(checkpoint.weights_to_use))
 
 
 def config_of(path: Path, metadata: Metadata, overrides: Sequence[str] = ()) -> Config:
@@ -117,5 +117,5 @@ def _network(path: Path, config: Config, checkpoint: Checkpoint, batch_size: int
     if learned > held:
         raise CheckpointError(f"{path}: does not fit {whose}: it holds {held:,} numbers, {learned:,} are needed")
     network = Network(rows, batch_size=batch_size, loss=config.loss, seed=config.seed)
-    load_network(path, network, checkpoint.network, whose)
+    load_network(path, network, checkpoint.weights_to_use, whose)
     return network

@@ -5,7 +5,9 @@ import math
 import pytest
 from pydantic import ValidationError
 
+from cnntrain.errors import CheckpointError
 from cnntrain.schedules import SCHEDULES, Schedule
+from tests.schedules.observed import Observed
 
 # 10 epochs of 100 steps everywhere
 
@@ -16,7 +18,10 @@ def schedule(name: str, **settings: object) -> Schedule:
 
 
 def test_registry_names_are_the_classes_names() -> None:
-    assert list(SCHEDULES) == ["constant", "step", "multi_step", "exponential", "inverse", "polynomial", "cosine"]
+    assert list(SCHEDULES) == [
+        "constant", "step", "multi_step", "exponential", "inverse", "polynomial",
+        "linear", "triangular", "cosine", "cosine_restarts", "plateau",
+    ]  # fmt: skip
     assert all(entry.name == name for name, entry in SCHEDULES.items())
 
 
@@ -36,6 +41,16 @@ def test_registry_names_are_the_classes_names() -> None:
         ("polynomial", {"power": 2}, {500: 0.25, 900: 0.01}),
         ("cosine", {}, {0: 1, 250: (1 + math.sqrt(0.5)) / 2, 500: 0.5, 1000: 0, 1001: 0}),
         ("cosine", {"final_factor": 0.2}, {0: 1, 500: 0.6, 1000: 0.2}),
+        ("linear", {}, {0: 1, 250: 0.75, 1000: 0, 1001: 0}),
+        ("linear", {"start_factor": 0.1, "final_factor": 2, "epochs": 5}, {0: 0.1, 250: 1.05, 500: 2, 999: 2}),
+        ("triangular", {}, {0: 0.04, 299: 1, 999: 0, 1000: 0}),
+        ("triangular", {"peak": 0, "final_factor": 0.1}, {0: 1, 999: 0.1, 2000: 0.1}),
+        ("triangular", {"peak": 1, "start_factor": 0.5}, {0: 0.5, 999: 1, 1000: 1}),
+        ("triangular", {"peak": 0.5, "shape": "cosine", "start_factor": 0}, {0: 0, 499: 1, 749: 0.5, 999: 0}),
+        ("cosine_restarts", {"epochs": 4}, {0: 1, 200: 0.5, 400: 1, 600: 0.5, 800: 1}),
+        ("cosine_restarts", {"epochs": 1, "growth": 2}, {0: 1, 50: 0.5, 100: 1, 200: 0.5, 300: 1, 500: 0.5, 700: 1}),
+        ("cosine_restarts", {"epochs": 2, "growth": 1.5, "final_factor": 0.5}, {200: 1, 350: 0.75, 500: 1, 725: 0.75}),
+        ("plateau", {}, {0: 1, 999: 1}),
         # A warm-up of 200 steps rises by 1/200; smooth schedules then begin at 1 and use the 800 steps that remain ...
         ("constant", {"warmup_epochs": 2}, {0: 0.005, 99: 0.5, 199: 1, 200: 1}),
         ("cosine", {"warmup_epochs": 2}, {0: 0.005, 199: 1, 200: 1, 600: 0.5, 1000: 0}),
@@ -47,6 +62,11 @@ def test_registry_names_are_the_classes_names() -> None:
         ("multi_step", {"warmup_epochs": 2, "epochs": [5]}, {499: 1, 500: 0.1}),
         ("multi_step", {"warmup_epochs": 2, "steps": [300]}, {299: 1, 300: 0.1}),
         ("cosine", {"warmup_epochs": 20}, {0: 1 / 2000, 999: 0.5}),
+        ("linear", {"warmup_epochs": 2}, {199: 1, 200: 1, 600: 0.5}),
+        ("linear", {"warmup_epochs": 2, "epochs": 2}, {200: 1, 300: 0.5, 400: 0}),
+        ("triangular", {"warmup_epochs": 2, "peak": 0.5}, {199: 1, 200: 0.04, 599: 1, 999: 0}),
+        ("cosine_restarts", {"warmup_epochs": 2, "epochs": 4}, {199: 1, 200: 1, 400: 0.5, 600: 1}),
+        ("plateau", {"warmup_epochs": 2}, {0: 0.005, 199: 1, 200: 1}),
     ],
 )
 def test_factor(name: str, settings: dict[str, object], expected: dict[int, float]) -> None:
@@ -66,6 +86,16 @@ def test_factor(name: str, settings: dict[str, object], expected: dict[int, floa
         ("exponential", {"gamma": -0.5}, "greater than 0"),
         ("inverse", {"gamma": 1e-4}, "power"),
         ("cosine", {"final_factor": 1.5}, "less than or equal to 1"),
+        ("linear", {"final_factor": -0.1}, "greater than or equal to 0"),
+        ("linear", {"epochs": 0}, "greater than 0"),
+        ("triangular", {"peak": 1.1}, "less than or equal to 1"),
+        ("triangular", {"shape": "cos"}, "'linear' or 'cosine'"),
+        ("cosine_restarts", {}, "epochs"),
+        ("cosine_restarts", {"epochs": 1, "growth": 0.5}, "greater than or equal to 1"),
+        ("cosine_restarts", {"epochs": 1, "growth": 1001}, "less than or equal to 1000"),
+        ("plateau", {"gamma": 1.0}, "less than 1"),
+        ("plateau", {"patience": 1.5}, "valid integer"),
+        ("plateau", {"metric": "f1"}, "'loss' or 'accuracy'"),
         ("constant", {"warmup_epochs": -1}, "greater than or equal to 0"),
         ("constant", {"gamma": 1}, "gamma"),
     ],
@@ -73,3 +103,43 @@ def test_factor(name: str, settings: dict[str, object], expected: dict[int, floa
 def test_bad_settings(name: str, settings: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         schedule(name, **settings)
+
+
+NEEDED: dict[str, dict[str, object]] = {  # settings without defaults
+    "step": {"every_epochs": 1},
+    "multi_step": {"epochs": [1]},
+    "exponential": {"gamma": 0.5},
+    "inverse": {"gamma": 0.1, "power": 1},
+    "cosine_restarts": {"epochs": 1e-9},  # no less than a step, all the same
+}
+
+
+@pytest.mark.parametrize("name", [name for name in SCHEDULES if name != "plateau"])
+def test_schedules_without_a_memory(name: str) -> None:
+    tested = schedule(name, **NEEDED.get(name, {}))
+    before = [tested.factor(step) for step in range(300)]
+    tested.observe(Observed(1.0))
+    assert tested.state() == {}
+    tested.load_state({})
+    assert [tested.factor(step) for step in range(300)] == before
+    with pytest.raises(CheckpointError, match=f"the state does not fit the schedule {name}: best"):
+        tested.load_state({"best": 1.0})
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_training_of_one_step(name: str) -> None:
+    entry = SCHEDULES[name]
+    tested = entry(entry.Settings.model_validate(NEEDED.get(name, {})), total_steps=1, steps_per_epoch=1)
+    assert tested.factor(0) == 1.0
+
+
+def test_restarts_that_grow_hardly_or_much() -> None:
+    """No loop over the waves, and no overflow; each wave begins at 1 and is never left out."""
+    for growth, count in ((1.0, 50), (1.0000001, 50), (1.001, 50), (1.37, 20), (2, 15), (3, 8), (10, 5), (1000, 3)):
+        tested = schedule("cosine_restarts", epochs=1, growth=growth)
+        begin = 0.0
+        for wave in range(count):
+            assert tested.factor(round(begin)) == 1.0, (growth, wave)
+            assert wave == 0 or tested.factor(round(begin) - 1) < 0.01, (growth, wave)
+            begin += 100 * growth**wave
+        assert 0 <= tested.factor(10**9) <= 1

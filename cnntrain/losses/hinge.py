@@ -1,0 +1,43 @@
+"""`hinge`: each class against the rest, as in a linear support vector machine."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from cnntrain.kernels import margin_losses as kernels
+from cnntrain.layers.base import LANES
+from cnntrain.losses.base import Loss, LossSettings
+
+
+class HingeSettings(LossSettings):
+    """YAML keys of `hinge`."""
+
+    main = "norm"
+    norm: Literal[1, 2] = Field(1, description="1 adds up the slacks, 2 their squares (Caffe's L1 and L2).")
+
+
+class Hinge(Loss):
+    """L = sum_j max(0, 1 - s_j y_j)**norm, s_j = 1 for the label and -1 for the others: Caffe's HingeLoss.
+
+    Rifkin and Klautau 2004 defend one against the rest; norm 2 is Tang's (2013) for deep networks. For the label
+    against each other class see `multi_margin`.
+    """
+
+    name = "hinge"
+    Settings = HingeSettings
+
+    def compute(self, outputs: NDArray[Any], labels: NDArray[np.int64], blocks: int) -> None:
+        """Run the kernel."""
+        kernels.hinge(
+            outputs, labels, self._losses, self._correct, self.gradient, blocks, self.classes, labels.size,
+            self.settings.norm == 2,
+        )  # fmt: skip
+
+    def decisions(self) -> NDArray[Any] | None:
+        """Which slacks are positive; their squares have no kink."""
+        positive = self.gradient.reshape(-1, self.classes, LANES)[: self.blocks] != 0
+        return None if self.settings.norm == 2 else positive
