@@ -130,7 +130,7 @@ def test_the_flag_allows_for_one_command_only(tmp_path: Path, monkeypatch: pytes
     assert check(tmp_path, content).exit_code == 2
 
 
-@pytest.mark.parametrize("command", ["train", "eval", "check"])
+@pytest.mark.parametrize("command", ["train", "eval", "check", "gradcheck"])
 def test_every_command_with_a_config_has_the_flag(command: str) -> None:
     assert "--allow-extensions" in CliRunner().invoke(main, [command, "--help"]).stdout
 

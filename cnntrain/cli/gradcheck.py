@@ -15,6 +15,7 @@ from cnntrain.cli import options
 @click.argument("target", metavar="[RUN_OR_CHECKPOINT]", required=False, type=click.Path(path_type=Path))
 @click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="The YAML config.")
 @options.overrides
+@options.allow_extensions
 @click.option(
     "--images",
     type=click.IntRange(min=1),

@@ -76,7 +76,7 @@ class Probe:
         return self._network.loss(self._labels)
 
     def differentiate(self) -> list[Tensor]:
-        """Run backward once; return the input and all parameters with the gradients that it gave.
+        """Run backward once; return the input and all parameters that learn, with the gradients that it gave.
 
         Raises
         ------
@@ -92,7 +92,7 @@ class Probe:
         self._scale = max(1.0, abs(loss), float(np.abs(network.logits()).max()))
         self._decisions = [made for _, made in network.decisions()]
         network.backward()
-        parameters = [Tensor(p.name, p.value, p.gradient.copy(), p.order) for p in network.parameters]
+        parameters = [Tensor(p.name, p.value, p.gradient.copy(), p.order) for p in network.parameters if not p.frozen]
         return [Tensor("input", self._images, network.grad_input), *parameters]
 
     def noise(self, step: float) -> float:

@@ -5,6 +5,7 @@ Activations inside are smooth (tanh, sigmoid), so that differences are never tak
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import pytest
 
@@ -153,6 +154,23 @@ def test_initial_values_differ_between_all_layers_and_repeat_with_the_seed() -> 
     assert not any(
         np.array_equal(value, other.state()[name]) for name, value in net.state().items() if name.endswith("weight")
     )
+
+
+@pytest.mark.skipif(numba.get_num_threads() < 2, reason="Numba may use one thread only (NUMBA_NUM_THREADS)")
+def test_the_same_bits_for_any_number_of_threads() -> None:
+    results = []
+    before = numba.get_num_threads()
+    try:
+        for threads in (1, 2):
+            numba.set_num_threads(threads)
+            net = network(NESTED, (2, 5, 4), images=33, dtype=np.float32)
+            loss(net, *batch(net, 33))
+            net.backward()
+            results.append([net.logits(), net.grad_input, *(p.gradient.copy() for p in net.parameters)])
+    finally:
+        numba.set_num_threads(before)
+    for one, two in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_a_batch_that_leaves_lanes_empty_in_float32() -> None:

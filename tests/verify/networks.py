@@ -31,8 +31,7 @@ def build(
 ) -> Network:
     """Build a network from a YAML list of layers; a dense layer for the classes is added."""
     choices = LAYERS.validate_python([*yaml.safe_load(layers), {"dense": "classes"}])
-    rows, misfit = walk_shapes(choices, Shape(*shape), CLASSES)
-    assert misfit is None, misfit
+    rows = walk_shapes(choices, Shape(*shape), CLASSES)
     choice = Choice(loss, LOSSES[loss].Settings())
     settings = {"dtype": np.float64, "needs_grad_input": True, **settings}
     network = Network(rows, batch_size=batch_size, loss=choice, **settings)

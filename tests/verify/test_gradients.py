@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cnntrain.errors import ArgumentError, TrainingError
-from cnntrain.layers import LAYERS
+from cnntrain.layers import LAYERS, Batch
 from cnntrain.layers.conv2d import Conv2d
 from cnntrain.verify import check_gradients, gradients
 from cnntrain.verify.probe import Probe, Tensor
@@ -32,6 +32,11 @@ POOLINGS = [
 ]
 SMOOTH = ["sigmoid", "tanh", "flatten"]
 RECTIFIERS = ["relu", "leaky_relu", "leaky_relu: 0.3"]
+CONTAINERS = [
+    "residual: [tanh, relu]",
+    "branches: [[tanh], [], [relu]]",
+    "repeat: {times: 2, layers: [residual: [tanh, flatten]]}",
+]
 
 
 @pytest.mark.parametrize("mode", ["cross_correlation", "convolution"])
@@ -51,15 +56,23 @@ def test_max_pool2d(settings: str) -> None:
     assert set(verdicts(checks).values()) == {"ok"}
 
 
-@pytest.mark.parametrize("activation", SMOOTH + RECTIFIERS)
+@pytest.mark.parametrize("activation", SMOOTH + RECTIFIERS + CONTAINERS)
 def test_activations(activation: str) -> None:
     layer = f"{{{activation}}}" if ":" in activation else activation
     checks = check(build(f"[conv2d: {{filters: 4, kernel_size: 3}}, {layer}, dense: 5, {layer}]"))
     assert set(verdicts(checks).values()) == {"ok"}
 
 
+def test_frozen_parameters_have_no_gradient_to_check() -> None:
+    checks = check(
+        build("[conv2d: {filters: 4, kernel_size: 3}, tanh, conv2d: {filters: 2, kernel_size: 1, frozen: true}]")
+    )
+    assert list(checks) == ["input", "0.conv2d.weight", "0.conv2d.bias", "3.dense.weight", "3.dense.bias"]
+    assert set(verdicts(checks).values()) == {"ok"}
+
+
 def test_every_registered_layer_has_its_case_above() -> None:
-    named = {name.partition(":")[0] for name in SMOOTH + RECTIFIERS}
+    named = {name.partition(":")[0] for name in SMOOTH + RECTIFIERS + CONTAINERS}
     assert named | {"conv2d", "max_pool2d", "dense"} == set(LAYERS)
 
 
@@ -173,8 +186,8 @@ def test_a_nan_gradient_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     network = build("[conv2d: {filters: 4, kernel_size: 3}, tanh]")
     backward = Conv2d.backward
 
-    def spoil(layer: Conv2d, grad_output: Any, blocks: int) -> Any:
-        passed = backward(layer, grad_output, blocks)
+    def spoil(layer: Conv2d, grad_output: Any, batch: Batch) -> Any:
+        passed = backward(layer, grad_output, batch)
         layer.parameters[0].gradient[1, 0, 2, 2] = np.nan
         return passed
 
