@@ -1,4 +1,4 @@
-"""Slow and obvious losses in float64; like `naive.py` this imports nothing from cnntrain. Each returns (loss, gradient)."""
+"""Slow and obvious losses in float64, each (loss, gradient); like `naive.py` this imports nothing from cnntrain."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Array = NDArray[np.float64]
 def cross_entropy(
     logits: ArrayLike, labels: ArrayLike, label_smoothing: float = 0.0, class_weights: ArrayLike | None = None
 ) -> tuple[float, Array]:
-    """Cross-entropy with the smoothed one-hot target, each class's term times its weight; mean by the labels' weights."""
+    """Cross-entropy with the smoothed one-hot target, weighted by class; the mean is by the labels' weights."""
     logits, labels = np.asarray(logits, np.float64), np.asarray(labels)
-    images, classes = logits.shape
+    classes = logits.shape[1]
     weights = np.ones(classes) if class_weights is None else np.asarray(class_weights, np.float64)
     total, loss, gradient = sum(weights[label] for label in labels), 0.0, np.zeros(logits.shape)
     for n, label in enumerate(labels):

@@ -43,13 +43,8 @@ def test_a_layer_has_golden_values(name: str) -> None:
     assert function in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
 
 
-UNDESCRIBED = ("optimizer", "schedule")  # strict: to be emptied when their keys are described
-
-
 @pytest.mark.parametrize(("kind", "name", "entry"), ENTRIES, ids=lambda value: value if isinstance(value, str) else "")
-def test_every_key_is_described(kind: str, name: str, entry: Any, request: pytest.FixtureRequest) -> None:
-    if kind in UNDESCRIBED:
-        request.applymarker(pytest.mark.xfail(reason="descriptions to be written", strict=True))
+def test_every_key_is_described(kind: str, name: str, entry: Any) -> None:
     without = [key for key, field in entry.Settings.model_fields.items() if not field.description]
     assert not without, f"{name}: give {', '.join(without)} a Field(description=...)"
     assert entry.__doc__, f"{name}: give its class a docstring: the reference page shows it"

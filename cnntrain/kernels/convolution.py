@@ -35,7 +35,7 @@ class Axis(NamedTuple):
     output_size: int
     first: int  # outputs computed: first, first + step, ... (count of them)
     step: int
-    count: int
+    count: int  # type: ignore[assignment]  # hides the method of tuple, which nobody calls here
     stride: int
     offset: int
     taps: int

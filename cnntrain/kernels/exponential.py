@@ -22,13 +22,13 @@ REDUCTION32 = (0.693359375, -2.12194440e-4, 87.0, 1.4426950408889634)
 REDUCTION64 = (0.6931471803691238, 1.9082149292705877e-10, 708.0, 1.4426950408889634)
 
 
-def _coefficients(x):  # type: ignore[no-untyped-def]
+def _coefficients(x):
     """Return (ln 2 high, ln 2 low, largest |x|, 1 / ln 2), series for the element type of x."""
     raise AssertionError("only called in compiled code")
 
 
 @overload(_coefficients, inline="always")
-def _coefficients_for(x):  # type: ignore[no-untyped-def]
+def _coefficients_for(x):
     if isinstance(x, Lanes) and x.element == types.float32:
         return lambda x: (REDUCTION32, FACTORIALS32)
     return lambda x: (REDUCTION64, FACTORIALS64)

@@ -3,7 +3,7 @@
 Letters and layout as in `kernels.convolution`; tap (r, s) of a window has the number r * columns.taps + s.
 
 Forward: the mask keeps the number of the winning tap, one int16 per lane. Ties: the first. A NaN wins over any number,
-the first NaN over all; taps on the padding do not take part (there is no start value to beat, so -inf and NaN are safe).
+the first NaN over all; taps on the padding do not take part (there is no start value, so -inf and NaN are safe).
 Backward: each input pixel collects the gradients of the windows that it won. Windows may overlap, and each unit owns
 the input row that it writes. The law is that of max as a function of several variables: the gradient goes to the
 argmax (LeCun et al. 1998; derived in docs/mathematics.md).

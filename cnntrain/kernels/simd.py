@@ -41,7 +41,7 @@ class Tile(types.Type):
         super().__init__(name=f"Tile({lanes}, {height}, {width})")
 
 
-def _element_ir(element: types.Type) -> ir.Type:
+def _element_ir(element: Any) -> ir.Type:
     if element == types.float32:
         return ir.FloatType()
     if element == types.float64:
@@ -158,20 +158,20 @@ for _symbol, _comparison in (
 
 
 @intrinsic
-def load(typingctx, array, offset):  # type: ignore[no-untyped-def]
+def load(typingctx, array, offset):
     """Return the lane vector array[offset : offset + 16]."""
 
-    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, sig, args):
         return _load(context, builder, sig.args[0], args[0], args[1])
 
     return Lanes(array.dtype)(array, types.intp), codegen
 
 
 @intrinsic
-def store(typingctx, array, offset, value):  # type: ignore[no-untyped-def]
+def store(typingctx, array, offset, value):
     """Write a lane vector to array[offset : offset + 16]."""
 
-    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, sig, args):
         _store(context, builder, sig.args[0], args[0], args[1], args[2])
         return context.get_dummy_value()
 
@@ -179,69 +179,69 @@ def store(typingctx, array, offset, value):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def splat(typingctx, scalar):  # type: ignore[no-untyped-def]
+def splat(typingctx, scalar):
     """Put one number into every lane."""
 
-    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, sig, args):
         return _splat(builder, args[0])
 
     return Lanes(scalar)(scalar), codegen
 
 
 @intrinsic
-def constant(typingctx, like, number):  # type: ignore[no-untyped-def]
+def constant(typingctx, like, number):
     """Put `number` (any scalar) into every lane, in the element type of the lane vector or array `like`."""
     element = like.element if isinstance(like, Lanes) else like.dtype
 
-    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, sig, args):
         return _splat(builder, context.cast(builder, args[1], sig.args[1], element))
 
     return Lanes(element)(like, number), codegen
 
 
 @intrinsic
-def fma(typingctx, a, b, c):  # type: ignore[no-untyped-def]
+def fma(typingctx, a, b, c):
     """Return a * b + c, rounded once."""
 
-    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, sig, args):
         return _fma(builder, *args)
 
     return a(a, b, c), codegen
 
 
 @intrinsic
-def select(typingctx, condition, a, b):  # type: ignore[no-untyped-def]
+def select(typingctx, condition, a, b):
     """Take `a` in the lanes where `condition` holds, `b` elsewhere."""
 
-    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, sig, args):
         return builder.select(*args)
 
     return a(condition, a, b), codegen
 
 
 @intrinsic
-def is_nan(typingctx, a):  # type: ignore[no-untyped-def]
+def is_nan(typingctx, a):
     """Tell which lanes are NaN."""
 
-    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, sig, args):
         return builder.fcmp_unordered("uno", args[0], args[0])
 
     return Lanes(types.boolean)(a), codegen
 
 
 @intrinsic
-def negate(typingctx, condition):  # type: ignore[no-untyped-def]
+def negate(typingctx, condition):
     """Invert a vector of truth values."""
 
-    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, sig, args):
         return builder.not_(args[0])
 
     return condition(condition), codegen
 
 
 def _unary(name: str, doc: str) -> Callable[..., Any]:
-    def function(typingctx, a):  # type: ignore[no-untyped-def]
-        def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+    def function(typingctx, a):
+        def codegen(context, builder, sig, args):
             return _call(builder, f"llvm.{name}.{_suffix(args[0].type)}", args[0].type, [args[0]])
 
         return a(a), codegen
@@ -255,11 +255,11 @@ round_even = _unary("rint", "Round to the nearest whole number, halves to even."
 
 
 @intrinsic
-def power_of_two(typingctx, exponent):  # type: ignore[no-untyped-def]
+def power_of_two(typingctx, exponent):
     """Return 2**exponent for whole `exponent` in the range of normal numbers, by writing the exponent's bits."""
     mantissa, bias = (23, 127) if exponent.element == types.float32 else (52, 1023)
 
-    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, sig, args):
         bits = ir.VectorType(ir.IntType(32 if mantissa == 23 else 64), LANES)
         whole = builder.fptosi(args[0], bits)
         shifted = builder.shl(
@@ -271,20 +271,20 @@ def power_of_two(typingctx, exponent):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def lane_of(typingctx, a, lane):  # type: ignore[no-untyped-def]
+def lane_of(typingctx, a, lane):
     """Return one lane as a number."""
 
-    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, sig, args):
         return builder.extract_element(*args)
 
     return a.element(a, types.intp), codegen
 
 
 @intrinsic
-def sum_lanes(typingctx, a):  # type: ignore[no-untyped-def]
+def sum_lanes(typingctx, a):
     """Add the sixteen lanes as a balanced tree: a fixed order, the same bits everywhere."""
 
-    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, sig, args):
         vector, undefined = args[0], ir.Constant(args[0].type, ir.Undefined)
         width = LANES
         while width > 1:
@@ -302,11 +302,11 @@ def sum_lanes(typingctx, a):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def tile_splat(typingctx, array, offset, rows, columns):  # type: ignore[no-untyped-def]
+def tile_splat(typingctx, array, offset, rows, columns):
     """Return the tile whose column j holds array[offset + j] in every row and lane."""
     tile = Tile(Lanes(array.dtype), len(rows), len(columns))
 
-    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, sig, args):
         result = ir.Constant(context.get_value_type(tile), ir.Undefined)
         for j in range(tile.width):
             value = _load_splat(context, builder, sig.args[0], args[0], _step(builder, args[1], _one(args[1]), j))
@@ -322,11 +322,11 @@ def _one(like: Any) -> Any:
 
 
 @intrinsic
-def tile_load(typingctx, array, offset, row_step, column_step, rows, columns):  # type: ignore[no-untyped-def]
+def tile_load(typingctx, array, offset, row_step, column_step, rows, columns):
     """Return the tile of lane vectors array[offset + i * row_step + j * column_step + lane]."""
     tile = Tile(Lanes(array.dtype), len(rows), len(columns))
 
-    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, sig, args):
         result = ir.Constant(context.get_value_type(tile), ir.Undefined)
         for i in range(tile.height):
             for j in range(tile.width):
@@ -339,10 +339,10 @@ def tile_load(typingctx, array, offset, row_step, column_step, rows, columns):  
 
 
 @intrinsic
-def tile_store(typingctx, array, offset, row_step, column_step, tile):  # type: ignore[no-untyped-def]
+def tile_store(typingctx, array, offset, row_step, column_step, tile):
     """Write a tile to array[offset + i * row_step + j * column_step + lane]."""
 
-    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, sig, args):
         for i in range(tile.height):
             for j in range(tile.width):
                 offset = _step(builder, _step(builder, args[1], args[2], i), args[3], j)
@@ -356,8 +356,8 @@ def tile_store(typingctx, array, offset, row_step, column_step, tile):  # type: 
 def _accumulate(splat_right: bool, doc: str) -> Callable[..., Any]:
     """Build tile[i, j] += left[i] * right[j], where right[j] is one number for all lanes or a lane vector."""
 
-    def function(typingctx, tile, left, left_at, left_step, right, right_at, right_step):  # type: ignore[no-untyped-def]
-        def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+    def function(typingctx, tile, left, left_at, left_step, right, right_at, right_step):
+        def codegen(context, builder, sig, args):
             result, left_, left_at_, left_step_, right_, right_at_, right_step_ = args
             take = _load_splat if splat_right else _load
             rows = [
@@ -389,13 +389,13 @@ accumulate_lanes = _accumulate(
 
 
 @intrinsic
-def store_transposed(typingctx, target, at, step, source, source_at, source_step):  # type: ignore[no-untyped-def]
+def store_transposed(typingctx, target, at, step, source, source_at, source_step):
     """Write target[at + lane * step + j] = source[source_at + j * source_step + lane] for 16 lanes and 16 vectors j.
 
     Four rounds of exchanges: round d swaps the off-diagonal d x d blocks of every 2d x 2d block.
     """
 
-    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, sig, args):
         target_, at_, step_, source_, source_at_, source_step_ = args
         v = [
             _load(context, builder, sig.args[3], source_, _step(builder, source_at_, source_step_, j))

@@ -66,16 +66,16 @@ class Conv2dSettings(WeightSettings):
         for number, what in ((channels, "channels"), (self.filters, "filters")):
             if number % self.groups:
                 raise ShapeError(f"groups {self.groups} does not divide the {number} {what}", "groups")
-        windows = [self._window(axis, size) for axis, size in enumerate(sizes)]
+        windows = rows, columns = self._window(0, sizes[0]), self._window(1, sizes[1])
         if min(window.output_size for window in windows) < 1:
             reach = [(w.taps - 1) * w.dilation + 1 for w in windows]
             padded = [w.before + w.input_size + w.after for w in windows]
             note = f" (with dilation {self.dilation[0]}x{self.dilation[1]})" if max(self.dilation) > 1 else ""
             image = "image" if padded == list(sizes) else "padded image"
             raise ShapeError(
-                f"kernel_size {reach[0]}x{reach[1]}{note} on an {padded[0]}x{padded[1]} {image}", "kernel_size"
+                f"kernel_size {reach[0]}x{reach[1]}{note} on a {padded[0]}x{padded[1]} {image}", "kernel_size"
             )
-        return ConvolutionGeometry(channels, self.filters, *windows, self.groups, self.mode == "convolution")
+        return ConvolutionGeometry(channels, self.filters, rows, columns, self.groups, self.mode == "convolution")
 
     def _window(self, axis: int, size: int) -> Window:
         taps, stride, dilation = self.kernel_size[axis], self.stride[axis], self.dilation[axis]

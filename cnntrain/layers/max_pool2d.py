@@ -40,7 +40,7 @@ class MaxPool2dSettings(LayerSettings):
         )
         if min(rows.count, columns.count) < 1:
             size = "x".join(map(str, self.kernel_size))
-            raise ShapeError(f"kernel_size {size} on an {sizes[0]}x{sizes[1]} image", "kernel_size")
+            raise ShapeError(f"kernel_size {size} on a {sizes[0]}x{sizes[1]} image", "kernel_size")
         return rows, columns
 
     def output_shape(self, input_shape: Shape) -> Shape:

@@ -16,7 +16,7 @@ LANES = 16
 @cache
 def has_512_bit_vectors() -> bool:
     """Tell whether a lane vector of float32 is one register (AVX-512) rather than two or four."""
-    features = config.CPU_FEATURES  # the user's choice (NUMBA_CPU_FEATURES), else the machine's own
+    features: str | None = vars(config)["CPU_FEATURES"]  # what NUMBA_CPU_FEATURES says, if anything
     return bool(binding.get_host_cpu_features().get("avx512f")) if features is None else "+avx512f" in features
 
 
