@@ -228,7 +228,8 @@ class Network:
 
     def load_state(self, tensors: Mapping[str, NDArray[Any]]) -> None:
         """Take over what `state` returned; raises `CheckpointError` if names or shapes differ."""
-        pieces: dict[str, Parameter | Statistic] = {piece.name: piece for piece in (*self.parameters, *self.statistics)}
+        every: list[Parameter | Statistic] = [*self.parameters, *self.statistics]
+        pieces = {piece.name: piece for piece in every}
         if tensors.keys() != pieces.keys():
             different = sorted(tensors.keys() ^ pieces.keys())
             raise CheckpointError(f"tensors do not fit the network: {', '.join(different[:5])}")
