@@ -142,6 +142,8 @@ for _symbol, _floating, _integer in (
     (operator.truediv, "fdiv", None),
     (operator.and_, "", "and_"),
     (operator.or_, "", "or_"),
+    (operator.xor, "", "xor"),
+    (operator.rshift, "", "lshr"),
 ):
     _register_operator(_symbol, _floating, _integer)
 for _symbol, _comparison in (
@@ -255,9 +257,24 @@ round_even = _unary("rint", "Round to the nearest whole number, halves to even."
 
 
 @intrinsic
+def lane_numbers(typingctx, like):
+    """Return 0, 1, ... 15 in the type of the whole number `like`."""
+
+    def codegen(context, builder, sig, args):
+        return ir.Constant(ir.VectorType(args[0].type, LANES), list(range(LANES)))
+
+    return Lanes(like)(like), codegen
+
+
+def _ieee(element: types.Type) -> tuple[int, int]:
+    """Bits of the mantissa, and bias of the exponent, of a floating-point type."""
+    return (23, 127) if element == types.float32 else (52, 1023)
+
+
+@intrinsic
 def power_of_two(typingctx, exponent):
     """Return 2**exponent for whole `exponent` in the range of normal numbers, by writing the exponent's bits."""
-    mantissa, bias = (23, 127) if exponent.element == types.float32 else (52, 1023)
+    mantissa, bias = _ieee(exponent.element)
 
     def codegen(context, builder, sig, args):
         bits = ir.VectorType(ir.IntType(32 if mantissa == 23 else 64), LANES)
@@ -268,6 +285,32 @@ def power_of_two(typingctx, exponent):
         return builder.bitcast(shifted, args[0].type)
 
     return exponent(exponent), codegen
+
+
+@intrinsic
+def exponent_of(typingctx, a):
+    """Return the whole e with a = m * 2**e and 1 <= m < 2, for positive normal `a`."""
+    mantissa, bias = _ieee(a.element)
+
+    def codegen(context, builder, sig, args):
+        bits = ir.VectorType(ir.IntType(32 if mantissa == 23 else 64), LANES)
+        shifted = builder.lshr(builder.bitcast(args[0], bits), ir.Constant(bits, [mantissa] * LANES))
+        return builder.sitofp(builder.sub(shifted, ir.Constant(bits, [bias] * LANES)), args[0].type)
+
+    return a(a), codegen
+
+
+@intrinsic
+def mantissa_of(typingctx, a):
+    """Return the m with a = m * 2**e and 1 <= m < 2, for positive normal `a`."""
+    mantissa, bias = _ieee(a.element)
+
+    def codegen(context, builder, sig, args):
+        bits = ir.VectorType(ir.IntType(32 if mantissa == 23 else 64), LANES)
+        fraction = builder.and_(builder.bitcast(args[0], bits), ir.Constant(bits, [(1 << mantissa) - 1] * LANES))
+        return builder.bitcast(builder.or_(fraction, ir.Constant(bits, [bias << mantissa] * LANES)), args[0].type)
+
+    return a(a), codegen
 
 
 @intrinsic
@@ -386,6 +429,43 @@ accumulate_lanes = _accumulate(
     False,
     "tile[i, j] += (lane vector left[left_at + i * left_step]) * (lane vector right[right_at + j * right_step]).",
 )
+
+
+@intrinsic
+def accumulate_pairs(typingctx, tile, left, left_at, right, right_at):
+    """tile[0, j] += (lane vector left[left_at + 16 j]) * (number right[right_at + j])."""
+
+    def codegen(context, builder, sig, args):
+        result, left_, left_at_, right_, right_at_ = args
+        for j in range(tile.width):
+            at = _step(builder, left_at_, ir.Constant(left_at_.type, LANES), j)
+            a = _load(context, builder, sig.args[1], left_, at)
+            b = _load_splat(context, builder, sig.args[3], right_, _step(builder, right_at_, _one(right_at_), j))
+            value = _fma(builder, a, b, builder.extract_value(result, j))
+            result = builder.insert_value(result, value, j)
+        return result
+
+    return tile(tile, left, types.intp, right, types.intp), codegen
+
+
+@intrinsic
+def accumulate_shifted(typingctx, tile, left, left_at, right, right_at, right_step):
+    """tile[i, j] += (lane vector left[left_at + 16 i]) * (lane vector right[right_at + 16 i + j * right_step])."""
+
+    def codegen(context, builder, sig, args):
+        result, left_, left_at_, right_, right_at_, right_step_ = args
+        wide = ir.Constant(left_at_.type, LANES)
+        for i in range(tile.height):
+            a = _load(context, builder, sig.args[1], left_, _step(builder, left_at_, wide, i))
+            for j in range(tile.width):
+                at = _step(builder, _step(builder, right_at_, wide, i), right_step_, j)
+                b = _load(context, builder, sig.args[3], right_, at)
+                position = i * tile.width + j
+                value = _fma(builder, a, b, builder.extract_value(result, position))
+                result = builder.insert_value(result, value, position)
+        return result
+
+    return tile(tile, left, types.intp, right, types.intp, types.intp), codegen
 
 
 @intrinsic

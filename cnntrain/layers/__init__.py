@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 from cnntrain.layers.activations import LeakyRelu, Relu, Sigmoid, Tanh
+from cnntrain.layers.avg_pool2d import AvgPool2d
 from cnntrain.layers.base import Batch, Layer, LayerContext, LayerSettings, Parameter, Shape, Statistic
+from cnntrain.layers.batch_norm2d import BatchNorm2d
 from cnntrain.layers.branches import Branches
 from cnntrain.layers.conv2d import Conv2d
 from cnntrain.layers.dense import Dense
+from cnntrain.layers.dropout import Dropout
+from cnntrain.layers.elu import Elu, Selu
 from cnntrain.layers.flatten import Flatten
+from cnntrain.layers.gelu import Gelu
+from cnntrain.layers.global_avg_pool2d import GlobalAvgPool2d
+from cnntrain.layers.local_response_norm import LocalResponseNorm
 from cnntrain.layers.max_pool2d import MaxPool2d
+from cnntrain.layers.prelu import Prelu
 from cnntrain.layers.repeat import Repeat
 from cnntrain.layers.residual import Residual
+from cnntrain.layers.silu import Silu
+from cnntrain.layers.softplus import Softplus
 
 LAYERS: dict[str, type[Layer]] = {
     layer.name: layer
     for layer in (
-        Conv2d,
-        Dense,
-        MaxPool2d,
-        Relu,
-        LeakyRelu,
-        Sigmoid,
-        Tanh,
-        Flatten,
-        Residual,
-        Branches,
-        Repeat,
+        Conv2d, Dense, MaxPool2d, AvgPool2d, GlobalAvgPool2d, BatchNorm2d, LocalResponseNorm, Dropout, Flatten,
+        Residual, Branches, Repeat,
+        Relu, LeakyRelu, Prelu, Elu, Selu, Gelu, Silu, Softplus, Sigmoid, Tanh,
     )
-}
+}  # fmt: skip
 
 __all__ = ["LAYERS", "Batch", "Layer", "LayerContext", "LayerSettings", "Parameter", "Shape", "Statistic"]

@@ -30,27 +30,39 @@ class LeakyReluSettings(ActivationSettings):
 
 
 class Activation(Layer):
-    """y = f(z), with a derivative that needs y alone."""
+    """y = f(z), with a derivative that needs y alone, or z alone where `keeps_input` says so."""
 
     Settings: ClassVar[type[LayerSettings]] = ActivationSettings
     kernel: ClassVar[Callable[..., None]]
     backward_kernel: ClassVar[Callable[..., None]]
+    keeps_input: ClassVar[bool] = False
 
     def __init__(self, settings: LayerSettings, input_shape: Shape, context: LayerContext) -> None:
-        self._numbers = tuple(getattr(settings, key) for key in type(settings).model_fields)
+        self._numbers = self._numbers_of(settings)
+        self._forward, self._backward = self._kernels_of(settings)
         self._block = input_shape.size * LANES
-        self.output = context.buffer(input_shape)
+        self._kept = self.output = context.buffer(input_shape)
         self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
+
+    def _kernels_of(self, settings: LayerSettings) -> tuple[Callable[..., None], Callable[..., None]]:
+        """Return the kernels forward and backward."""
+        return self.kernel, self.backward_kernel
+
+    def _numbers_of(self, settings: LayerSettings) -> tuple[float, ...]:
+        """Return what the kernels take after the arrays: the settings, in their order."""
+        return tuple(getattr(settings, key) for key in type(settings).model_fields)
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Y = f(z)."""
-        self.kernel(x, self.output, batch.blocks * self._block, *self._numbers)
+        if self.keeps_input:
+            self._kept = x
+        self._forward(x, self.output, batch.blocks * self._block, *self._numbers)
         return self.output
 
     def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
         """dL/dz = dL/dy * f'(z)."""
         if self._grad_input is not None:
-            self.backward_kernel(grad_output, self.output, self._grad_input, batch.blocks * self._block, *self._numbers)
+            self._backward(grad_output, self._kept, self._grad_input, batch.blocks * self._block, *self._numbers)
         return self._grad_input
 
 

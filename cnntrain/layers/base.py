@@ -162,7 +162,7 @@ class LayerContext:
     dtype: np.dtype
     generator: Callable[[str], np.random.Generator]
     needs_grad_input: bool
-    seed: int = 1
+    seed: int
 
     def buffer(self, shape: Shape, dtype: type | np.dtype | None = None) -> NDArray[Any]:
         """Return a flat array for a batch of images of a shape."""

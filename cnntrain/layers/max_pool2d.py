@@ -6,47 +6,26 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from cnntrain.errors import ShapeError
 from cnntrain.kernels.convolution import Axis
-from cnntrain.layers.base import LANES, Batch, Layer, LayerContext, LayerSettings, Shape
-from cnntrain.passes.pooling import MaxPooling, pooling_axis
-from cnntrain.settings import NonNegativePair, PositivePair
+from cnntrain.layers.base import LANES, Batch, Layer, LayerContext, Shape
+from cnntrain.layers.pooling_window import PoolingSettings
+from cnntrain.passes.pooling import MaxPooling
+
+MAX_TAPS = np.iinfo(np.int16).max  # the mask keeps the number of the winning position in 16 bits
 
 
-class MaxPool2dSettings(LayerSettings):
-    """YAML keys of `max_pool2d`."""
-
-    main = "kernel_size"
-    kernel_size: PositivePair = Field(description="Rows and columns of the window.")
-    stride: PositivePair | None = Field(
-        None, description="Pixels from one position of the window to the next; the kernel_size unless given."
-    )
-    padding: NonNegativePair = Field(
-        (0, 0), description="Pixels around the image that take no part; at most half the window."
-    )
-    ceil_mode: bool = Field(False, description="Round the output's size up: the last window may end outside.")
+class MaxPool2dSettings(PoolingSettings):
+    """YAML keys of `max_pool2d`: the largest value of each window; padding never wins."""
 
     def axes(self, input_shape: Shape) -> tuple[Axis, Axis]:
         """Return the windows along rows and columns; raises `ShapeError` when they do not fit."""
-        strides = self.stride or self.kernel_size
-        for taps, padding in zip(self.kernel_size, self.padding, strict=True):
-            if padding > taps // 2:
-                raise ShapeError(f"padding {padding} is more than half of kernel_size {taps}", "padding")
-        sizes = (input_shape.rows, input_shape.columns)
-        rows, columns = (
-            pooling_axis(sizes[i], self.kernel_size[i], strides[i], self.padding[i], self.ceil_mode) for i in (0, 1)
-        )
-        if min(rows.count, columns.count) < 1:
-            size = "x".join(map(str, self.kernel_size))
-            raise ShapeError(f"kernel_size {size} on a {sizes[0]}x{sizes[1]} image", "kernel_size")
+        rows, columns = super().axes(input_shape)
+        if rows.taps * columns.taps > MAX_TAPS:
+            size = f"{rows.taps}x{columns.taps}"
+            raise ShapeError(f"kernel_size {size} has more than {MAX_TAPS} positions for the mask", "kernel_size")
         return rows, columns
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        """As many channels, one pixel per window."""
-        rows, columns = self.axes(input_shape)
-        return Shape(input_shape.channels, rows.count, columns.count)
 
 
 class MaxPool2d(Layer):

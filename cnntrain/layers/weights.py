@@ -14,6 +14,16 @@ from cnntrain.layers.base import LayerContext, LayerSettings, Parameter
 from cnntrain.settings import Choice, NonNegativeFloat
 
 
+def check_initializers(settings: LayerSettings, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise `ShapeError` where the initialiser under the key `<tensor>_init` cannot make a tensor of its shape."""
+    for tensor, shape in shapes.items():
+        init: Choice = getattr(settings, f"{tensor}_init")
+        try:
+            INITIALIZERS[init.name](init.settings).check(shape)
+        except ShapeError as error:
+            raise ShapeError(f"{init.name} cannot make the {tensor}: {error}", f"{tensor}_init") from error
+
+
 class WeightSettings(LayerSettings):
     """YAML keys on weights and biases: initial values, and factors on the optimiser's rate and decay."""
 
@@ -32,13 +42,7 @@ class WeightSettings(LayerSettings):
 
     def check_parameters(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         """Ask the initialisers."""
-        for tensor, key in (("weight", "weight_init"), ("bias", "bias_init")):
-            if tensor in shapes:
-                init: Choice = getattr(self, key)
-                try:
-                    INITIALIZERS[init.name](init.settings).check(shapes[tensor])
-                except ShapeError as error:
-                    raise ShapeError(f"{init.name} cannot make the {tensor}: {error}", key) from error
+        check_initializers(self, shapes)
 
     def create(
         self, context: LayerContext, weight_shape: tuple[int, ...], order: NDArray[np.intp] | None = None

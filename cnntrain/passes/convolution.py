@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cnntrain.kernels.convolution import Axis, Channels, Tiles, correlate
 from cnntrain.kernels.layout import gather
+from cnntrain.passes.depthwise import DepthwiseCorrelation, DepthwiseWeightGradient
 from cnntrain.passes.tiling import cut, length, side_by_side, tile_height
 from cnntrain.passes.weight_gradient import BiasGradient, WeightGradient
 
@@ -66,6 +67,11 @@ class ConvolutionGeometry:
     columns: Window
     groups: int = 1
     rotated: bool = False  # true convolution: the filter is rotated by 180° before it is applied
+
+    @property
+    def depthwise(self) -> bool:
+        """Each channel has one filter, of its own."""
+        return 1 < self.groups == self.channels == self.filters
 
     @property
     def weight_shape(self) -> tuple[int, int, int, int]:
@@ -150,10 +156,12 @@ class Convolution:
         indices = g.weight_indices()
         rows, columns = g.rows.forward(), g.columns.forward()
         all_rows, all_columns = list(range(g.rows.taps)), list(range(g.columns.taps))
-        self.forward = Correlation([(rows, all_rows)], [(columns, all_columns)], indices, blocks, dtype)
-        self._full = Correlation(g.rows.backward(), g.columns.backward(), indices.swapaxes(1, 2), blocks, dtype)
+        correlation = DepthwiseCorrelation if g.depthwise else Correlation
+        weight_gradient = DepthwiseWeightGradient if g.depthwise else WeightGradient
+        self.forward = correlation([(rows, all_rows)], [(columns, all_columns)], indices, blocks, dtype)
+        self._full = correlation(g.rows.backward(), g.columns.backward(), indices.swapaxes(1, 2), blocks, dtype)
         self._zeros = np.zeros(g.channels, dtype)
-        self._weights = WeightGradient(rows, columns, indices, blocks, dtype)
+        self._weights = weight_gradient(rows, columns, indices, blocks, dtype)
         self._biases = BiasGradient(g.filters, dtype)
         self._pixels = rows.count * columns.count
 

@@ -1,10 +1,11 @@
-"""The passes of a max-pooling layer."""
+"""The passes of the pooling layers."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cnntrain.kernels.average_pooling import average_pool, average_pool_backward
 from cnntrain.kernels.convolution import Axis
 from cnntrain.kernels.pooling import max_pool, max_pool_backward
 
@@ -35,3 +36,18 @@ class MaxPooling:
     def backward(self, grad_output: NDArray, mask: NDArray[np.int16], grad_input: NDArray, blocks: int) -> None:
         """Route the gradient to the winners."""
         max_pool_backward(grad_output, mask, grad_input, blocks, self._channels, self._rows, self._columns)
+
+
+class AveragePooling:
+    """Average-pooling; `count_padding` lets zeros around the image count in a window's mean."""
+
+    def __init__(self, channels: int, rows: Axis, columns: Axis, count_padding: bool) -> None:
+        self._geometry = (channels, rows, columns, count_padding)
+
+    def forward(self, image: NDArray, output: NDArray, blocks: int) -> None:
+        """Write the means."""
+        average_pool(image, output, blocks, *self._geometry)
+
+    def backward(self, grad_output: NDArray, grad_input: NDArray, blocks: int) -> None:
+        """Share each gradient among the pixels of its window."""
+        average_pool_backward(grad_output, grad_input, blocks, *self._geometry)

@@ -1,0 +1,45 @@
+"""`avg_pool2d`: the mean of each window."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from numpy.typing import NDArray
+from pydantic import Field
+
+from cnntrain.layers.base import Batch, Layer, LayerContext, LayerSettings, Shape
+from cnntrain.layers.pooling_window import PoolingSettings
+from cnntrain.passes.pooling import AveragePooling
+
+
+class AvgPool2dSettings(PoolingSettings):
+    """YAML keys of `avg_pool2d`: the mean of each window."""
+
+    count_padding: bool = Field(
+        True,
+        description="Zeros of the padding count in the mean, as in Caffe and PyTorch (windows that ceil_mode lets hang "
+        "over the padding are cut there). false: the mean of the real pixels, as in Keras.",
+    )
+
+
+class AvgPool2d(Layer):
+    """The layer at work."""
+
+    name = "avg_pool2d"
+    Settings: ClassVar[type[LayerSettings]] = AvgPool2dSettings
+
+    def __init__(self, settings: AvgPool2dSettings, input_shape: Shape, context: LayerContext) -> None:
+        self._pass = AveragePooling(input_shape.channels, *settings.axes(input_shape), settings.count_padding)
+        self.output = context.buffer(settings.output_shape(input_shape))
+        self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
+
+    def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
+        """Y = mean of x over each window."""
+        self._pass.forward(x, self.output, batch.blocks)
+        return self.output
+
+    def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
+        """Each pixel of a window gets an equal share of its gradient; overlapping windows add up."""
+        if self._grad_input is not None:
+            self._pass.backward(grad_output, self._grad_input, batch.blocks)
+        return self._grad_input

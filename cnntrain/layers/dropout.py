@@ -1,0 +1,63 @@
+"""`dropout`: during training, values are set to zero at random (Srivastava et al. 2014)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from cnntrain.kernels.dropout import dropout
+from cnntrain.layers.base import LANES, Batch, Layer, LayerContext, LayerSettings, Shape
+
+
+class DropoutSettings(LayerSettings):
+    """YAML keys of `dropout`."""
+
+    main = "rate"
+    rate: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.5,
+        description="Probability that a value is dropped; what stays is divided by 1 - rate, so that evaluation needs "
+        "no scaling.",
+    )
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Unchanged."""
+        return input_shape
+
+
+class Dropout(Layer):
+    """The layer at work. The mask follows from the seed, the layer's path and the step; nothing is stored."""
+
+    name = "dropout"
+    Settings = DropoutSettings
+
+    def __init__(self, settings: DropoutSettings, input_shape: Shape, context: LayerContext) -> None:
+        self._rate = settings.rate
+        self._key = np.uint64(context.random_key())
+        self._threshold = np.uint64(round(settings.rate * 2**32))
+        self._factor = context.dtype.type(1 / (1 - settings.rate))
+        self._block = input_shape.size * LANES
+        self._dropped = context.buffer(input_shape)
+        self.output = self._dropped
+        self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
+
+    def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
+        """Y = x * mask / (1 - rate) in training; x itself in evaluation."""
+        self.output = self._masked(x, self._dropped, batch) if self._works(batch) else x
+        return self.output
+
+    def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
+        """dL/dx = dL/dy * mask / (1 - rate), with the mask of the same step."""
+        if self._grad_input is None:
+            return None
+        return self._masked(grad_output, self._grad_input, batch) if self._works(batch) else grad_output
+
+    def _works(self, batch: Batch) -> bool:
+        return batch.training and self._rate > 0
+
+    def _masked(self, source: NDArray[Any], target: NDArray[Any], batch: Batch) -> NDArray[Any]:
+        step = np.uint64(batch.step)
+        dropout(source, target, batch.blocks * self._block, self._key, step, self._threshold, self._factor)
+        return target

@@ -1,0 +1,81 @@
+"""`local_response_norm`: each value is damped by its neighbours (Krizhevsky et al. 2012; Caffe's LRN)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+from pydantic import Field, field_validator
+
+from cnntrain.kernels.local_response import (
+    Neighbourhood,
+    local_response,
+    local_response_backward,
+    local_response_ratios,
+)
+from cnntrain.layers.base import LANES, Batch, Layer, LayerContext, LayerSettings, Shape
+from cnntrain.settings import NonNegativeFloat, PositiveFloat, PositiveInt
+
+
+class LocalResponseNormSettings(LayerSettings):
+    """YAML keys of `local_response_norm`: y = x / (k + alpha / n * sum of squares of n neighbours) ** beta."""
+
+    main = "size"
+    size: PositiveInt = Field(
+        5,
+        description="Neighbours on a line, an odd number: n = size across channels, n = size * size within one. What "
+        "lies outside the image counts as zero.",
+    )
+    alpha: NonNegativeFloat = Field(1e-4, description="Weight of the neighbours' mean square; divided by n.")
+    beta: PositiveFloat = Field(0.75, description="Exponent.")
+    k: PositiveFloat = Field(1.0, description="Summand; 1 in Caffe, 2 in Krizhevsky et al. 2012.")
+    region: Literal["across_channels", "within_channel"] = Field(
+        "across_channels", description="Neighbours: channels of the same pixel, or pixels of the same channel."
+    )
+
+    @field_validator("size")
+    @classmethod
+    def _is_odd(cls, size: int) -> int:
+        if size % 2 == 0:
+            raise ValueError("must be odd: as many neighbours on each side")
+        return size
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Unchanged."""
+        return input_shape
+
+
+class LocalResponseNorm(Layer):
+    """The layer at work."""
+
+    name = "local_response_norm"
+    Settings = LocalResponseNormSettings
+
+    def __init__(self, settings: LocalResponseNormSettings, input_shape: Shape, context: LayerContext) -> None:
+        reach, channels, rows, columns = settings.size // 2, *input_shape
+        across = settings.region == "across_channels"
+        self._hood = Neighbourhood(rows, columns, channels, *((0, 0, reach) if across else (reach, reach, 0)))
+        self._share = settings.alpha / (settings.size if across else settings.size**2)
+        self._beta, self._k = settings.beta, settings.k
+        self._block = input_shape.size * LANES
+        self._x = self._scale = context.buffer(input_shape)
+        self.output = context.buffer(input_shape)
+        self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
+        self._ratios = context.buffer(input_shape) if context.needs_grad_input else None
+
+    def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
+        """Y = x * scale**-beta with scale = k + alpha / n * (sum of squares over the neighbourhood)."""
+        self._x = x
+        local_response(x, self.output, self._scale, batch.blocks, self._hood, self._share, self._beta, self._k)
+        return self.output
+
+    def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
+        """dL/dx = g * scale**-beta - 2 alpha beta / n * x * (sum of g y / scale over the neighbourhood)."""
+        if self._grad_input is None or self._ratios is None:
+            return None
+        local_response_ratios(grad_output, self.output, self._scale, self._ratios, batch.blocks * self._block)
+        local_response_backward(
+            grad_output, self._x, self._scale, self._ratios, self._grad_input,
+            batch.blocks, self._hood, self._share, self._beta,
+        )  # fmt: skip
+        return self._grad_input

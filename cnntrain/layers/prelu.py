@@ -1,0 +1,85 @@
+"""`prelu`: a rectifier that learns its slope for negative inputs (He et al. 2015)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from cnntrain.initializers import InitializerChoice
+from cnntrain.kernels.prelu import prelu, prelu_backward
+from cnntrain.kernels.slots import sum_slots
+from cnntrain.layers.activations import ActivationSettings
+from cnntrain.layers.base import LANES, Batch, Layer, LayerContext, Shape
+from cnntrain.layers.weights import check_initializers
+from cnntrain.passes.batch_norm import sheet_of
+from cnntrain.settings import NonNegativeFloat
+
+
+class PreluSettings(ActivationSettings):
+    """YAML keys of `prelu`: y = z where z > 0, slope * z elsewhere, with a learned slope."""
+
+    shared: bool = Field(False, description="One slope for all channels instead of one for each.")
+    slope_init: InitializerChoice = Field(
+        {"constant": 0.25}, validate_default=True, description="Initial values of the slope."
+    )
+    slope_learning_rate: NonNegativeFloat = Field(1.0, description="Factor on the optimiser's learning rate.")
+    slope_decay: NonNegativeFloat = Field(
+        0.0, description="Factor on the optimiser's weight decay; 0 as in He et al. 2015: decay would pull to ReLU."
+    )
+
+    frozen: bool = Field(False, description="Keep the slope as it is.")
+
+    def parameter_shapes(self, input_shape: Shape) -> dict[str, tuple[int, ...]]:
+        """The slope: one number, or one per channel."""
+        return {"slope": (1 if self.shared else input_shape.channels,)}
+
+    def check_parameters(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Ask the initialiser."""
+        check_initializers(self, shapes)
+
+
+class Prelu(Layer):
+    """The layer at work."""
+
+    name = "prelu"
+    Settings = PreluSettings
+
+    def __init__(self, settings: PreluSettings, input_shape: Shape, context: LayerContext) -> None:
+        channels = input_shape.channels
+        self._sheet = sheet_of(channels, input_shape.rows * input_shape.columns, context.blocks, context.dtype)
+        self._slope = context.parameter(
+            "slope", settings.parameter_shapes(input_shape)["slope"], settings.slope_init,
+            learning_rate=settings.slope_learning_rate, weight_decay=settings.slope_decay, frozen=settings.frozen,
+        )  # fmt: skip
+        self.parameters = [self._slope]
+        self._slopes, self._sums = np.zeros(channels, context.dtype), np.zeros(channels, context.dtype)
+        self._partial = np.empty(self._sheet.slots * channels * LANES, context.dtype)
+        self._z = self.output = context.buffer(input_shape)
+        self._grad_input, self._needed = context.buffer(input_shape), context.needs_grad_input
+        self._block = input_shape.size * LANES
+
+    def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
+        """Y = z where z > 0, slope * z elsewhere."""
+        self._z = x
+        self._slopes[:] = self._slope.value
+        prelu(x, self.output, self._slopes, batch.blocks, self._sheet)
+        return self.output
+
+    def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
+        """dL/dz = g or slope * g; dL/dslope = sum of g z where z <= 0."""
+        prelu_backward(
+            grad_output, self._z, self._grad_input, self._slopes, self._partial, batch.blocks, self._sheet
+        )  # fmt: skip
+        sum_slots(self._partial, self._sheet.slots, self._sums)
+        if not self._slope.frozen:
+            self._slope.gradient[...] = self._sums if self._slope.value.size == self._sums.size else self._sums.sum()
+        return self._grad_input if self._needed else None
+
+    def decisions(self, blocks: int) -> NDArray[np.bool_]:
+        """Return where z > 0."""
+        positive: NDArray[np.bool_] = self._z[: blocks * self._block] > 0
+        return positive

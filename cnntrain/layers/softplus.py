@@ -1,0 +1,24 @@
+"""`softplus`: the smooth rectifier."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from cnntrain.kernels import smooth_activations as kernels
+from cnntrain.layers.activations import Activation, ActivationSettings
+from cnntrain.settings import PositiveFloat
+
+
+class SoftplusSettings(ActivationSettings):
+    """YAML keys of `softplus`: y = log(1 + exp(beta * z)) / beta (Dugas et al. 2001)."""
+
+    main = "beta"
+    beta: PositiveFloat = Field(1.0, description="The larger, the closer to a rectifier.")
+
+
+class Softplus(Activation):
+    """y = log(1 + exp(beta * z)) / beta, for any z without overflow."""
+
+    name = "softplus"
+    Settings = SoftplusSettings
+    kernel, backward_kernel = staticmethod(kernels.softplus), staticmethod(kernels.softplus_backward)

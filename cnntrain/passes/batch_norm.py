@@ -1,0 +1,75 @@
+"""The passes of batch normalisation, and how a batch is cut for layers with one parameter per channel."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnntrain.kernels.batch_norm import (
+    Sheet,
+    batch_moments,
+    merge_moments,
+    normalize,
+    normalize_backward,
+    normalize_sums,
+)
+from cnntrain.kernels.slots import sum_slots
+from cnntrain.passes.tiling import LANES
+from cnntrain.passes.weight_gradient import UNITS
+
+PIECE_BYTES = 128 * 1024  # of a block's pixels: half of a common L2 cache
+
+
+def sheet_of(channels: int, pixels: int, blocks: int, dtype: np.dtype) -> Sheet:
+    """Cut batches of up to `blocks` blocks: pieces that fit the cache, and enough of them to share among cores."""
+    fitting = max(PIECE_BYTES // (channels * LANES * dtype.itemsize), 1)
+    pieces = min(max(-(-pixels // fitting), -(-UNITS // blocks)), pixels)
+    return Sheet(pixels, channels, pieces, min(UNITS, blocks * pieces))
+
+
+class BatchNormalization:
+    """Normalisation of each channel, for batches of up to `blocks` blocks.
+
+    Attributes
+    ----------
+    mean, variance : ndarray, one number per channel
+        Of the last `measure`; the variance is the biased one (the sum of squares divided by the number of values).
+    """
+
+    def __init__(self, channels: int, pixels: int, blocks: int, dtype: np.dtype) -> None:
+        self._sheet = sheet = sheet_of(channels, pixels, blocks, dtype)
+        self.mean, self.variance = np.zeros(channels, dtype), np.zeros(channels, dtype)
+        self._moments = np.empty(2 * sheet.slots * channels * LANES, dtype)
+        self._scratch = np.empty_like(self._moments)
+        self._counts = np.empty(sheet.slots * LANES, np.int64)
+        self._sums = np.empty(2 * channels, dtype)
+
+    def measure(self, x: NDArray, images: int) -> None:
+        """Set `mean` and `variance` to those of the batch."""
+        batch_moments(x, self._moments, self._counts, self._scratch, images, self._sheet)
+        merge_moments(self._moments, self._counts, self.mean, self.variance, self._sheet)
+
+    def forward(self, x: NDArray, y: NDArray, mean: NDArray, factor: NDArray, shift: NDArray, blocks: int) -> None:
+        """Y = (x - mean) * factor + shift."""
+        normalize(x, y, mean, factor, shift, blocks, self._sheet)
+
+    def sums(self, grad_output: NDArray, x: NDArray, mean: NDArray, images: int) -> tuple[NDArray, NDArray]:
+        """Return the sums of grad_output and of grad_output * (x - mean), one number per channel."""
+        sheet = self._sheet
+        normalize_sums(grad_output, x, mean, self._moments, images, sheet)
+        sum_slots(self._moments, sheet.slots, self._sums)
+        return self._sums[: sheet.channels], self._sums[sheet.channels :]
+
+    def backward_input(
+        self,
+        grad_output: NDArray,
+        x: NDArray,
+        grad_input: NDArray,
+        mean: NDArray,
+        factor: NDArray,
+        offset: NDArray,
+        slope: NDArray,
+        images: int,
+    ) -> None:
+        """dL/dx = factor (g - offset - slope (x - mean))."""
+        normalize_backward(grad_output, x, grad_input, mean, factor, offset, slope, images, self._sheet)

@@ -1,0 +1,69 @@
+"""The passes of a depthwise convolution; the classes take the same arguments as those of any other convolution."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnntrain.kernels.convolution import Axis
+from cnntrain.kernels.depthwise import depthwise, depthwise_weight_gradient
+from cnntrain.kernels.layout import gather
+from cnntrain.kernels.slots import sum_slots
+from cnntrain.passes.tiling import LANES, accumulators, cut, length, tile_height
+from cnntrain.passes.weight_gradient import UNITS
+
+
+class DepthwiseCorrelation:
+    """One direction (forward, or backward to the input): phases and packed weights."""
+
+    def __init__(
+        self,
+        row_phases: list[tuple[Axis, list[int]]],
+        column_phases: list[tuple[Axis, list[int]]],
+        indices: NDArray[np.intp],
+        blocks: int,
+        dtype: np.dtype,
+    ) -> None:
+        self._channels = indices.shape[0]
+        self._tiles, *self._sizes = cut(self._channels, tile_height())
+        self._phases: list[tuple[int, Axis, Axis]] = []
+        order = [np.empty(0, np.intp)]
+        for rows, row_taps in row_phases:
+            for columns, column_taps in column_phases:
+                self._phases.append((sum(part.size for part in order), rows, columns))
+                taps = indices[:, 0, 0][:, row_taps, :][..., column_taps]
+                order.append(taps.transpose(1, 2, 0).ravel())
+        self._order = np.concatenate(order)
+        self._packed = np.empty(self._order.size, dtype)
+
+    def __call__(self, image: NDArray, weight: NDArray, bias: NDArray, output: NDArray, blocks: int) -> None:
+        """Write `output` from `image`; `weight` is flat and canonical, `bias` has one number per channel."""
+        gather(weight, self._order, self._packed)
+        for at, rows, columns in self._phases:
+            depthwise(
+                image, self._packed, at, bias, output, blocks, rows, columns, self._channels, self._tiles, *self._sizes
+            )
+
+
+class DepthwiseWeightGradient:
+    """The gradient of all weights; arguments as for `WeightGradient`."""
+
+    def __init__(self, rows: Axis, columns: Axis, indices: NDArray[np.intp], blocks: int, dtype: np.dtype) -> None:
+        self._rows, self._columns, self._channels = rows, columns, indices.shape[0]
+        taps = min(columns.taps, accumulators() // 2)
+        self._tiles, *sizes = cut(self._channels, accumulators() // taps)
+        self._sizes = *sizes, length(taps)
+        self._slots = max(min(UNITS, blocks * rows.count), 1)
+        # sums are in the order (r, s, channel)
+        self._order = indices.reshape(self._channels, -1).T.ravel()
+        self._sums = np.empty(self._order.size, dtype)
+        self._partial = np.empty(self._slots * self._order.size * LANES, dtype)
+
+    def __call__(self, image: NDArray, delta: NDArray, gradient: NDArray, blocks: int) -> None:
+        """Write the gradient (flat, canonical order) from the first `blocks` blocks."""
+        depthwise_weight_gradient(
+            image, delta, self._partial, blocks, self._rows, self._columns, self._channels, self._slots, self._tiles,
+            *self._sizes,
+        )  # fmt: skip
+        sum_slots(self._partial, self._slots, self._sums)
+        gradient[self._order] = self._sums
