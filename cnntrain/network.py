@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cnntrain.errors import ArgumentError, CheckpointError
 from cnntrain.kernels.layout import from_lanes, to_lanes
-from cnntrain.layers import LayerContext, Parameter, Shape, Statistic
+from cnntrain.layers import Layer, LayerContext, Parameter, Shape, Statistic
 from cnntrain.layers.base import LANES, Batch
 from cnntrain.layers.plan import LayerRow
 from cnntrain.layers.sequence import LayerSequence
@@ -178,6 +178,10 @@ class Network:
             self.forward()
             results.append(self.logits())
         return np.concatenate(results)
+
+    def layers(self) -> Iterator[tuple[str, Layer]]:
+        """Yield (path, layer) in the order in which they run; a layer that contains layers after those."""
+        return self._body.walk()
 
     def outputs(self) -> Iterator[tuple[str, NDArray[Any]]]:
         """Yield (path, flat output of the loaded images' blocks) layer by layer, as the last forward left them."""

@@ -18,6 +18,8 @@ COMMANDS = {  # the module cnntrain.cli.<name> holds `command`; the texts are he
     "eval": "Measure a trained network on a data set.",
     "gradcheck": "Check every gradient of a network against finite differences.",
     "check": "Check a config and show its layers, without training.",
+    "bench": "Measure a network's speed, pass by pass.",
+    "warmup": "Compile a config's kernels ahead of time.",
 }
 INTERRUPTED = 130
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cnntrain import extensions
+
+if TYPE_CHECKING:
+    from cnntrain.layers.base import Shape
 
 config = click.option(
     "--config", "config_file", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The YAML config."
@@ -32,4 +37,25 @@ allow_extensions = click.option(
 )
 threads = click.option(
     "--threads", type=click.IntRange(min=1), metavar="N", help="Threads to use; all cores otherwise."
+)
+
+
+def _shape(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Shape | None:
+    if value is None:
+        return None
+    if not re.fullmatch(r"[1-9]\d*x[1-9]\d*x[1-9]\d*", value):
+        raise click.BadParameter("must be channels, rows and columns: 3x32x32")
+    from cnntrain.layers.base import Shape
+
+    return Shape(*map(int, value.split("x")))
+
+
+image = click.option(
+    "--image", callback=_shape, metavar="CxHxW", help="Size of the images; that of the config's data otherwise."
+)
+classes = click.option(
+    "--classes",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Number of classes; that of the config's data otherwise.",
 )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from numba.core import event
+from numba.core.dispatcher import Dispatcher
+
+from cnntrain.kernels.layout import to_lanes
 
 
 class _Listener(event.Listener):
@@ -29,3 +33,38 @@ def announce(callback: Callable[[str], None]) -> Iterator[None]:
     """Call `callback` with the name of each kernel that really compiles (not of those loaded from the cache)."""
     with event.install_listener("numba:compile", _Listener(callback)):
         yield
+
+
+@contextmanager
+def reported(line: Callable[[str], None]) -> Iterator[list[str]]:
+    """Say with `line` what compiles and where it is kept; gives the list of the names so far."""
+    compiled: list[str] = []
+
+    def compiling(name: str) -> None:
+        if not compiled:
+            folder = cache_folder()
+            note = f"once; kept in {folder}" if folder else "each time: no folder for them can be written"
+            line(f"compiling kernels for this machine ({note})")
+        compiled.append(name)
+        line(f"  {name}")
+
+    with announce(compiling):
+        yield compiled
+
+
+def cache_folder() -> str | None:
+    """Return the folder that keeps the machine code; None if none can be written (then set NUMBA_CACHE_DIR)."""
+    folder: str | None = to_lanes.stats.cache_path
+    return folder
+
+
+def loaded_kernels() -> list[str]:
+    """Return the names of the kernels whose machine code this process has taken from the cache."""
+    found = {
+        value.py_func.__name__
+        for name, module in list(sys.modules.items())
+        if name.startswith("cnntrain.kernels.")
+        for value in vars(module).values()
+        if isinstance(value, Dispatcher) and value.stats.cache_hits
+    }
+    return sorted(found)

@@ -1,19 +1,16 @@
-"""The two decorators of every kernel, and a cache that is never stale.
-
-Numba keys its cache by the file of the compiled function alone, although machine code depends on every kernel file it
-inlines from. Here the key covers the sources of the whole kernel package (`kernels/*.py`), and for a kernel outside it
-(in a file of the user's own layers) that file too: editing any of them, or installing another version, recompiles.
-"""
+"""The two decorators of every kernel, and a cache that is never stale."""
 
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 FLOATING_POINT = {"contract"}  # fused multiply-add allowed; never nnan/ninf: a NaN must stay visible
 
@@ -33,10 +30,47 @@ def _stamp_for(file: Path) -> str:
     return source_stamp() + hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _with_whole_package_stamp(dispatcher: Any) -> Any:
-    # Numba offers no public way to choose the stamp; the attribute has had this name since 0.20.
-    dispatcher._cache._cache_file._source_stamp = _stamp_for(Path(dispatcher.py_func.__code__.co_filename))
-    return dispatcher
+class KernelCache(FunctionCache):
+    """Numba's cache of one kernel's machine code, kept for exactly the sources that it was made of.
+
+    Numba's own stamp is the file of the compiled function alone, although machine code depends on every kernel file it
+    inlines from. Here the stamp covers the sources of the whole kernel package (`kernels/*.py`), and for a kernel
+    outside it (in a file of the user's own layers) that file too: editing any of them, or installing another version,
+    recompiles.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        stamp = _stamp_for(Path(function.__code__.co_filename))
+        self._cache_file = _KernelCacheFile(self._cache_path, self._impl.filename_base, stamp)
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep the machine code; where that fails (a full disk) the next process compiles again."""
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:
+            warnings.warn(f"compiled kernels could not be kept in {self._cache_path}: {error}", stacklevel=2)
+
+
+class _KernelCacheFile(IndexDataCacheFile):
+    """Each entry says what it is, and what cannot be read is compiled again.
+
+    Numba writes its index before the machine code, and processes that compile at the same time overwrite each other's
+    index: a file may hold the code of older sources, or of other types, than the index says.
+    """
+
+    def save(self, key: Any, data: Any) -> None:
+        super().save(key, (self._source_stamp, key, data))
+
+    def load(self, key: Any) -> Any:
+        try:
+            entry = super().load(key)
+        except Exception:  # cut off or overwritten: unpickling raises nearly anything
+            Path(self._index_path).unlink(missing_ok=True)
+            return None
+        if not isinstance(entry, tuple) or len(entry) != 3 or entry[:2] != (self._source_stamp, key):
+            return None
+        return entry[2]
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -45,7 +79,16 @@ def kernel(function: Callable[..., Any]) -> Any:
 
 
 def parallel_kernel(function: Callable[..., Any]) -> Any:
-    """Compile a kernel that Python calls, with `prange` loops over units that own what they write; cached."""
-    return _with_whole_package_stamp(
-        numba.njit(parallel=True, cache=True, error_model="numpy", fastmath=FLOATING_POINT, nogil=True)(function)
-    )
+    """Compile a kernel that Python calls, with `prange` loops over units that own what they write; cached.
+
+    Where no folder for the cache can be written (neither NUMBA_CACHE_DIR nor the package nor the user's own), every
+    process compiles for itself.
+    """
+    dispatcher = numba.njit(parallel=True, error_model="numpy", fastmath=FLOATING_POINT, nogil=True)(function)
+    try:
+        # Numba offers no public way to choose the cache; the attribute has had this name since 0.20.
+        dispatcher._cache = KernelCache(function)
+    except RuntimeError as error:
+        if "no locator available" not in str(error):
+            raise
+    return dispatcher

@@ -31,6 +31,14 @@ class Window:
         """Number of positions of the window; zero or less when it does not fit."""
         return (self.input_size + self.before + self.after - (self.taps - 1) * self.dilation - 1) // self.stride + 1
 
+    @property
+    def visits(self) -> int:
+        """Pairs of a position and a tap that lies inside the image there; taps on the padding are never visited."""
+        reads = [
+            i * self.stride - self.before + t * self.dilation for i in range(self.output_size) for t in range(self.taps)
+        ]
+        return sum(0 <= read < self.input_size for read in reads)
+
     def forward(self) -> Axis:
         """Return the axis of the forward pass: output i reads input i * stride - before + t * dilation."""
         size = self.output_size
@@ -77,6 +85,18 @@ class ConvolutionGeometry:
     def weight_shape(self) -> tuple[int, int, int, int]:
         """(filters, channels of a group, rows, columns)."""
         return self.filters, self.channels // self.groups, self.rows.taps, self.columns.taps
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds per image of any one of the three passes, those on the padding not counted."""
+        return self.rows.visits * self.columns.visits * self.filters * (self.channels // self.groups)
+
+    def __str__(self) -> str:
+        rows, columns = self.rows, self.columns
+        text = f"{self.channels}→{self.filters} {rows.taps}x{columns.taps} on {rows.input_size}x{columns.input_size}"
+        for value, name in ((rows.stride, "stride"), (rows.dilation, "dilation"), (self.groups, "groups")):
+            text += f" {name} {value}" if value > 1 else ""
+        return text
 
     def weight_indices(self) -> NDArray[np.intp]:
         """Return flat weight indices as (group, filter, channel, r, s), where tap (r, s) is that of correlation."""
@@ -152,7 +172,7 @@ class Convolution:
     """
 
     def __init__(self, geometry: ConvolutionGeometry, blocks: int, dtype: np.dtype) -> None:
-        g = geometry
+        self.geometry = g = geometry
         indices = g.weight_indices()
         rows, columns = g.rows.forward(), g.columns.forward()
         all_rows, all_columns = list(range(g.rows.taps)), list(range(g.columns.taps))
@@ -164,6 +184,14 @@ class Convolution:
         self._weights = weight_gradient(rows, columns, indices, blocks, dtype)
         self._biases = BiasGradient(g.filters, dtype)
         self._pixels = rows.count * columns.count
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds per image of any one pass."""
+        return self.geometry.macs
+
+    def __str__(self) -> str:
+        return str(self.geometry)
 
     def backward_input(self, delta: NDArray, weight: NDArray, grad_input: NDArray, blocks: int) -> None:
         """Write the full convolution of `delta` with the filters rotated by 180°, summed over the filters."""

@@ -33,6 +33,14 @@ class Dense:
         self._weights = DenseWeightGradient(inputs, units, blocks, dtype)
         self._biases = BiasGradient(units, dtype)
 
+    @property
+    def macs(self) -> int:
+        """Multiply-adds per image of any one pass."""
+        return self._inputs * self._units
+
+    def __str__(self) -> str:
+        return f"{self._inputs}→{self._units}"
+
     def forward(
         self, image: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any], output: NDArray[Any], blocks: int
     ) -> None:

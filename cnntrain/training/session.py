@@ -8,8 +8,7 @@ from pathlib import Path
 
 from cnntrain.config import Config, resolved_yaml
 from cnntrain.errors import ArgumentError, CnntrainError, RunFolderError
-from cnntrain.kernels.compilation import announce
-from cnntrain.kernels.layout import to_lanes
+from cnntrain.kernels.compilation import reported
 from cnntrain.training.atomic import write_atomically
 from cnntrain.training.checkpoint import read_checkpoint
 from cnntrain.training.continuation import configs_of_run, load_state, schedule_change
@@ -152,16 +151,7 @@ def _describe(parts: Parts, folder: RunFolder, reporter: Reporter) -> None:
 
 def _prepare(parts: Parts, folder: RunFolder, reporter: Reporter) -> None:
     """Compile or load the kernels before the clock runs, and note what they run on."""
-    announced = False
-
-    def compiling(name: str) -> None:
-        nonlocal announced
-        if not announced:
-            reporter.line(f"compiling kernels for this machine (once; kept in {to_lanes.stats.cache_path})")
-            announced = True
-        reporter.line(f"  {name}")
-
-    with announce(compiling):
+    with reported(reporter.line):
         parts.network.warm_up(parts.data.train.images.dtype)
         parts.optimizer.warm_up()
     layer, threads = threading_layer(), set_threads(None)

@@ -1,0 +1,1 @@
+"""How fast a network or a convolution is on this machine, pass by pass, against what the machine could do at most."""

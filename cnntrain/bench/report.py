@@ -1,0 +1,202 @@
+"""What was measured, as a table for people and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cnntrain.bench.network import PassTime, Run
+from cnntrain.bench.shapes import ShapePass
+from cnntrain.bench.timing import Spread
+from cnntrain.training.environment import describe_environment
+
+FOOTNOTE = (
+    "median and best time of a pass; ±: half the distance of the quartiles; GF/s and share of the peak at the median,\n"
+    "taps on the padding not counted; peak: fused multiply-adds on registers alone, measured in between"
+)
+
+
+@dataclass(frozen=True)
+class NetworkReport:
+    """The result of measuring a network.
+
+    Attributes
+    ----------
+    name : str
+    images : int
+        Images of a batch.
+    parameters : int
+    runs : list of Run
+        One for each number of threads.
+    memory : int or None
+        Most bytes that the process had.
+    compiled : bool
+        Something had to be compiled, which needs memory of its own.
+    threading_layer : str
+    """
+
+    name: str
+    images: int
+    parameters: int
+    runs: list[Run]
+    memory: int | None
+    compiled: bool
+    threading_layer: str
+
+    @property
+    def fastest(self) -> Run:
+        """The run with the number of threads that trains fastest."""
+        return max(self.runs, key=lambda run: run.training.median)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all measurements, ready for JSON; times in seconds, rates in images/s and GFLOP/s."""
+        return {
+            "name": self.name,
+            "batch_size": self.images,
+            "parameters": self.parameters,
+            "environment": describe_environment(self.fastest.threads, self.threading_layer),
+            "best_threads": self.fastest.threads,
+            "peak_memory_bytes": self.memory,
+            "compiled": self.compiled,
+            "runs": [_run_as_dict(run) for run in self.runs],
+        }
+
+    def as_text(self) -> str:
+        """Return the passes with the best number of threads, and whole steps with each."""
+        best = self.fastest
+        lines = [_header("layer", "shape", "pass", step=True)]
+        before = None
+        for found in best.passes:
+            name = found.layer if found.layer != before else ""
+            before = found.layer
+            cells = (name, found.shape if name else "", found.name)
+            share = f"{found.step:.1%}"
+            lines.append((*cells, *_measurements(found.seconds, found.operations, best.peak), share))
+        text = [
+            f"{self.name}: {self.parameters:,} parameters, batches of {self.images}, float32",
+            f"passes of a training step with {_threads(best.threads)} (peak {_rate(best.peak)} GF/s)",
+            "",
+            table(lines, left=3),
+            "",
+            FOOTNOTE,
+            "",
+            "whole steps, images/s (median, ±)",
+            table([("threads", "training", "", "evaluation", "", "peak GF/s"), *map(_whole, self.runs)], left=0),
+        ]
+        if len(self.runs) > 1:
+            text.append(f"best: {_threads(best.threads)}")
+        if self.memory is not None:
+            note = " (with the compiler: run again for that of a training alone)" if self.compiled else ""
+            text.append(f"peak memory: {self.memory / 1e6:,.0f} MB{note}")
+        return "\n".join(text)
+
+
+@dataclass(frozen=True)
+class ShapesReport:
+    """The result of measuring given shapes; the peaks by the number of threads."""
+
+    peaks: dict[int, Spread]
+    passes: list[ShapePass]
+    threading_layer: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all measurements, ready for JSON."""
+        return {
+            "environment": describe_environment(max(self.peaks), self.threading_layer),
+            "peak_gflops": {str(threads): peak.as_dict() for threads, peak in self.peaks.items()},
+            "passes": [
+                {
+                    "shape": found.shape,
+                    "threads": found.threads,
+                    "pass": found.name,
+                    **_pass_as_dict(found.seconds, found.operations, self.peaks[found.threads]),
+                }
+                for found in self.passes
+            ],
+        }
+
+    def as_text(self) -> str:
+        """Return a table."""
+        lines = [_header("shape", "threads", "pass", step=False)]
+        before: tuple[str, int] | None = None
+        for found in self.passes:
+            key = (found.shape, found.threads)
+            names = (found.shape, str(found.threads)) if key != before else ("", "")
+            before = key
+            peak = self.peaks[found.threads]
+            lines.append((*names, found.name, *_measurements(found.seconds, found.operations, peak)))
+        peaks = ", ".join(f"{_rate(peak)} GF/s with {_threads(threads)}" for threads, peak in self.peaks.items())
+        return "\n".join([table(lines, left=3), "", f"peak: {peaks}", FOOTNOTE])
+
+
+def _header(*names: str, step: bool) -> tuple[str, ...]:
+    return (*names, "µs", "best", "±", "GF/s", "peak", *(("step",) if step else ()))
+
+
+def _measurements(seconds: Spread, operations: int, peak: Spread) -> tuple[str, ...]:
+    times = (f"{seconds.median * 1e6:,.1f}", f"{seconds.least * 1e6:,.1f}", f"{seconds.relative:.0%}")
+    if not operations:
+        return (*times, "", "")
+    rate = seconds.rate(operations / 1e9).median
+    return (*times, f"{rate:,.1f}", f"{rate / peak.median:.0%}")
+
+
+def _whole(run: Run) -> tuple[str, ...]:
+    training, evaluation = run.training, run.evaluation
+    return (
+        str(run.threads),
+        f"{training.median:,.0f}",
+        f"{training.relative:.0%}",
+        f"{evaluation.median:,.0f}",
+        f"{evaluation.relative:.0%}",
+        _rate(run.peak),
+    )
+
+
+def _rate(peak: Spread) -> str:
+    return f"{peak.median:,.0f} ± {peak.relative:.0%}"
+
+
+def _threads(number: int) -> str:
+    return f"{number} thread{'s' if number > 1 else ''}"
+
+
+def _run_as_dict(run: Run) -> dict[str, Any]:
+    return {
+        "threads": run.threads,
+        "peak_gflops": run.peak.as_dict(),
+        "training_images_per_second": run.training.as_dict(),
+        "evaluation_images_per_second": run.evaluation.as_dict(),
+        "passes": [_layer_pass_as_dict(found, run.peak) for found in run.passes],
+    }
+
+
+def _layer_pass_as_dict(found: PassTime, peak: Spread) -> dict[str, Any]:
+    names = {"layer": found.layer or None, "shape": found.shape or None, "pass": found.name}
+    return {**names, **_pass_as_dict(found.seconds, found.operations, peak), "share_of_step": found.step}
+
+
+def _pass_as_dict(seconds: Spread, operations: int, peak: Spread) -> dict[str, Any]:
+    found: dict[str, Any] = {"seconds": seconds.as_dict(), "gflops": None, "share_of_peak": None}
+    if operations:
+        rate = seconds.rate(operations / 1e9)
+        found |= {
+            "operations": operations,
+            "gflops": rate.as_dict(),
+            "share_of_peak": rate.median / peak.median,
+            "best_share_of_peak": rate.most / peak.most,
+        }
+    return found
+
+
+def table(lines: Sequence[tuple[str, ...]], left: int) -> str:
+    """Align columns: the first `left` of them to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column < left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )

@@ -1,0 +1,132 @@
+"""The network of a config with its optimiser, on images made up: speed does not depend on what they show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnntrain.config import Config, infer_shapes, load_config
+from cnntrain.data import describe
+from cnntrain.errors import DataError
+from cnntrain.layers.base import Shape
+from cnntrain.network import Network
+from cnntrain.optimizers import OPTIMIZERS, Optimizer
+
+KNOWN = {  # what the images of these sources are, whether they are there or not
+    "mnist": (Shape(1, 28, 28), 10),
+    "fashion-mnist": (Shape(1, 28, 28), 10),
+    "cifar10": (Shape(3, 32, 32), 10),
+}
+BATCHES = 4  # different ones, so that not everything is found in the cache
+LEARNING_RATE = 1e-4  # random labels are not to be learnt by heart
+
+
+class ByteScale:
+    """Bytes to -1 ... 1."""
+
+    def __init__(self, channels: int) -> None:
+        self._affine = np.full(channels, 2 / 255, np.float32), np.full(channels, -1, np.float32)
+
+    def affine(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return (scale, shift)."""
+        return self._affine
+
+
+@dataclass
+class Subject:
+    """What is measured: whole steps on batches of random images.
+
+    Attributes
+    ----------
+    config : Config
+    network : Network
+    optimizer : Optimizer
+    """
+
+    config: Config
+    network: Network
+    optimizer: Optimizer
+
+    def __post_init__(self) -> None:
+        random, size, shape = np.random.default_rng(1), self.network.batch_size, self.network.input_shape
+        self._images = random.integers(0, 256, (BATCHES * size, *shape), dtype=np.uint8)
+        self._labels = random.integers(0, self.network.output_shape.size, BATCHES * size)
+        self._batches = random.permutation(BATCHES * size).reshape(BATCHES, size)
+        self._normalization = ByteScale(shape.channels)
+        self._step = 0
+
+    def train(self) -> None:
+        """Make a whole training step: load and normalise a batch, forward, loss, backward, update."""
+        indices = self._load()
+        self.network.forward(training=True, step=self._step)
+        self.network.loss(self._labels[indices])
+        self.network.backward()
+        self.optimizer.step(LEARNING_RATE)
+
+    def evaluate(self) -> None:
+        """Load and normalise a batch, forward, and take the logits out."""
+        self._load()
+        self.network.forward()
+        self.network.logits()
+
+    def warm_up(self, image_types: Sequence[Any] = (np.uint8,)) -> None:
+        """Compile or load every kernel, for images of the given types."""
+        for image_type in image_types:
+            self.network.warm_up(image_type)
+        self.optimizer.warm_up()
+
+    def _load(self) -> NDArray[np.int64]:
+        indices = self._batches[self._step % BATCHES]
+        self._step += 1
+        self.network.load(self._images, indices, self._normalization)
+        return indices
+
+
+def subject_of_config(
+    path: Path, overrides: Sequence[str] = (), image: Shape | None = None, classes: int | None = None
+) -> Subject:
+    """Build the network and optimiser of a config.
+
+    Parameters
+    ----------
+    path : Path
+        The config file.
+    overrides : sequence of str
+        `--set` arguments.
+    image : Shape or None
+        Shape of the images; None takes that of the data. The data are looked at only where something is missing, and
+        need not be there for MNIST and the like.
+    classes : int or None
+        None takes the data's number.
+
+    Raises
+    ------
+    ConfigError
+        The config is wrong, or its layers do not fit.
+    DataError
+        The data are needed and cannot be described.
+    """
+    config = load_config(path, overrides)
+    if image is None or classes is None:
+        found, number = _describe(config)
+        image, classes = image or found, classes or number
+    rows = infer_shapes(config, image, classes)
+    network = Network(rows, batch_size=config.train.batch_size, loss=config.loss, seed=config.seed)
+    optimizer = OPTIMIZERS[config.optimizer.name](config.optimizer.settings, network.parameters)
+    return Subject(config, network, optimizer)
+
+
+def _describe(config: Config) -> tuple[Shape, int]:
+    try:
+        return describe(config.data)
+    except DataError as error:
+        if config.data.source in KNOWN:
+            return KNOWN[config.data.source]
+        raise DataError(
+            f"{error}\nThe data are needed for the size of the images only: --image 3x32x32 and --classes 10 do as well"
+        ) from error

@@ -1,0 +1,58 @@
+"""`cnntrain warmup`: compile ahead, for an image of a container or a job that must start at once."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cnntrain.cli import options
+
+if TYPE_CHECKING:
+    from cnntrain.layers.base import Shape
+
+
+@click.command("warmup")
+@options.config
+@options.overrides
+@options.allow_extensions
+@options.image
+@options.classes
+@options.as_json
+def command(
+    config_file: Path,
+    overrides: tuple[str, ...],
+    image: Shape | None,
+    classes: int | None,
+    as_json: bool,
+) -> None:
+    """Compile a config's kernels ahead of time.
+
+    Training and evaluation with this config then start at once. The machine code is kept for this kind of processor, in
+    the folder that NUMBA_CACHE_DIR names, else beside the package, else in the user's cache folder. The data are looked
+    at for the size of the images only.
+    """
+    import numpy as np
+
+    from cnntrain.bench.subject import KNOWN, subject_of_config
+    from cnntrain.kernels.compilation import cache_folder, loaded_kernels, reported
+    from cnntrain.training.reporter import Reporter
+
+    reporter = Reporter()
+    begin = time.perf_counter()
+    subject = subject_of_config(config_file, overrides, image, classes)
+    of_bytes = subject.config.data.source in KNOWN
+    with reported(reporter.line) as compiled:
+        subject.warm_up((np.uint8,) if of_bytes else (np.uint8, np.float32))
+    seconds, loaded, folder = time.perf_counter() - begin, loaded_kernels(), cache_folder()
+    if folder is None:
+        reporter.warning("nothing could be kept: no folder can be written; set NUMBA_CACHE_DIR to one that can")
+    if as_json:
+        click.echo(json.dumps({"compiled": compiled, "loaded": loaded, "folder": folder, "seconds": seconds}))
+        return
+    click.echo(
+        f"compiled {len(compiled)} kernels, found {len(loaded)} compiled, in {seconds:.1f} s: {folder or 'lost'}"
+    )
