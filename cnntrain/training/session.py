@@ -162,7 +162,9 @@ def _prepare(parts: Parts, folder: RunFolder, reporter: Reporter) -> None:
         reporter.line(f"  {name}")
 
     with announce(compiling):
-        parts.network.warm_up(parts.data.train.images.dtype)
+        for image_type in parts.feed.image_types:
+            parts.network.warm_up(image_type)
+        parts.feed.warm_up()
         parts.optimizer.warm_up()
     layer, threads = threading_layer(), set_threads(None)
     reporter.line(f"{threads} thread{'s' if threads > 1 else ''} ({layer})")
