@@ -18,6 +18,7 @@ COMMANDS = {  # the module cnntrain.cli.<name> holds `command`; the texts are he
     "eval": "Measure a trained network on a data set.",
     "gradcheck": "Check every gradient of a network against finite differences.",
     "check": "Check a config and show its layers, without training.",
+    "data": "Fetch published data sets, and look at data.",
 }
 INTERRUPTED = 130
 
