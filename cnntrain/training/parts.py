@@ -8,13 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cnntrain.augmentations.pipeline import Augmenter
 from cnntrain.config import Config, infer_shapes, resolved_yaml
 from cnntrain.data import DataSet, Normalization, load_data
+from cnntrain.data.progress import ProgressBars
 from cnntrain.layers.base import Shape
 from cnntrain.network import Network
 from cnntrain.optimizers import OPTIMIZERS, Optimizer
 from cnntrain.schedules import SCHEDULES, Schedule
-from cnntrain.training.checkpoint import Checkpoint, Metadata, NormalizationValues
+from cnntrain.training.checkpoint import Checkpoint, Metadata, NormalizationValues, digest
+from cnntrain.training.feed import Feed
 from cnntrain.training.progress import Progress
 
 
@@ -32,6 +35,7 @@ class Parts:
 
     config: Config
     data: DataSet
+    feed: Feed
     network: Network
     optimizer: Optimizer
     schedule: Schedule
@@ -67,10 +71,12 @@ class Parts:
             images=self.split_sizes,
             progress=progress,
         )
+        mean = self.data.normalization.mean
+        mean_image = mean if mean.ndim == 3 else None
         if with_optimizer:
-            return Checkpoint(metadata, dict(self.network.state()), dict(self.optimizer.state()))
+            return Checkpoint(metadata, dict(self.network.state()), dict(self.optimizer.state()), mean_image)
         with self.optimizer.averaged():
-            return Checkpoint(metadata, dict(self.network.state()))
+            return Checkpoint(metadata, dict(self.network.state()), mean_image=mean_image)
 
 
 def build_parts(config: Config, warn: Callable[[str], None]) -> Parts:
@@ -84,6 +90,7 @@ def build_parts(config: Config, warn: Callable[[str], None]) -> Parts:
     return Parts(
         config=config,
         data=data,
+        feed=Feed(data.train, augmenter_of(config, data, batch_size)),
         network=network,
         optimizer=OPTIMIZERS[config.optimizer.name](config.optimizer.settings, network.parameters),
         schedule=schedule,
@@ -92,6 +99,13 @@ def build_parts(config: Config, warn: Callable[[str], None]) -> Parts:
         steps_per_epoch=steps_per_epoch,
         total_steps=total_steps,
     )
+
+
+def augmenter_of(config: Config, data: DataSet, batch_size: int) -> Augmenter | None:
+    """Return what augments the training images; None if nothing does. Raises `ConfigError`."""
+    if not config.data.augment:
+        return None
+    return Augmenter(config.data.augment, data.train.images, config.seed, batch_size)
 
 
 def schedule_of(config: Config, steps_per_epoch: int) -> tuple[Schedule, int]:
@@ -104,7 +118,7 @@ def load(config: Config, warn: Callable[[str], None]) -> DataSet:
     """Load the config's data; what the loader warns of is passed to `warn` as plain text."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        data = load_data(config.data, config.seed)
+        data = load_data(config.data, config.seed, ProgressBars())
     for warning in caught:
         warn(str(warning.message))
     return data
@@ -118,8 +132,10 @@ def build_network(config: Config, input_shape: Shape, classes: int, batch_size: 
 
 def normalization_values(normalization: Normalization) -> NormalizationValues:
     """Return a normalisation as a checkpoint holds it; float32 values survive the way through text exactly."""
+    mean, is_image = normalization.mean, normalization.mean.ndim == 3
     return NormalizationValues(
-        mean=tuple(map(float, normalization.mean)),
+        mean=tuple(map(float, mean.mean(axis=(1, 2), dtype=np.float64) if is_image else mean)),
         std=tuple(map(float, normalization.std)),
         unit=float(normalization.unit),
+        mean_image=digest(mean) if is_image else None,
     )
