@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -60,10 +64,62 @@ def confusion_matrix(predicted: NDArray[np.integer], labels: NDArray[np.integer]
     return np.bincount(flat, minlength=classes * classes).reshape(classes, classes).astype(np.int64)
 
 
-def class_accuracies(confusion: NDArray[np.int64]) -> list[float | None]:
-    """Return the share of each class's images that were recognised (its recall); None for a class without images."""
-    totals = confusion.sum(axis=1)
-    return [int(right) / int(total) if total else None for right, total in zip(np.diag(confusion), totals, strict=True)]
+@dataclass(frozen=True)
+class Quality:
+    """How well one class, or the classes on average, are recognised; shares of 1.
+
+    Attributes
+    ----------
+    precision : float or None
+        Of the images that were taken for the class, how many are of it; None if none was.
+    recall : float or None
+        Of the images of the class, how many were taken for it; None if there are none. A class's accuracy.
+    f1 : float or None
+        Harmonic mean of the two, 2 right / (2 right + wrong + missed); None without both kinds of images.
+    """
+
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+def class_qualities(confusion: NDArray[np.int64]) -> list[Quality]:
+    """Return precision, recall and F1 of each class from `confusion_matrix` (van Rijsbergen 1979, chapter 7)."""
+    right, images, answers = np.diag(confusion).tolist(), confusion.sum(axis=1).tolist(), confusion.sum(axis=0).tolist()
+    return [
+        Quality(_share(r, taken), _share(r, there), _share(2 * r, taken + there))
+        for r, there, taken in zip(right, images, answers, strict=True)
+    ]
+
+
+def macro_average(confusion: NDArray[np.int64]) -> Quality:
+    """Return the plain means over the classes that have images or answers; what is None there counts as 0.
+
+    As in scikit-learn, whose classes are those that occur. None if there is no image at all.
+    """
+    occurs = confusion.sum(axis=0) + confusion.sum(axis=1) > 0
+    return _mean(class_qualities(confusion), occurs.astype(np.float64))
+
+
+def weighted_average(confusion: NDArray[np.int64]) -> Quality:
+    """Return the means over the classes, each weighted with its number of images; what is None counts as 0.
+
+    The weighted recall is the accuracy. None if there is no image at all.
+    """
+    return _mean(class_qualities(confusion), confusion.sum(axis=1).astype(np.float64))
+
+
+def _mean(qualities: Sequence[Quality], weights: NDArray[np.float64]) -> Quality:
+    def mean(values: list[float | None]) -> float | None:
+        total = float(weights.sum())
+        pairs = zip(values, weights.tolist(), strict=True)
+        return math.fsum((value or 0.0) * weight for value, weight in pairs) / total if total else None
+
+    return Quality(*(mean([getattr(one, key) for one in qualities]) for key in ("precision", "recall", "f1")))
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
 
 
 def _check(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> None:

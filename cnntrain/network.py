@@ -153,9 +153,9 @@ class Network:
         return self._required_loss.correct
 
     @property
-    def loss_weight(self) -> float:
-        """What the last `loss` counts in a mean over batches: its number of images, or the sum of their weights."""
-        return self._required_loss.weight
+    def loss_sums(self) -> tuple[float, float]:
+        """Total and weight of the last `loss` (see `Loss`), for a mean over several batches."""
+        return self._required_loss.total, self._required_loss.weight
 
     def backward(self) -> None:
         """Compute the gradient of every parameter from the last `loss`."""

@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+from dataclasses import astuple
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cnntrain.errors import ArgumentError
-from cnntrain.metrics import class_accuracies, confusion_matrix, top_k_correct
+from cnntrain.metrics import (
+    Quality,
+    class_qualities,
+    confusion_matrix,
+    macro_average,
+    top_k_correct,
+    weighted_average,
+)
 
 LOGITS = np.array([[0.1, 0.7, 0.2], [3.0, 2.0, 1.0], [1.0, 2.0, 3.0], [5.0, 1.0, 4.0]])
 LABELS = np.array([1, 1, 0, 2])
@@ -65,5 +74,48 @@ def test_confusion_matrix_refuses_bad_input() -> None:
         confusion_matrix(np.array([0, 1]), np.array([0]), 2)
 
 
-def test_class_accuracies_leave_an_empty_class_undefined() -> None:
-    assert class_accuracies(np.array([[3, 1, 0], [0, 0, 0], [0, 0, 2]])) == [0.75, None, 1.0]
+# Of 4 cats 3 are found; of 2 dogs none, since both were taken for cats; a horse was taken for a dog.
+ANIMALS = np.array([[3, 1, 0], [2, 0, 0], [0, 1, 0]])
+
+
+def test_qualities_of_a_worked_example() -> None:
+    assert class_qualities(ANIMALS) == [
+        Quality(precision=3 / 5, recall=3 / 4, f1=6 / 9),
+        Quality(precision=0.0, recall=0.0, f1=0.0),
+        Quality(precision=None, recall=0.0, f1=0.0),
+    ]
+    assert astuple(macro_average(ANIMALS)) == pytest.approx((0.2, 0.25, 2 / 9))
+    assert astuple(weighted_average(ANIMALS)) == pytest.approx((4 * 0.6 / 7, 3 / 7, 4 * 6 / 9 / 7))
+
+
+def test_a_class_without_images() -> None:
+    """Answers for it are wrong, and pull the macro average down; without answers it does not take part."""
+    answered, absent = np.array([[3, 1], [0, 0]]), np.array([[4, 0], [0, 0]])
+    assert class_qualities(answered)[1] == Quality(precision=0.0, recall=None, f1=0.0)
+    assert class_qualities(absent)[1] == Quality(precision=None, recall=None, f1=None)
+    assert astuple(macro_average(answered)) == pytest.approx((0.5, 0.375, 6 / 7 / 2))
+    assert astuple(weighted_average(answered)) == pytest.approx((1.0, 0.75, 6 / 7))
+    assert macro_average(absent) == weighted_average(absent) == Quality(1.0, 1.0, 1.0)
+
+
+def test_no_images_at_all() -> None:
+    nothing = np.zeros((2, 2), np.int64)
+    assert macro_average(nothing) == weighted_average(nothing) == Quality(None, None, None)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6))
+def test_qualities_by_counting(seed: int, classes: int) -> None:
+    """From labels and answers, as the words define them."""
+    generator = np.random.default_rng(seed)
+    labels, answers = generator.integers(0, classes, (2, 25))
+    confusion = confusion_matrix(answers, labels, classes)
+    for k, quality in enumerate(class_qualities(confusion)):
+        right, taken, there = ((labels == k) & (answers == k)).sum(), (answers == k).sum(), (labels == k).sum()
+        assert quality.precision == (right / taken if taken else None)
+        assert quality.recall == (right / there if there else None)
+        if right:
+            harmonic = 2 / (1 / quality.precision + 1 / quality.recall)  # type: ignore[operator]
+            assert quality.f1 == pytest.approx(harmonic)
+        else:
+            assert not quality.f1
+    assert weighted_average(confusion).recall == pytest.approx((labels == answers).mean())

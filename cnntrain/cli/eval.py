@@ -23,6 +23,14 @@ from cnntrain.cli import options
     show_default=True,
     help="Which images.",
 )
+@click.option(
+    "--top",
+    type=click.IntRange(min=2),
+    default=5,
+    show_default=True,
+    metavar="K",
+    help="Also count the images whose class is among the K most probable.",
+)
 @options.overrides
 @options.allow_extensions
 @options.threads
@@ -39,6 +47,7 @@ def command(
     config_file: Path | None,
     checkpoint: Path | None,
     split: str,
+    top: int,
     overrides: tuple[str, ...],
     threads: int | None,
     as_json: bool,
@@ -47,8 +56,8 @@ def command(
     """Measure a trained network on a data set.
 
     RUN_OR_CHECKPOINT is a run folder (its best.safetensors is taken) or a checkpoint. It brings its config along;
-    --config and --checkpoint name them separately. Prints loss, top-1 and top-5 accuracy, the accuracy of each class
-    and the confusion matrix.
+    --config and --checkpoint name them separately. Prints loss, top-1 and top-5 accuracy; precision, recall (the
+    class's accuracy) and F1 of each class and on average; and the confusion matrix.
     """
     if target is not None and (config_file is not None or checkpoint is not None):
         raise click.UsageError("give either RUN_OR_CHECKPOINT or --config with --checkpoint, not both")
@@ -71,6 +80,7 @@ def command(
         config=config,
         overrides=overrides,
         require_promise=require_expected,
+        top=top,
         warn=lambda text: click.echo(f"warning: {text}", err=True),
     )
     click.echo(json.dumps(report.as_dict()) if as_json else report.as_text())

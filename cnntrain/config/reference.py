@@ -21,7 +21,6 @@ from pydantic import BaseModel
 from cnntrain.config.model import Config, ExpectSettings, TrainSettings
 from cnntrain.config.registries import REGISTRIES, Registry
 from cnntrain.config.schema import Schema, alone_suffices, schema_of
-from cnntrain.settings import Settings
 
 _BLOCKS: dict[str, type[BaseModel]] = {"train": TrainSettings, "expect": ExpectSettings}
 _HEAD = """\
@@ -65,11 +64,11 @@ def _chapter(registry: Registry) -> Iterator[str]:
         schema, settings = schemas[name], entry.Settings
         yield f"### `{name}`\n"
         yield from _paragraphs(entry.__doc__)
-        if settings is not Settings and classes.count(settings) == 1:
+        own = {key: value for key, value in schema["properties"].items() if key not in shared}
+        if own and classes.count(settings) == 1:
             yield from _paragraphs(settings.__doc__)
         if alone_suffices(settings.main, schema):
             yield f"`{name}: VALUE` is short for `{name}: {{{settings.main}: VALUE}}`.\n"
-        own = {key: value for key, value in schema["properties"].items() if key not in shared}
         if own:
             yield from _table({**schema, "properties": own})
         else:
@@ -118,7 +117,7 @@ def in_words(schema: Schema, definitions: Schema) -> str:
         items = schema.get("items") or schema["prefixItems"][0]
         what = in_words(items, definitions)
         if schema.get("maxItems") == 2 == schema.get("minItems"):
-            return "[rows, columns]"
+            return "[rows, columns]" if items.get("type") == "integer" else f"[{what}, {what}]"
         return f"a list of: {what}"
     words = {"integer": "whole number", "number": "number", "boolean": "`true` or `false`", "string": "text"}
     limits = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}

@@ -28,8 +28,9 @@ class Loss(ABC):
     ----------
     gradient : ndarray
         dL/d(outputs), L being the mean over the images of the batch.
-    weight : float
-        What the last batch counts in a mean over several batches: its number of images, or the sum of their weights.
+    total, weight : float
+        Of the last batch: the sum of its images' losses, and what the mean divides it by: their number, or the sum of
+        their weights. A mean over several batches is the sum of the one over the sum of the other.
     """
 
     name: ClassVar[str]
@@ -42,7 +43,7 @@ class Loss(ABC):
             raise ArgumentError(f"{self.name} {error}") from error
         self.settings, self.classes = settings, classes
         self.gradient: NDArray[Any] = np.zeros(blocks * classes * LANES, dtype)
-        self.weight = 0.0
+        self.total = self.weight = 0.0
         self._losses = np.zeros(blocks * LANES)
         self._correct = np.zeros(blocks * LANES, np.int64)
         self._images = 0
@@ -50,15 +51,16 @@ class Loss(ABC):
     def __call__(self, outputs: NDArray[Any], labels: NDArray[np.int64]) -> float:
         """Return the mean loss of the images that `labels` belong to, and fill `gradient`.
 
-        A batch without any weight has the loss 0 and the gradient 0.
+        A batch without any weight has the mean 0 and the gradient 0.
         """
         self._images = labels.size
         self.weight = self.total_weight(labels)
         self.compute(outputs, labels, self.blocks)
+        self.total = float(self._losses[: self._images].sum())
         if self.weight == 0:
             self.gradient.fill(0)
             return 0.0
-        return float(self._losses[: self._images].sum()) / self.weight
+        return self.total / self.weight
 
     def mixed(self, outputs: NDArray[Any], labels: NDArray[np.int64], mixture: Mixture) -> float:
         """As a call with labels, for images that belong to two classes at once (Zhang et al. 2018, section 2).

@@ -21,7 +21,7 @@ class HingeSettings(LossSettings):
 
 
 class Hinge(Loss):
-    """L = sum_j max(0, 1 - s_j y_j)**norm, s_j = 1 for the label and -1 for the others: Caffe's HingeLoss.
+    """L = sum_j max(0, 1 - s_j y_j)^norm, s_j = 1 for the label and -1 for the others: Caffe's HingeLoss.
 
     Rifkin and Klautau 2004 defend one against the rest; norm 2 is Tang's (2013) for deep networks. For the label
     against each other class see `multi_margin`.

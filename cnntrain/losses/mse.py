@@ -12,7 +12,7 @@ from cnntrain.losses.base import Loss
 
 
 class Mse(Loss):
-    """C = 1/2 sum_j (y_j - t_j)**2 with t one-hot (Nielsen 2015, chapter 1)."""
+    """C = 1/2 sum_j (y_j - t_j)^2 with t one-hot (Nielsen 2015, chapter 1)."""
 
     name = "mse"
 

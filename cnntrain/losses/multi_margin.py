@@ -23,7 +23,7 @@ class MultiMarginSettings(LossSettings):
 
 
 class MultiMargin(Loss):
-    """L = 1/classes sum_{j != label} max(0, margin - y_label + y_j)**norm: PyTorch's MultiMarginLoss.
+    """L = 1/classes sum_{j != label} max(0, margin - y_label + y_j)^norm: PyTorch's MultiMarginLoss.
 
     The multiclass hinge of Weston and Watkins 1999, divided by the number of classes.
     """

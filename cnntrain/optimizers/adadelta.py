@@ -20,7 +20,7 @@ class AdadeltaSettings(OptimizerSettings):
 
 
 class Adadelta(Optimizer):
-    """s, u: running means of g**2 and d**2;  d = g sqrt(u + eps) / sqrt(s + eps);  w -= rate d."""
+    """Running means s of g^2 and u of d^2;  d = g sqrt(u + eps) / sqrt(s + eps);  w -= rate d."""
 
     name = "adadelta"
     Settings = AdadeltaSettings

@@ -28,7 +28,7 @@ class AdagradSettings(OptimizerSettings):
 
 
 class Adagrad(Optimizer):
-    """s += g**2;  w -= rate g / (sqrt(s) + eps)."""
+    """Running sum s of g^2;  w -= rate g / (sqrt(s) + eps)."""
 
     name = "adagrad"
     Settings = AdagradSettings

@@ -30,7 +30,7 @@ class AdamSettings(OptimizerSettings):
 
 
 class Adam(Optimizer):
-    """m, s: running means of g and g**2;  w -= rate m / (1 - beta1**t) / (sqrt(s / (1 - beta2**t)) + eps)."""
+    """Running means m of g and s of g^2;  w -= rate m / (1 - beta1^t) / (sqrt(s / (1 - beta2^t)) + eps) in step t."""
 
     name = "adam"
     Settings: ClassVar[type[OptimizerSettings]] = AdamSettings

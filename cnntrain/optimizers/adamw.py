@@ -20,7 +20,7 @@ class AdamWSettings(AdamSettings):
 
 
 class AdamW(Adam):
-    """w -= rate (weight_decay w + l1_decay sign w), then a step of `Adam` without decay."""
+    """Decay first, w -= rate (weight_decay w + l1_decay sign w); then a step of `adam` without decay."""
 
     name = "adamw"
     Settings = AdamWSettings

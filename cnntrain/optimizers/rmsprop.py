@@ -31,7 +31,7 @@ class RmspropSettings(OptimizerSettings):
 
 
 class Rmsprop(Optimizer):
-    """s: running mean of g**2;  w -= rate g / (sqrt(s) + eps) (see `kernels.adaptive` for the other forms)."""
+    """Running mean s of g^2;  w -= rate g / (sqrt(s) + eps)."""
 
     name = "rmsprop"
     Settings = RmspropSettings

@@ -29,7 +29,7 @@ class SgdSettings(OptimizerSettings):
 
 
 class Sgd(Optimizer):
-    """v = momentum v + g + decay w;  w -= rate v (see `kernels.optimizers` for the other forms)."""
+    """Velocity v = momentum v + g + decay w;  w -= rate v, or rate (g + decay w + momentum v) with Nesterov's form."""
 
     name = "sgd"
     Settings = SgdSettings

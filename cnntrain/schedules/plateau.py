@@ -34,7 +34,7 @@ class PlateauSettings(ScheduleSettings):
 
 
 class Plateau(Schedule):
-    """factor *= gamma after more than `patience` epochs without improvement: PyTorch's ReduceLROnPlateau."""
+    """A drop after more than `patience` epochs without improvement: PyTorch's ReduceLROnPlateau."""
 
     name = "plateau"
     Settings = PlateauSettings

@@ -10,7 +10,7 @@ from cnntrain.data import DataSet
 from cnntrain.errors import CheckpointError, ConfigError
 from cnntrain.training.evaluation import evaluate
 from cnntrain.training.parts import load
-from cnntrain.training.report import EvaluationReport, Promise
+from cnntrain.training.report import TOP, EvaluationReport, Promise
 from cnntrain.training.restored import Restored, normalization_for, restore
 
 BATCH = 128  # images at a time; the result does not depend on it
@@ -23,6 +23,7 @@ def assess(
     config: Config | None = None,
     overrides: Sequence[str] = (),
     require_promise: bool = False,
+    top: int = TOP,
     warn: Callable[[str], None],
 ) -> EvaluationReport:
     """Evaluate a checkpoint on a split of its data.
@@ -39,6 +40,8 @@ def assess(
         Changes to the checkpoint's config (`data.path=...`).
     require_promise : bool
         A config without `expect` is an error.
+    top : int
+        The k of the report's top-k accuracy.
     warn : callable
         Called with a text that the user should see.
 
@@ -69,6 +72,7 @@ def assess(
         class_names=restored.metadata.class_names,
         evaluation=evaluation,
         promise=Promise(config.expect, evaluation.accuracy) if config.expect and split == "test" else None,
+        top=top,
     )
 
 

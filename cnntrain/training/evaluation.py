@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from cnntrain.data import Normalization, Split, batches
 from cnntrain.data.prefetch import bring
 from cnntrain.errors import TrainingError
-from cnntrain.metrics import class_accuracies, confusion_matrix, top_k_correct
+from cnntrain.metrics import (
+    Quality,
+    class_qualities,
+    confusion_matrix,
+    macro_average,
+    top_k_correct,
+    weighted_average,
+)
 from cnntrain.network import Network
 
 
@@ -52,9 +59,14 @@ class Evaluation:
         return confusion_matrix(self.logits.argmax(axis=1), self.labels, self.logits.shape[1])
 
     @property
-    def class_accuracies(self) -> list[float | None]:
-        """Share of each class that was recognised; None for a class without images."""
-        return class_accuracies(self.confusion)
+    def class_qualities(self) -> list[Quality]:
+        """Precision, recall and F1 of each class."""
+        return class_qualities(self.confusion)
+
+    @property
+    def averages(self) -> dict[str, Quality]:
+        """The same on average: "macro" over the classes, "weighted" by their numbers of images."""
+        return {"macro": macro_average(self.confusion), "weighted": weighted_average(self.confusion)}
 
 
 def evaluate(network: Network, split: Split, normalization: Normalization, batch_size: int) -> Evaluation:
@@ -75,14 +87,15 @@ def evaluate(network: Network, split: Split, normalization: Normalization, batch
     TrainingError
         The network gives NaN or infinity for some image.
     """
-    logits, loss, weight = [], 0.0, 0.0
+    logits, sums = [], []
     for indices, images, rows in bring(split.images, batches(len(split), batch_size)):
         network.load(images, rows, normalization)
         network.forward(training=False)
-        loss += network.loss(split.labels[indices]) * network.loss_weight
-        weight += network.loss_weight
+        network.loss(split.labels[indices])
+        sums.append(network.loss_sums)
         logits.append(network.logits())
-    evaluation = Evaluation(loss / weight if weight else 0.0, np.concatenate(logits), split.labels)
+    total, weight = map(sum, zip(*sums, strict=True))
+    evaluation = Evaluation(total / weight if weight else 0.0, np.concatenate(logits), split.labels)
     bad = ~np.isfinite(evaluation.logits).all(axis=1)
     if bad.any() or not math.isfinite(evaluation.loss):
         raise TrainingError(

@@ -107,7 +107,7 @@ class Loop:
         """Make the epoch's steps from the current one on; None if a signal came."""
         parts = self._parts
         network, normalization = parts.network, parts.data.normalization
-        loss_sum, weight, correct, images = sums.loss, sums.weight, sums.correct, sums.images
+        total, weight, correct, images = sums.loss, sums.weight, sums.correct, sums.images
         for batch in parts.feed.batches(self._remaining_batches(epoch), epoch):
             if stop.received:
                 return None
@@ -119,12 +119,13 @@ class Loop:
             network.backward()
             parts.optimizer.step(parts.learning_rate_at(self._step))
             self._step += 1
-            loss_sum += loss * network.loss_weight
-            weight += network.loss_weight
+            batch_total, batch_weight = network.loss_sums
+            total += batch_total
+            weight += batch_weight
             correct += network.correct
             images += len(batch)
-            bar.advance(len(batch), loss_sum / (weight or 1.0))
-        return Sums(loss=loss_sum, weight=weight, correct=correct, images=images)
+            bar.advance(len(batch), total / (weight or 1.0))
+        return Sums(loss=total, weight=weight, correct=correct, images=images)
 
     def _remaining_batches(self, epoch: int) -> Iterator[NDArray[np.int64]]:
         """Return the index arrays of an epoch from the current step on; the order follows from seed and epoch."""

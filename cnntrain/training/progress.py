@@ -35,7 +35,7 @@ class Sums(Settings):
     Attributes
     ----------
     loss : float
-        Sum of the images' losses, each times its weight.
+        Sum of the images' losses.
     weight : float
         Sum of the images' weights: their number unless the loss has class weights.
     correct, images : int

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from cnntrain.config import ExpectSettings
+from cnntrain.metrics import Quality
 from cnntrain.training.evaluation import Evaluation
 
 WIDEST_MATRIX = 20  # classes; for more, the most frequent confusions are listed instead
-TOP = 5
+TOP = 5  # the usual k of top-k accuracy
+CONFUSIONS = 10  # how many are listed
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class EvaluationReport:
         "train", "validation" or "test".
     promise : Promise or None
         Of the recipe, for the test split.
+    top : int
+        The k of the top-k accuracy.
     """
 
     checkpoint: str
@@ -58,9 +62,13 @@ class EvaluationReport:
     class_names: tuple[str, ...]
     evaluation: Evaluation
     promise: Promise | None
+    top: int = TOP
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything in plain types, for JSON; accuracies are shares of 1, null for a class without images."""
+        """Return everything in plain types, for JSON; shares of 1, null where there is nothing to count.
+
+        A class's accuracy is its recall.
+        """
         evaluation = self.evaluation
         totals, right = evaluation.confusion.sum(axis=1), np.diag(evaluation.confusion)
         expected = None
@@ -73,11 +81,13 @@ class EvaluationReport:
             "images": evaluation.images,
             "loss": evaluation.loss,
             "accuracy": evaluation.accuracy,
-            "top_5_accuracy": evaluation.top_k(TOP),
+            f"top_{self.top}_accuracy": evaluation.top_k(self.top),
+            **{name: asdict(average) for name, average in evaluation.averages.items()},
             "classes": [
-                {"name": name, "images": int(total), "correct": int(correct), "accuracy": accuracy}
-                for name, total, correct, accuracy in zip(
-                    self.class_names, totals, right, evaluation.class_accuracies, strict=True
+                {"name": name, "images": int(total), "correct": int(correct), "accuracy": quality.recall}
+                | asdict(quality)
+                for name, total, correct, quality in zip(
+                    self.class_names, totals, right, evaluation.class_qualities, strict=True
                 )
             ],
             "confusion_matrix": evaluation.confusion.tolist(),
@@ -87,14 +97,14 @@ class EvaluationReport:
     def as_text(self) -> str:
         """Return tables for a terminal."""
         evaluation = self.evaluation
+        numbers = {"loss": f"{evaluation.loss:.4f}", "accuracy": f"{evaluation.accuracy:.2%}"}
+        if 1 < self.top < len(self.class_names):
+            numbers[f"top-{self.top} accuracy"] = f"{evaluation.top_k(self.top):.2%}"
         lines = [
             f"{self.checkpoint} (epoch {self.epoch}) on the {self.split} split, {evaluation.images:,} images",
             "",
-            f"loss            {evaluation.loss:.4f}",
-            f"accuracy        {evaluation.accuracy:.2%}",
+            *(f"{name:<{max(map(len, numbers))}}  {number}" for name, number in numbers.items()),
         ]
-        if len(self.class_names) > TOP:
-            lines.append(f"top-5 accuracy  {evaluation.top_k(TOP):.2%}")
         lines += ["", *self._class_table(), "", *self._confusions()]
         if self.promise is not None:
             lines += ["", str(self.promise)]
@@ -102,11 +112,14 @@ class EvaluationReport:
 
     def _class_table(self) -> list[str]:
         totals, right = self.evaluation.confusion.sum(axis=1), np.diag(self.evaluation.confusion)
-        rows = [["class", "images", "correct", "accuracy"]]
-        for name, total, correct, accuracy in zip(
-            self.class_names, totals, right, self.evaluation.class_accuracies, strict=True
+        rows = [["class", "images", "correct", "precision", "recall", "F1"]]
+        for name, total, correct, quality in zip(
+            self.class_names, totals, right, self.evaluation.class_qualities, strict=True
         ):
-            rows.append([name, f"{total:,}", f"{correct:,}", "-" if accuracy is None else f"{accuracy:.2%}"])
+            rows.append([name, f"{total:,}", f"{correct:,}", *_percentages(quality)])
+        rows += [
+            [f"{name} average", "", "", *_percentages(quality)] for name, quality in self.evaluation.averages.items()
+        ]
         return _aligned(rows)
 
     def _confusions(self) -> list[str]:
@@ -116,7 +129,7 @@ class EvaluationReport:
             rows = [[name, *(f"{n}" if n else "." for n in row)] for name, row in zip(head[1:], confusion, strict=True)]
             return ["confusion matrix (row: the image's class, column: the network's answer)", *_aligned([head, *rows])]
         wrong = confusion - np.diag(np.diag(confusion))
-        order = np.argsort(-wrong, axis=None, kind="stable")[: TOP * 2]
+        order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSIONS]
         pairs = [(int(i) // len(wrong), int(i) % len(wrong)) for i in order]
         rows = [
             [self.class_names[i], "taken for", self.class_names[j], f"{wrong[i, j]} times"]
@@ -124,6 +137,11 @@ class EvaluationReport:
             if wrong[i, j]
         ]
         return ["most frequent confusions (--json has the whole matrix)", *_aligned([["", "", "", ""], *rows])[1:]]
+
+
+def _percentages(quality: Quality) -> list[str]:
+    shares = (quality.precision, quality.recall, quality.f1)
+    return ["-" if share is None else f"{share:.2%}" for share in shares]
 
 
 def _aligned(rows: list[list[str]]) -> list[str]:

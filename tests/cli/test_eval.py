@@ -13,6 +13,7 @@ from cnntrain.training.checkpoint import Checkpoint, read_checkpoint, save_check
 from cnntrain.training.run_folder import RunFolder
 from tests.training.small import TEST, TRAIN, VALIDATION, digits, train, write_config, write_data
 
+HEAD = ["class", "images", "correct", "precision", "recall", "F1"]
 EXPECT = {"test_accuracy": 0.5, "tolerance": 0.01, "source": "a book"}
 
 
@@ -48,7 +49,16 @@ def test_json(trained: RunFolder) -> None:
         "images": matrix[3].sum(),
         "correct": matrix[3, 3],
         "accuracy": matrix[3, 3] / matrix[3].sum(),
+        "precision": matrix[3, 3] / matrix[:, 3].sum(),
+        "recall": matrix[3, 3] / matrix[3].sum(),
+        "f1": 2 * matrix[3, 3] / (matrix[3].sum() + matrix[:, 3].sum()),
     }
+    assert report["weighted"]["recall"] == pytest.approx(report["accuracy"], rel=1e-14)
+    for key in ("precision", "recall", "f1"):
+        values = [entry[key] for entry in report["classes"]]
+        assert report["macro"][key] == pytest.approx(np.mean(values), rel=1e-14)
+        images = [entry["images"] for entry in report["classes"]]
+        assert report["weighted"][key] == pytest.approx(np.average(values, weights=images), rel=1e-14)
     assert report["expected"] == EXPECT | {"kept": True}
     assert report["epoch"] == read_checkpoint(trained.best).metadata.progress.epoch
 
@@ -81,13 +91,26 @@ def test_table(trained: RunFolder) -> None:
     assert lines[0] == f"{trained.best} (epoch {report['epoch']}) on the test split, {TEST} images"
     assert f"accuracy        {report['accuracy']:.2%}" in lines
     assert f"top-5 accuracy  {report['top_5_accuracy']:.2%}" in lines
-    head = lines.index("class  images  correct  accuracy")
+    head = next(i for i, line in enumerate(lines) if line.split() == HEAD)
     three = report["classes"][3]
-    assert lines[head + 4].split() == ["3", str(three["images"]), str(three["correct"]), f"{three['accuracy']:.2%}"]
+    shares = [f"{three[key]:.2%}" for key in ("precision", "recall", "f1")]
+    assert lines[head + 4].split() == ["3", str(three["images"]), str(three["correct"]), *shares]
+    for line, name in zip(lines[head + 11 :], ("macro", "weighted"), strict=False):
+        shares = [f"{report[name][key]:.2%}" for key in ("precision", "recall", "f1")]
+        assert line.split() == [name, "average", *shares]
     matrix = lines.index("confusion matrix (row: the image's class, column: the network's answer)")
     assert lines[matrix + 1].split() == [str(i) for i in range(10)]
     assert lines[matrix + 4].replace(".", "0").split() == ["2", *map(str, report["confusion_matrix"][2])]
     assert lines[-1] == f"expected 50.00%, tolerance 1.00% (a book): kept with {report['accuracy']:.2%}"
+
+
+def test_another_top_k(trained: RunFolder) -> None:
+    report = result_of(trained.path, "--top", "2")
+    assert report["accuracy"] < report["top_2_accuracy"] < result_of(trained.path)["top_5_accuracy"]
+    assert f"top-2 accuracy  {report['top_2_accuracy']:.2%}" in run(trained.path, "--top", "2").stdout.splitlines()
+    assert "top-" not in run(trained.path, "--top", "10").stdout  # of ten classes: always 100 %
+    assert result_of(trained.path, "--top", "11")["top_11_accuracy"] == 1.0
+    assert run(trained.path, "--top", "1").exit_code == 2
 
 
 def test_a_broken_promise_is_reported_and_fails_only_on_demand(trained: RunFolder) -> None:

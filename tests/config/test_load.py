@@ -82,7 +82,7 @@ def test_resolved_yaml_writes_defaults_out() -> None:
     assert "name: a\n" in resolved
     assert "train: {epochs: 5, batch_size: 64}\n" in resolved
     assert "warmup_epochs: 0.0" in resolved
-    assert "label_smoothing: 0.0" in resolved
+    assert "loss:\n  cross_entropy: {label_smoothing: 0.0}\n" in resolved
     assert "\n- tanh\n" in resolved
 
 

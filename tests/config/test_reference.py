@@ -35,6 +35,7 @@ def test_every_entry_and_key_is_on_the_page() -> None:
         ({"anyOf": [{"type": "string"}, {"type": "null"}]}, "text"),
         ({"type": "array", "items": {"$ref": "#/$defs/layer"}}, "a list of: [a layer](#layers)"),
         ({"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2}, "[rows, columns]"),
+        ({"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}, "[number, number]"),
         ({"$ref": "#/$defs/initializer"}, "[an initializer](#initialisers)"),
     ],
 )

@@ -70,6 +70,7 @@ def test_what_a_batch_counts_in_a_mean() -> None:
     plain(room, np.array([0, 1, 2]))
     weighted(room, np.array([0, 1, 2]))
     assert (plain.weight, weighted.weight) == (3.0, 3.5)
+    assert weighted.total == pytest.approx(weighted(room, np.array([0, 1, 2])) * 3.5)
     assert weighted(room, np.array([1, 1, 1])) == 0.0
     assert weighted.weight == 0.0
     assert not weighted.gradient.any()
