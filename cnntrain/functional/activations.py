@@ -1,4 +1,4 @@
-"""Activations of arrays of any shape, and their backward passes from y alone."""
+"""Activations of arrays of any shape, and their backward passes: from y where it tells the slope, else from x."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cnntrain.errors import ArgumentError
 from cnntrain.functional.arrays import FLOATS, flat, same_shape
 from cnntrain.kernels import activations as kernels
+from cnntrain.kernels import smooth_activations as smooth
 from cnntrain.passes.tiling import LANES
 
 
@@ -75,7 +76,48 @@ def tanh_backward(grad_output: NDArray, y: NDArray) -> NDArray:
     return _apply(kernels.tanh_backward, {"grad_output": grad_output, "y": y})
 
 
-def _positive(slope: float) -> float:
-    if not slope > 0:
-        raise ArgumentError(f"slope must be positive; received {slope!r} (slope 0 is relu)")
-    return float(slope)
+def elu(x: NDArray, alpha: float = 1.0) -> NDArray:
+    """Y = x where x > 0, alpha * (exp(x) - 1) elsewhere; `alpha` must be positive (Clevert et al. 2016)."""
+    return _apply(smooth.elu, {"x": x}, 1.0, _positive(alpha, "alpha"))
+
+
+def elu_backward(grad_output: NDArray, y: NDArray, alpha: float = 1.0) -> NDArray:
+    """dL/dx = dL/dy where y > 0, dL/dy * (y + alpha) elsewhere."""
+    return _apply(smooth.elu_backward, {"grad_output": grad_output, "y": y}, 1.0, _positive(alpha, "alpha"))
+
+
+def silu(x: NDArray) -> NDArray:
+    """Y = x / (1 + exp(-x)), also called swish (Elfwing et al. 2018)."""
+    return _apply(smooth.silu, {"x": x})
+
+
+def silu_backward(grad_output: NDArray, x: NDArray) -> NDArray:
+    """dL/dx = dL/dy * s (1 + x (1 - s)) with s = 1 / (1 + exp(-x))."""
+    return _apply(smooth.silu_backward, {"grad_output": grad_output, "x": x})
+
+
+def gelu(x: NDArray) -> NDArray:
+    """Y = x P(x), P the standard normal distribution function (Hendrycks and Gimpel 2016)."""
+    return _apply(smooth.gelu, {"x": x})
+
+
+def gelu_backward(grad_output: NDArray, x: NDArray) -> NDArray:
+    """dL/dx = dL/dy * (P(x) + x p(x)), p the density."""
+    return _apply(smooth.gelu_backward, {"grad_output": grad_output, "x": x})
+
+
+def softplus(x: NDArray, beta: float = 1.0) -> NDArray:
+    """Y = log(1 + exp(beta x)) / beta; `beta` must be positive."""
+    return _apply(smooth.softplus, {"x": x}, _positive(beta, "beta"))
+
+
+def softplus_backward(grad_output: NDArray, y: NDArray, beta: float = 1.0) -> NDArray:
+    """dL/dx = dL/dy * (1 - exp(-beta y))."""
+    return _apply(smooth.softplus_backward, {"grad_output": grad_output, "y": y}, _positive(beta, "beta"))
+
+
+def _positive(number: float, name: str = "slope") -> float:
+    if not number > 0:
+        why = " (slope 0 is relu)" if name == "slope" else ""
+        raise ArgumentError(f"{name} must be positive; received {number!r}{why}")
+    return float(number)

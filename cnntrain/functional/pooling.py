@@ -15,9 +15,10 @@ from cnntrain.passes.pooling import MaxPooling, pooling_axis
 Pair = int | tuple[int, int]
 
 
-def _axes(
+def pooling_axes(
     shape: tuple[int, ...], kernel_size: Pair, stride: Pair | None, padding: Pair, ceil_mode: bool
 ) -> tuple[Axis, Axis]:
+    """Return the windows along rows and columns of images of a shape; raises `ArgumentError` when they do not fit."""
     taps, paddings = pair("kernel_size", kernel_size, 1), pair("padding", padding, 0)
     strides = taps if stride is None else pair("stride", stride, 1)
     if taps[0] * taps[1] > np.iinfo(np.int16).max:
@@ -65,7 +66,7 @@ def max_pool2d(
         When the window does not fit.
     """
     floating("x", x, "images, channels, rows, columns")
-    rows, columns = _axes(x.shape, kernel_size, stride, padding, ceil_mode)
+    rows, columns = pooling_axes(x.shape, kernel_size, stride, padding, ceil_mode)
     n, channels = x.shape[:2]
     blocks = block_count(n)
     shape = (n, channels, rows.count, columns.count)
@@ -117,11 +118,11 @@ def max_pool2d_backward(
     same_shape("mask", mask, grad_output.shape, "that of grad_output")
     # ceil_mode may have been used or not: the output's own size tells
     for ceil_mode in (False, True):
-        rows, columns = _axes(shape, kernel_size, stride, padding, ceil_mode)
+        rows, columns = pooling_axes(shape, kernel_size, stride, padding, ceil_mode)
         if grad_output.shape == (*shape[:2], rows.count, columns.count):
             break
     else:
-        rows, columns = _axes(shape, kernel_size, stride, padding, False)
+        rows, columns = pooling_axes(shape, kernel_size, stride, padding, False)
         same_shape("grad_output", grad_output, (*shape[:2], rows.count, columns.count), "that of the pooled images")
     r = mask // columns.input_size - (np.arange(rows.count)[:, None] * rows.stride + rows.offset)
     s = mask % columns.input_size - (np.arange(columns.count) * columns.stride + columns.offset)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-DTYPES: list[Any] = [np.dtype(np.float32), np.dtype(np.float64)]
+DTYPES: list[np.dtype[Any]] = [np.dtype(np.float32), np.dtype(np.float64)]
 
 
 def whole(generator: np.random.Generator, shape: tuple[int, ...], dtype: Any, largest: int = 4) -> Array:

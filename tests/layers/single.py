@@ -12,6 +12,7 @@ from cnntrain.functional.arrays import enter, leave
 from cnntrain.layers import LAYERS
 from cnntrain.layers.base import LANES, Batch, Layer, LayerContext, Shape
 from cnntrain.passes.tiling import capacity
+from cnntrain.settings import Choice
 from tests.functional.arrays import Array
 from tests.naive import numeric_gradient
 
@@ -34,8 +35,13 @@ class Single:
         cls, name: str, settings: Mapping[str, Any], x: Array, *, path: str = "0.layer", images: int = 0, seed: int = 1
     ) -> Single:
         """Make the layer for arrays like x, or for more images."""
-        kind, shape = LAYERS[name], Shape(*x.shape[1:])
-        chosen = kind.Settings(**settings)
+        choice = Choice(name, LAYERS[name].Settings.model_validate(dict(settings)))
+        return cls.of(choice, x, path=path, images=images, seed=seed)
+
+    @classmethod
+    def of(cls, choice: Choice, x: Array, *, path: str = "0.layer", images: int = 0, seed: int = 1) -> Single:
+        """Make the layer that a config chose."""
+        shape = Shape(*x.shape[1:])
         images = max(len(x), images)
         context = LayerContext(
             path=path,
@@ -45,8 +51,8 @@ class Single:
             needs_grad_input=True,
             seed=seed,
         )
-        layer = kind(chosen, shape, context)
-        return cls(layer, shape, chosen.output_shape(shape), images)
+        layer = LAYERS[choice.name](choice.settings, shape, context)
+        return cls(layer, shape, choice.settings.output_shape(shape), images)
 
     def forward(self, x: Array, *, training: bool = True, step: int = 0) -> Array:
         """Run forward on at most `images` images."""

@@ -29,7 +29,6 @@ SETTINGS: list[dict[str, Any]] = [
 def test_forward_and_backward(settings: dict[str, Any], count_padding: bool) -> None:
     settings = {**settings, "count_padding": count_padding}
     generator = np.random.default_rng(1)
-    dtype: np.dtype
     for dtype in DTYPES:
         x = generator.standard_normal((17, 3, 7, 6)).astype(dtype)
         single = Single.build("avg_pool2d", settings, x)
