@@ -22,7 +22,10 @@ from cnntrain.settings import Choice
 
 
 class Affine(Protocol):
-    """A normalisation: normalised = image * scale + shift, per channel."""
+    """A normalisation: normalised = image * scale + shift.
+
+    scale has one value per channel; shift too, or it is an image (channels, rows, columns).
+    """
 
     def affine(self) -> tuple[NDArray[Any], NDArray[Any]]: ...
 
@@ -84,12 +87,13 @@ class Network:
 
     # --- one batch ---
 
-    def load(self, images: NDArray[Any], indices: NDArray[np.int64], normalization: Affine) -> None:
+    def load(self, images: Any, indices: NDArray[np.int64], normalization: Affine) -> None:
         """Put the normalised images[indices] into the input buffer.
 
         Parameters
         ----------
         images : ndarray, uint8, float32 or float64, (N, channels, rows, columns), C-contiguous
+            Or `data.images.LazyImages`: anything else with that shape whose `images[indices]` is such an array.
         indices : ndarray of int64
             1 to `batch_size` of them.
         normalization : Affine
@@ -98,13 +102,15 @@ class Network:
             raise ArgumentError(f"a batch must have 1 to {self.batch_size} images; received {indices.size}")
         if images.shape[1:] != self.input_shape:
             raise ArgumentError(f"images must be {self.input_shape}; received {'x'.join(map(str, images.shape[1:]))}")
+        if not isinstance(images, np.ndarray):
+            images, indices = images[indices], np.arange(indices.size)
         scale, shift = normalization.affine()
         self._batch = Batch(indices.size)
         to_lanes(
             images.reshape(-1),
             indices,
             scale.astype(self.dtype),
-            shift.astype(self.dtype),
+            shift.astype(self.dtype).reshape(-1),
             self._input,
             *self.input_shape,
         )

@@ -6,6 +6,7 @@ from typing import Any
 
 from cnntrain.data.dataset import SPLITS, DataSet, batches, describe, load_data
 from cnntrain.data.fashion_mnist import FashionMnist
+from cnntrain.data.folder import Folder
 from cnntrain.data.idx import Idx
 from cnntrain.data.mnist import Mnist
 from cnntrain.data.normalization import Normalization
@@ -26,5 +27,5 @@ __all__ = [
     "load_data",
 ]
 
-SOURCES: dict[str, type[Source]] = {source.name: source for source in (Mnist, FashionMnist, Idx, Npz)}
+SOURCES: dict[str, type[Source]] = {source.name: source for source in (Mnist, FashionMnist, Idx, Npz, Folder)}
 AUGMENTATIONS: dict[str, Any] = {}

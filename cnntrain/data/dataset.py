@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.data.holdout import held_out_count, stratified_holdout
+from cnntrain.data.images import select
 from cnntrain.data.normalization import Normalization, normalization_of
+from cnntrain.data.progress import Progress, silent
 from cnntrain.data.settings import DataSettings
 from cnntrain.data.source import Source, Split
 from cnntrain.errors import ArgumentError, ConfigError
@@ -27,7 +29,7 @@ SPLITS = ("train", "validation", "test")
 class DataSet:
     """Three splits, the names of the classes, and how pixels are normalised.
 
-    `validation` is None when nothing is held out.
+    `validation` is None when nothing is held out and the data bring no such split along.
     """
 
     train: Split
@@ -65,7 +67,7 @@ def describe(settings: DataSettings) -> tuple[Shape, int]:
     return Shape(*shape), classes
 
 
-def load_data(settings: DataSettings, seed: int) -> DataSet:
+def load_data(settings: DataSettings, seed: int, progress: Progress = silent) -> DataSet:
     """Load and check a data set, hold out the validation split, and determine the normalisation.
 
     Parameters
@@ -74,6 +76,8 @@ def load_data(settings: DataSettings, seed: int) -> DataSet:
         The `data` block of the config.
     seed : int
         The config's seed; it decides which images are held out.
+    progress : callable
+        Told how far a reading that takes a while has come.
 
     Returns
     -------
@@ -87,14 +91,19 @@ def load_data(settings: DataSettings, seed: int) -> DataSet:
     ConfigError
         The settings do not fit this data (validation larger than the training split, wrong number of means).
     """
-    loaded = _source(settings).load()
-    train, validation = loaded.train, None
+    loaded = _source(settings, progress).load()
+    train, validation = loaded.train, loaded.validation
+    if validation is not None and settings.validation:
+        raise ConfigError(
+            f"data.validation: {settings.validation}: the data bring a validation split of their own "
+            f"({len(validation):,} images): leave data.validation at 0 to use it"
+        )
     classes = len(loaded.class_names)
     count = held_out_count(settings.validation, len(train))
     if count:
         kept, held_out = stratified_holdout(train.labels, classes, count, generator(seed, "validation"))
-        validation = Split(train.images[held_out], train.labels[held_out])
-        train = Split(train.images[kept], train.labels[kept])
+        validation = Split(select(train.images, held_out), train.labels[held_out])
+        train = Split(select(train.images, kept), train.labels[kept])
     _warn_of_empty_classes(train, loaded.class_names, settings.path)
     normalization = normalization_of(settings.normalize, train.images)
     return DataSet(train, validation, loaded.test, loaded.class_names, normalization)
@@ -120,10 +129,10 @@ def batches(n: int, batch_size: int, generator: np.random.Generator | None = Non
         yield order[start : start + batch_size]
 
 
-def _source(settings: DataSettings) -> Source:
+def _source(settings: DataSettings, progress: Progress = silent) -> Source:
     from cnntrain.data import SOURCES  # the package imports this file
 
-    return SOURCES[settings.source](settings)
+    return SOURCES[settings.source](settings, progress)
 
 
 def _warn_of_empty_classes(train: Split, class_names: list[str], path: str) -> None:

@@ -1,14 +1,15 @@
-"""From stored pixels to the numbers that enter the network: normalised = (image / unit - mean) / std, per channel."""
+"""From stored pixels to the numbers that enter the network: normalised = (image / unit - mean) / std."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.data.settings import MeanStd
+from cnntrain.data.settings import MeanImage, MeanStd
 from cnntrain.errors import ConfigError
 
 _CHUNK = 1 << 18  # values per pass of the sums: stays in the cache as float64
@@ -20,7 +21,9 @@ class Normalization:
 
     Attributes
     ----------
-    mean, std : ndarray (C,)
+    mean : ndarray (C,) or (C, H, W)
+        float32, on the scale of image / unit: one value per channel, or a mean image.
+    std : ndarray (C,)
         float32, on the scale of image / unit; every std is above 0.
     unit : float
         What one is in the stored images: 255 for uint8 images (unless they are used raw), 1 for float images.
@@ -31,20 +34,22 @@ class Normalization:
     unit: float
 
     def affine(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return (scale, shift), float32 (C,): normalised = image * scale + shift."""
+        """Return (scale, shift), float32: normalised = image * scale + shift; scale is (C,), shift is like `mean`."""
         mean, std = self.mean.astype(np.float64), self.std.astype(np.float64)
-        return (1 / (self.unit * std)).astype(np.float32), (-mean / std).astype(np.float32)
+        by_channel = std.reshape(-1, 1, 1) if mean.ndim == 3 else std
+        return (1 / (self.unit * std)).astype(np.float32), (-mean / by_channel).astype(np.float32)
 
 
-def normalization_of(normalize: str | MeanStd, images: NDArray[Any]) -> Normalization:
+def normalization_of(normalize: str | MeanStd | MeanImage, images: Any) -> Normalization:
     """Make the `Normalization` that the settings ask for.
 
     Parameters
     ----------
-    normalize : {"none", "unit", "standard"} or MeanStd
+    normalize : {"none", "unit", "standard"}, MeanStd or MeanImage
         none: pixels as stored. unit: uint8 pixels to 0..1; float pixels as stored. standard: zero mean and unit
-        standard deviation in each channel of `images`. MeanStd: these values, on the scale of "unit".
-    images : ndarray (N, C, H, W)
+        standard deviation in each channel of `images`. MeanStd: these values, on the scale of "unit". MeanImage: the
+        mean of `images`, pixel by pixel.
+    images : ndarray or LazyImages (N, C, H, W)
         uint8 or float32; the training split, after the validation split was held out.
 
     Raises
@@ -52,6 +57,8 @@ def normalization_of(normalize: str | MeanStd, images: NDArray[Any]) -> Normaliz
     ConfigError
         `MeanStd` has another number of values than the images have channels.
     """
+    if isinstance(normalize, MeanImage):
+        return _with_mean_image(images, normalize.mean_image.unit, normalize.mean_image.std)
     channels = images.shape[1]
     unit = 255.0 if images.dtype == np.uint8 and normalize != "none" else 1.0
     if isinstance(normalize, MeanStd):
@@ -70,15 +77,30 @@ def normalization_of(normalize: str | MeanStd, images: NDArray[Any]) -> Normaliz
     return Normalization(mean.astype(np.float32), std.astype(np.float32), unit)
 
 
-def channel_statistics(images: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and (population) standard deviation of each channel, in two passes of float64 sums in a fixed order.
+def _with_mean_image(images: Any, to_unit: bool, divide: bool) -> Normalization:
+    unit = 255.0 if images.dtype == np.uint8 and to_unit else 1.0
+    mean = mean_image(images)
+    std = _deviation(images, mean) / unit if divide else np.ones(images.shape[1])
+    return Normalization((mean / unit).astype(np.float32), std.astype(np.float32), unit)
 
-    A constant channel (deviation 0, or so small that 1 / std is no float32) gets a standard deviation of 1: it is
-    centred and otherwise left alone.
+
+def mean_image(images: Any) -> NDArray[np.float64]:
+    """Mean over the images, (C, H, W), by float64 sums in a fixed order; on the scale of `images`."""
+    total = np.zeros(images.shape[1:])
+    for chunk in _chunks(images):
+        total += chunk.sum(axis=0, dtype=np.float64)
+    return total / len(images)
+
+
+def channel_statistics(images: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and (population) standard deviation of each channel, by float64 sums in a fixed order.
+
+    Bytes are counted (one pass, exact); float images take two passes. A constant channel (deviation 0, or so small that
+    1 / std is no float32) gets a standard deviation of 1: it is centred and otherwise left alone.
 
     Parameters
     ----------
-    images : ndarray (N, C, H, W)
+    images : ndarray or LazyImages (N, C, H, W)
         uint8 or float32.
 
     Returns
@@ -87,15 +109,42 @@ def channel_statistics(images: NDArray[Any]) -> tuple[NDArray[np.float64], NDArr
         float64, on the scale of `images`.
     """
     count, channels = len(images) * images.shape[2] * images.shape[3], images.shape[1]
-    step = max(1, _CHUNK // (images.shape[1] * images.shape[2] * images.shape[3]))
-    chunks = [images[start : start + step] for start in range(0, len(images), step)]
-    total, squares = np.zeros(channels), np.zeros(channels)
-    for chunk in chunks:
+    if images.dtype == np.uint8:
+        values, histogram = np.arange(256), byte_counts(images)
+        mean = histogram @ values / count
+        std = np.sqrt((histogram * np.square(values - mean[:, None])).sum(axis=1) / count)
+        return mean, _divisible(std)
+    total = np.zeros(channels)
+    for chunk in _chunks(images):
         total += chunk.sum(axis=(0, 2, 3), dtype=np.float64)
     mean = total / count
-    for chunk in chunks:
+    return mean, _deviation(images, mean[:, None, None])
+
+
+def byte_counts(images: Any) -> NDArray[np.int64]:
+    """How often each value occurs in each channel of uint8 images: (C, 256)."""
+    counts = np.zeros((images.shape[1], 256), np.int64)
+    for chunk in _chunks(images):
+        for channel in range(len(counts)):
+            counts[channel] += np.bincount(chunk[:, channel].reshape(-1), minlength=256)
+    return counts
+
+
+def _deviation(images: Any, mean: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Root mean square of images - mean, per channel; 1 where it is too small to divide by."""
+    squares = np.zeros(images.shape[1])
+    for chunk in _chunks(images):
         centred = chunk.astype(np.float64)
-        centred -= mean[:, None, None]
+        centred -= mean
         squares += np.square(centred, out=centred).sum(axis=(0, 2, 3))
-    std = np.sqrt(squares / count)
-    return mean, np.where(std < np.finfo(np.float32).tiny, 1.0, std)
+    return _divisible(np.sqrt(squares / (len(images) * images.shape[2] * images.shape[3])))
+
+
+def _divisible(std: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(std < np.finfo(np.float32).tiny, 1.0, std)
+
+
+def _chunks(images: Any) -> Iterator[NDArray[Any]]:
+    step = max(1, _CHUNK // (images.shape[1] * images.shape[2] * images.shape[3]))
+    for start in range(0, len(images), step):
+        yield images[start : start + step]

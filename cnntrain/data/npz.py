@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from cnntrain.data.progress import Progress, silent
 from cnntrain.data.settings import ClassNames, DataSettings
 from cnntrain.data.source import ImageShape, Loaded, Source, Split, check_pair, checked_labels, classes_of, names_of
 from cnntrain.errors import DataError
@@ -61,8 +62,8 @@ class Npz(Source[NpzSettings]):
     name = "npz"
     Settings = NpzSettings
 
-    def __init__(self, settings: NpzSettings) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: NpzSettings, progress: Progress = silent) -> None:
+        super().__init__(settings, progress)
         self.path = Path(settings.path).expanduser()
 
     def describe(self) -> tuple[ImageShape, int]:

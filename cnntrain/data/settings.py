@@ -94,13 +94,32 @@ class MeanStd(Settings):
         return self
 
 
+class MeanImageSettings(Settings):
+    """How the mean image is subtracted."""
+
+    unit: bool = Field(
+        True, description="Divide uint8 pixels by 255 first; false leaves them on the scale 0 to 255, as Caffe does."
+    )
+    std: bool = Field(False, description="Divide by the standard deviation, per channel, of what is left.")
+
+
+class MeanImage(Settings):
+    """Subtract the mean of the training images, pixel by pixel (`normalize: mean_image`)."""
+
+    mean_image: MeanImageSettings = Field(
+        default_factory=MeanImageSettings, description="How the mean image is subtracted."
+    )
+
+
 def _normalize(value: object) -> object:
-    """Accept a known word, or mean and std, with one message for everything else."""
-    if isinstance(value, MeanStd) or (isinstance(value, str) and value in NORMALIZATIONS):
+    """Accept a known word, the mean image, or mean and std, with one message for everything else."""
+    if isinstance(value, MeanStd | MeanImage) or (isinstance(value, str) and value in NORMALIZATIONS):
         return value
+    if value == "mean_image":
+        return MeanImage()
     if isinstance(value, dict):
-        return MeanStd.model_validate(value)
-    raise PydanticCustomError("normalize", "must be none, unit, standard or {mean: [...], std: [...]}")
+        return (MeanImage if "mean_image" in value else MeanStd).model_validate(value)
+    raise PydanticCustomError("normalize", "must be none, unit, standard, mean_image or {mean: [...], std: [...]}")
 
 
 class DataSettings(Settings):
@@ -119,11 +138,15 @@ class DataSettings(Settings):
         description="Training images held out to choose the best epoch: a count, or a fraction; equally many from "
         "each class.",
     )
-    normalize: Annotated[Literal["none", "unit", "standard"] | MeanStd, BeforeValidator(_normalize)] = Field(
+    normalize: Annotated[
+        Literal["none", "unit", "standard", "mean_image"] | MeanStd | MeanImage,
+        BeforeValidator(_normalize),
+    ] = Field(
         "standard",
         description="What happens to pixels before they enter the network. none: nothing. unit: uint8 pixels to 0..1. "
-        "standard: zero mean and unit deviation per channel over the training images. {mean: [...], std: [...]}: given "
-        "values, on the scale that unit has.",
+        "standard: zero mean and unit deviation per channel over the training images. mean_image: the mean of the "
+        "training images is subtracted pixel by pixel. {mean: [...], std: [...]}: given values, on the scale that unit "
+        "has.",
     )
     augment: list[Annotated[Choice, ChoiceFrom("augmentation", _augmentations)]] = Field(
         default_factory=list, description="Random changes of the training images, in order."

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cnntrain.data.progress import Progress, silent
 from cnntrain.data.settings import DataSettings
 from cnntrain.errors import DataError
 
@@ -27,13 +28,14 @@ class Split:
 
     Attributes
     ----------
-    images : ndarray (N, C, H, W)
-        uint8 or float32, C-contiguous, as stored: normalisation happens when a batch enters the network.
+    images : ndarray or LazyImages (N, C, H, W)
+        uint8 or float32, C-contiguous, as stored: normalisation happens when a batch enters the network. The array may
+        be mapped from a file. `LazyImages` (data/images.py) are brought batch by batch: `images[indices]`.
     labels : ndarray (N,)
         int64, 0 to classes - 1.
     """
 
-    images: NDArray[Any]
+    images: Any
     labels: NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -42,24 +44,32 @@ class Split:
 
 @dataclass
 class Loaded:
-    """What a source reads: both splits, checked, and the names of the classes."""
+    """What a source reads: its splits, checked, and the names of the classes.
+
+    `validation` is a split of its own that the data bring along; None for most.
+    """
 
     train: Split
     test: Split
     class_names: list[str]
+    validation: Split | None = None
 
 
 SettingsT = TypeVar("SettingsT", bound=DataSettings)
 
 
 class Source(ABC, Generic[SettingsT]):
-    """A kind of data set on disk."""
+    """A kind of data set on disk.
+
+    `progress` is told how far a reading that takes a while has come.
+    """
 
     name: ClassVar[str]
     Settings: ClassVar[type[DataSettings]]
 
-    def __init__(self, settings: SettingsT) -> None:
+    def __init__(self, settings: SettingsT, progress: Progress = silent) -> None:
         self.settings = settings
+        self.progress = progress
 
     @abstractmethod
     def describe(self) -> tuple[ImageShape, int]:

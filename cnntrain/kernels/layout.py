@@ -13,8 +13,11 @@ from cnntrain.kernels.simd import LANES
 def to_lanes(images, indices, scale, shift, lanes, channels, rows, columns):
     """Write lanes[b, row, column, c, lane] = images[indices[16 b + lane], c, row, column] * scale[c] + shift[c].
 
-    images is flat, any numeric type; lanes beyond the last index are zero.
+    images is flat, any numeric type; lanes beyond the last index are zero. shift has one value per channel, or is an
+    image: then it is shift[c, row, column].
     """
+    shift_step = shift.size // channels
+    column_step = 0 if shift_step == 1 else 1
     count = indices.size
     blocks = (count + LANES - 1) // LANES
     for index in prange(blocks * rows):
@@ -25,9 +28,11 @@ def to_lanes(images, indices, scale, shift, lanes, channels, rows, columns):
                 place = (unit * columns * channels + c) * LANES + lane
                 if b * LANES + lane < count:
                     source = ((indices[b * LANES + lane] * channels + c) * rows + row) * columns
+                    shift_at = c * shift_step + row * columns * column_step
                     for column in range(columns):
                         value = lanes.dtype.type(images[source + column])
-                        lanes[place + column * channels * LANES] = value * scale[c] + shift[c]
+                        shifted = value * scale[c] + shift[shift_at + column * column_step]
+                        lanes[place + column * channels * LANES] = shifted
                 else:
                     for column in range(columns):
                         lanes[place + column * channels * LANES] = 0

@@ -6,6 +6,7 @@ The format: a safetensors file (8 bytes header length, a JSON header, raw little
 - Tensors named "optimizer/..." hold the optimiser's state; only `last.safetensors` has them. Among them,
   "optimizer/average/..." are the averaged weights of an optimiser with `ema`: those to use, while the network's tensors
   are those to train on. `best.safetensors` has the averages as its network.
+- The tensor "data/mean_image", float32 (channels, rows, columns), is there if the images' mean is subtracted.
 - The header's `__metadata__` has one entry, "cnntrain": a JSON object with the fields of `Metadata` below. One entry
   rather than many because safetensors writes them in no fixed order, and equal runs shall give equal files.
 
@@ -15,6 +16,7 @@ are compared with the file before memory is taken.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from collections.abc import Mapping
@@ -36,17 +38,22 @@ from cnntrain.training.progress import Progress
 
 KEY = "cnntrain"
 OPTIMIZER = "optimizer/"
+MEAN_IMAGE = "data/mean_image"
 LONGEST_HEADER = 100_000_000  # the limit of the safetensors library itself
 
 Tensors = Mapping[str, NDArray[Any]]
 
 
 class NormalizationValues(Settings):
-    """Per channel: normalised = (image / unit - mean) / std."""
+    """Per channel: normalised = (image / unit - mean) / std.
+
+    With a mean image, `mean` is its mean per channel, for information, and `mean_image` the SHA-256 of its bytes.
+    """
 
     mean: tuple[float, ...]
     std: tuple[PositiveFloat, ...]
     unit: PositiveFloat
+    mean_image: str | None = None
 
 
 class Metadata(Settings):
@@ -69,6 +76,7 @@ class Checkpoint:
     metadata: Metadata
     network: Tensors
     optimizer: Tensors = field(default_factory=dict)
+    mean_image: NDArray[np.float32] | None = None
 
     @property
     def weights_to_use(self) -> Tensors:
@@ -79,6 +87,8 @@ class Checkpoint:
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint, whole or not at all; raises `RunFolderError` (for example when the disk is full)."""
     tensors = dict(checkpoint.network) | {OPTIMIZER + name: value for name, value in checkpoint.optimizer.items()}
+    if checkpoint.mean_image is not None:
+        tensors[MEAN_IMAGE] = checkpoint.mean_image
     contiguous = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
     write_atomically(path, save(contiguous, {KEY: checkpoint.metadata.model_dump_json()}))
 
@@ -100,10 +110,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path}: is damaged or no safetensors file: {error}") from error
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
+    mean_image = _mean_image(path, metadata, tensors.pop(MEAN_IMAGE, None))
     return Checkpoint(
         metadata,
         network={name: value for name, value in tensors.items() if not name.startswith(OPTIMIZER)},
         optimizer={name.removeprefix(OPTIMIZER): v for name, v in tensors.items() if name.startswith(OPTIMIZER)},
+        mean_image=mean_image,
     )
 
 
@@ -190,6 +202,27 @@ def _metadata(path: Path, entries: dict[str, str]) -> Metadata:
         if count != channels:
             raise CheckpointError(f"{path}: its metadata is wrong: {count} values of {name} for {channels} channels")
     return metadata
+
+
+def _mean_image(path: Path, metadata: Metadata, tensor: NDArray[Any] | None) -> NDArray[np.float32] | None:
+    """Check that the mean image is there if and only if it should be, and is the one that was written."""
+    expected = metadata.normalization.mean_image
+    if (tensor is None) != (expected is None):
+        raise CheckpointError(
+            f"{path}: is damaged: tensor {MEAN_IMAGE} {'is missing' if tensor is None else 'does not belong there'}"
+        )
+    if tensor is None:
+        return None
+    if tensor.dtype != np.float32 or tensor.shape != metadata.input_shape or digest(tensor) != expected:
+        raise CheckpointError(
+            f"{path}: is damaged: tensor {MEAN_IMAGE} {_form(tensor)} is not the one that was written"
+        )
+    return tensor
+
+
+def digest(array: NDArray[Any]) -> str:
+    """SHA-256 over the bytes of an array."""
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
 def _tensor(path: Path, file: safe_open, name: str) -> NDArray[Any]:

@@ -10,11 +10,12 @@ import numpy as np
 
 from cnntrain.config import Config, infer_shapes, resolved_yaml
 from cnntrain.data import DataSet, Normalization, load_data
+from cnntrain.data.progress import ProgressBars
 from cnntrain.layers.base import Shape
 from cnntrain.network import Network
 from cnntrain.optimizers import OPTIMIZERS, Optimizer
 from cnntrain.schedules import SCHEDULES, Schedule
-from cnntrain.training.checkpoint import Checkpoint, Metadata, NormalizationValues
+from cnntrain.training.checkpoint import Checkpoint, Metadata, NormalizationValues, digest
 from cnntrain.training.progress import Progress
 
 
@@ -67,10 +68,12 @@ class Parts:
             images=self.split_sizes,
             progress=progress,
         )
+        mean = self.data.normalization.mean
+        mean_image = mean if mean.ndim == 3 else None
         if with_optimizer:
-            return Checkpoint(metadata, dict(self.network.state()), dict(self.optimizer.state()))
+            return Checkpoint(metadata, dict(self.network.state()), dict(self.optimizer.state()), mean_image)
         with self.optimizer.averaged():
-            return Checkpoint(metadata, dict(self.network.state()))
+            return Checkpoint(metadata, dict(self.network.state()), mean_image=mean_image)
 
 
 def build_parts(config: Config, warn: Callable[[str], None]) -> Parts:
@@ -104,7 +107,7 @@ def load(config: Config, warn: Callable[[str], None]) -> DataSet:
     """Load the config's data; what the loader warns of is passed to `warn` as plain text."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        data = load_data(config.data, config.seed)
+        data = load_data(config.data, config.seed, ProgressBars())
     for warning in caught:
         warn(str(warning.message))
     return data
@@ -118,8 +121,10 @@ def build_network(config: Config, input_shape: Shape, classes: int, batch_size: 
 
 def normalization_values(normalization: Normalization) -> NormalizationValues:
     """Return a normalisation as a checkpoint holds it; float32 values survive the way through text exactly."""
+    mean, is_image = normalization.mean, normalization.mean.ndim == 3
     return NormalizationValues(
-        mean=tuple(map(float, normalization.mean)),
+        mean=tuple(map(float, mean.mean(axis=(1, 2), dtype=np.float64) if is_image else mean)),
         std=tuple(map(float, normalization.std)),
         unit=float(normalization.unit),
+        mean_image=digest(mean) if is_image else None,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cnntrain.config import Config, infer_shapes, parse_config
 from cnntrain.data import Normalization
@@ -26,6 +27,8 @@ class Restored:
         The checkpoint file.
     not_finite : list of str
         Tensors that hold NaN or infinity; such a network is of no use, but one may want to look at it.
+    mean_image : ndarray (C, H, W) or None
+        float32, if the images' mean is subtracted.
     """
 
     path: Path
@@ -33,6 +36,7 @@ class Restored:
     metadata: Metadata
     network: Network
     not_finite: list[str]
+    mean_image: NDArray[np.float32] | None = None
 
 
 def restore(path: Path, *, batch_size: int, overrides: Sequence[str] = (), config: Config | None = None) -> Restored:
@@ -62,7 +66,7 @@ def restore(path: Path, *, batch_size: int, overrides: Sequence[str] = (), confi
     if config is None:
         config = config_of(path, metadata, overrides)
     network = _network(path, config, checkpoint, batch_size, whose)
-    return Restored(path, config, metadata, network, not_finite(checkpoint.weights_to_use))
+    return Restored(path, config, metadata, network, not_finite(checkpoint.weights_to_use), checkpoint.mean_image)
 
 
 def config_of(path: Path, metadata: Metadata, overrides: Sequence[str] = ()) -> Config:
@@ -96,7 +100,8 @@ def normalization_for(restored: Restored, image_type: np.dtype) -> Normalization
             f"{restored.path}: the network was trained on float images: convert these ({image_type}) to float32, "
             "on the scale that the training images had"
         )
-    return Normalization(np.array(values.mean, np.float32), np.array(values.std, np.float32), unit)
+    mean = np.array(values.mean, np.float32) if restored.mean_image is None else restored.mean_image
+    return Normalization(mean, np.array(values.std, np.float32), unit)
 
 
 def load_network(path: Path, network: Network, tensors: Tensors, whose: str) -> None:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cnntrain.data.images import LazyRows
 from cnntrain.data.normalization import Normalization, channel_statistics, normalization_of
-from cnntrain.data.settings import MeanStd
+from cnntrain.data.settings import MeanImage, MeanImageSettings, MeanStd
 from cnntrain.errors import ConfigError
 
 # two images of 2 channels and 1x2 pixels
@@ -84,3 +85,38 @@ def test_a_deviation_too_small_to_divide_by_counts_as_constant() -> None:
 def test_wrong_number_of_channels() -> None:
     with pytest.raises(ConfigError, match="data.normalize: mean and std have 3 values, but the images have 2 channels"):
         normalization_of(MeanStd(mean=[0, 0, 0], std=[1, 1, 1]), IMAGES)
+
+
+@pytest.mark.parametrize("unit", [True, False])
+@pytest.mark.parametrize("divide", [True, False])
+def test_mean_image(unit: bool, divide: bool) -> None:
+    images = np.random.default_rng(1).integers(0, 256, (40, 2, 3, 5), dtype=np.uint8)
+    n = normalization_of(MeanImage(mean_image=MeanImageSettings(unit=unit, std=divide)), images)
+    on_scale = images / 255 if unit else images.astype(float)
+    expected = on_scale - on_scale.mean(axis=0)
+    std = np.sqrt((expected**2).mean(axis=(0, 2, 3))) if divide else np.ones(2)
+    assert (n.unit, n.mean.shape, n.mean.dtype) == (255 if unit else 1, (2, 3, 5), np.float32)
+    np.testing.assert_allclose(n.std, std, rtol=1e-6)
+    expected /= std[:, None, None]
+    scale, shift = n.affine()
+    assert (scale.shape, shift.shape, shift.dtype) == ((2,), (2, 3, 5), np.float32)
+    np.testing.assert_allclose(
+        images * scale[:, None, None] + shift, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max()
+    )
+
+
+def test_mean_image_of_float_images() -> None:
+    images = np.random.default_rng(1).normal(3, 7, (500, 1, 4, 3)).astype(np.float32)
+    n = normalization_of(MeanImage(), images)
+    assert n.unit == 1
+    np.testing.assert_allclose(n.mean, images.mean(axis=0, dtype=np.float64), rtol=1e-6)
+    assert n.std.tolist() == [1]
+
+
+def test_statistics_of_lazy_images_are_those_of_the_array() -> None:
+    images = np.random.default_rng(1).integers(0, 256, (400, 3, 20, 30), dtype=np.uint8)
+    rows = np.arange(0, 400, 3)
+    for normalize in ("standard", MeanImage(mean_image=MeanImageSettings(std=True))):
+        lazy, plain = normalization_of(normalize, LazyRows(images, rows)), normalization_of(normalize, images[rows])
+        np.testing.assert_array_equal(lazy.mean, plain.mean)
+        np.testing.assert_array_equal(lazy.std, plain.std)

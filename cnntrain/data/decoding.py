@@ -1,0 +1,158 @@
+"""From the bytes of image files to arrays: Pillow in a pool of threads, every failure named."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnntrain.data.image_files import ImageFiles, UnreadableFileError
+
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")  # nothing that calls other programs, as EPS does
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".pnm", ".tif", ".tiff", ".webp")
+MOST_PIXELS = 1 << 26  # of one image before it is resized: a small file can announce billions
+_MODES = {"grey": "L", "rgb": "RGB"}
+_DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")  # more than 8 bits: converting would clip silently
+_CHUNK = 64  # files per task of the pool
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class WrongSizeError(UnreadableFileError):
+    """An image has another size than the first, and none was asked for."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """What every image becomes: `channels` is 1 (grey) or 3 (RGB); `resize` scales, otherwise the size must fit."""
+
+    color: str
+    rows: int
+    columns: int
+    resize: bool
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, rows, columns)."""
+        return (1 if self.color == "grey" else 3, self.rows, self.columns)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file that could not be used: its place in the list, and why."""
+
+    index: int
+    reason: str
+    wrong_size: bool = False
+
+
+@contextmanager
+def _opened(content: bytes) -> Iterator[Any]:
+    """Give Pillow's image, header read; whatever Pillow raises over damaged or hostile bytes becomes one error."""
+    from PIL import Image, UnidentifiedImageError  # only this source needs it
+
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise UnreadableFileError(
+                    f"has {image.width}x{image.height} pixels, at most {MOST_PIXELS:,} are allowed"
+                )
+            yield image
+    except UnreadableFileError:
+        raise
+    except UnidentifiedImageError:
+        start = content.lstrip()[:1]
+        what = "empty" if not content else "text or a web page" if start == b"<" else "no image in a known format"
+        raise UnreadableFileError(f"is {what} ({len(content):,} bytes)") from None
+    except MemoryError:
+        raise UnreadableFileError("needs more memory than there is") from None
+    except Exception as error:  # decoders raise anything: OSError, SyntaxError, struct.error, DecompressionBombError...
+        raise UnreadableFileError(f"is damaged ({error or type(error).__name__})") from None
+
+
+def image_size(content: bytes) -> tuple[int, int]:
+    """Return (rows, columns) from the header of an image file; raises `UnreadableFileError`."""
+    with _opened(content) as image:
+        return (image.height, image.width)
+
+
+def decode(content: bytes, form: Form) -> NDArray[np.uint8]:
+    """Return the image as uint8 (channels, rows, columns).
+
+    Colours become grey by ITU-R 601-2 luma; transparency is dropped; of an animation the first picture is taken.
+    Resizing is bilinear, over the area that a target pixel covers when the image shrinks (Pillow's BILINEAR).
+
+    Raises
+    ------
+    UnreadableFileError
+        The bytes are no image, damaged, too large, of more than 8 bits per channel, or of another size.
+    """
+    from PIL import Image
+
+    with _opened(content) as image:
+        if (image.height, image.width) != (form.rows, form.columns) and not form.resize:
+            raise WrongSizeError(f"has {image.height}x{image.width} pixels (rows x columns)")
+        if image.mode in _DEEP_MODES:
+            raise UnreadableFileError(f"has more than 8 bits per channel (Pillow's mode {image.mode})")
+        if image.mode != _MODES[form.color]:
+            image = image.convert(_MODES[form.color])
+        if form.resize:
+            image = image.resize((form.columns, form.rows), Image.Resampling.BILINEAR)
+        pixels = np.asarray(image)
+    channels, rows, columns = form.shape
+    return np.ascontiguousarray(pixels.reshape(rows, columns, channels).transpose(2, 0, 1))
+
+
+class Decoder:
+    """Decodes many files with as many threads as the process may use cores."""
+
+    def __init__(self, files: ImageFiles, form: Form) -> None:
+        self.files, self.form = files, form
+        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+        self._ahead = 4 * workers
+
+    def close(self) -> None:
+        """End the threads; what they have not begun is dropped."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def chunks(self, names: list[str]) -> Iterator[tuple[NDArray[np.uint8], list[Failure]]]:
+        """Yield the images in order, some at a time, without those that failed, and the failures."""
+        starts = range(0, len(names), _CHUNK)
+        yield from self._in_order(lambda start: self._decode_from(names, start), starts)
+
+    def _decode_from(self, names: list[str], start: int) -> tuple[NDArray[np.uint8], list[Failure]]:
+        images = np.empty((min(_CHUNK, len(names) - start), *self.form.shape), np.uint8)
+        failures: list[Failure] = []
+        for index in range(start, start + len(images)):
+            decoded = self._decode(names[index])
+            if isinstance(decoded, UnreadableFileError):
+                failures.append(Failure(index, str(decoded), isinstance(decoded, WrongSizeError)))
+            else:
+                images[index - start - len(failures)] = decoded
+        return images[: len(images) - len(failures)], failures
+
+    def _decode(self, name: str) -> NDArray[np.uint8] | UnreadableFileError:
+        try:
+            return decode(self.files.read(name), self.form)
+        except UnreadableFileError as error:
+            return error
+
+    def _in_order(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """As `pool.map`, but begins few items before their results are taken: results may be large."""
+        waiting: deque[Future[Result]] = deque()
+        for item in items:
+            waiting.append(self._pool.submit(function, item))
+            if len(waiting) > self._ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
