@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cnntrain.data.cifar10 import Cifar10
 from cnntrain.data.dataset import SPLITS, DataSet, batches, describe, load_data
 from cnntrain.data.fashion_mnist import FashionMnist
 from cnntrain.data.folder import Folder
@@ -27,5 +28,5 @@ __all__ = [
     "load_data",
 ]
 
-SOURCES: dict[str, type[Source]] = {source.name: source for source in (Mnist, FashionMnist, Idx, Npz, Folder)}
+SOURCES: dict[str, type[Source]] = {source.name: source for source in (Mnist, FashionMnist, Cifar10, Idx, Npz, Folder)}
 AUGMENTATIONS: dict[str, Any] = {}
