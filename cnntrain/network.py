@@ -16,6 +16,7 @@ from cnntrain.layers.base import LANES, Batch
 from cnntrain.layers.plan import LayerRow
 from cnntrain.layers.sequence import LayerSequence
 from cnntrain.losses import LOSSES, Loss
+from cnntrain.losses.mixture import Mixture
 from cnntrain.passes.tiling import capacity
 from cnntrain.randomness import generator
 from cnntrain.settings import Choice
@@ -134,13 +135,16 @@ class Network:
         from_lanes(self._output, result.reshape(-1), self._batch.images, self.output_shape.size, 1, 1)
         return result
 
-    def loss(self, labels: NDArray[np.int64]) -> float:
+    def loss(self, labels: NDArray[np.int64], mixture: Mixture | None = None) -> float:
         """Return the mean loss of the loaded images, and prepare `backward`.
 
-        Labels must lie in 0 ... classes - 1: whoever loads the data checks it.
+        Labels must lie in 0 ... classes - 1: whoever loads the data checks it. With a `mixture` the images have second
+        labels too.
         """
         if labels.shape != (self._batch.images,):
             raise ArgumentError(f"labels must have shape ({self._batch.images},); received {labels.shape}")
+        if mixture is not None:
+            return self._required_loss.mixed(self._output, labels, mixture)
         return self._required_loss(self._output, labels)
 
     @property

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from cnntrain.augmentations import AUGMENTATIONS
 from cnntrain.data.cifar10 import Cifar10
 from cnntrain.data.dataset import SPLITS, DataSet, batches, describe, load_data
 from cnntrain.data.fashion_mnist import FashionMnist
@@ -11,6 +10,7 @@ from cnntrain.data.folder import Folder
 from cnntrain.data.idx import Idx
 from cnntrain.data.mnist import Mnist
 from cnntrain.data.normalization import Normalization
+from cnntrain.data.npy import Npy
 from cnntrain.data.npz import Npz
 from cnntrain.data.settings import DataSettings
 from cnntrain.data.source import Source, Split
@@ -28,5 +28,6 @@ __all__ = [
     "load_data",
 ]
 
-SOURCES: dict[str, type[Source]] = {source.name: source for source in (Mnist, FashionMnist, Cifar10, Idx, Npz, Folder)}
-AUGMENTATIONS: dict[str, Any] = {}
+SOURCES: dict[str, type[Source]] = {
+    source.name: source for source in (Mnist, FashionMnist, Cifar10, Idx, Npz, Npy, Folder)
+}

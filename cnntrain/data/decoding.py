@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import io
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.data.image_files import ImageFiles, UnreadableFileError
+from cnntrain.data.prefetch import in_order
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")  # nothing that calls other programs, as EPS does
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".pnm", ".tif", ".tiff", ".webp")
@@ -22,9 +22,6 @@ MOST_PIXELS = 1 << 26  # of one image before it is resized: a small file can ann
 _MODES = {"grey": "L", "rgb": "RGB"}
 _DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")  # more than 8 bits: converting would clip silently
 _CHUNK = 64  # files per task of the pool
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 class WrongSizeError(UnreadableFileError):
@@ -128,7 +125,8 @@ class Decoder:
     def chunks(self, names: list[str]) -> Iterator[tuple[NDArray[np.uint8], list[Failure]]]:
         """Yield the images in order, some at a time, without those that failed, and the failures."""
         starts = range(0, len(names), _CHUNK)
-        yield from self._in_order(lambda start: self._decode_from(names, start), starts)
+        for _, result in in_order(self._pool, lambda start: self._decode_from(names, start), starts, self._ahead):
+            yield result
 
     def _decode_from(self, names: list[str], start: int) -> tuple[NDArray[np.uint8], list[Failure]]:
         images = np.empty((min(_CHUNK, len(names) - start), *self.form.shape), np.uint8)
@@ -146,13 +144,3 @@ class Decoder:
             return decode(self.files.read(name), self.form)
         except UnreadableFileError as error:
             return error
-
-    def _in_order(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """As `pool.map`, but begins few items before their results are taken: results may be large."""
-        waiting: deque[Future[Result]] = deque()
-        for item in items:
-            waiting.append(self._pool.submit(function, item))
-            if len(waiting) > self._ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()

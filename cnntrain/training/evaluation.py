@@ -9,7 +9,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.data import Normalization, Split
+from cnntrain.data import Normalization, Split, batches
+from cnntrain.data.prefetch import bring
 from cnntrain.errors import TrainingError
 from cnntrain.metrics import class_accuracies, confusion_matrix, top_k_correct
 from cnntrain.network import Network
@@ -75,9 +76,8 @@ def evaluate(network: Network, split: Split, normalization: Normalization, batch
         The network gives NaN or infinity for some image.
     """
     logits, loss, weight = [], 0.0, 0.0
-    for start in range(0, len(split), batch_size):
-        indices = np.arange(start, min(start + batch_size, len(split)), dtype=np.int64)
-        network.load(split.images, indices, normalization)
+    for indices, images, rows in bring(split.images, batches(len(split), batch_size)):
+        network.load(images, rows, normalization)
         network.forward(training=False)
         loss += network.loss(split.labels[indices]) * network.loss_weight
         weight += network.loss_weight

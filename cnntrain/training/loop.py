@@ -106,15 +106,14 @@ class Loop:
     def _train(self, epoch: int, sums: Sums, stop: StopSignals, bar: ProgressBar) -> Sums | None:
         """Make the epoch's steps from the current one on; None if a signal came."""
         parts = self._parts
-        network, train, normalization = parts.network, parts.data.train, parts.data.normalization
+        network, normalization = parts.network, parts.data.normalization
         loss_sum, weight, correct, images = sums.loss, sums.weight, sums.correct, sums.images
-        for indices in self._remaining_batches(epoch):
+        for batch in parts.feed.batches(self._remaining_batches(epoch), epoch):
             if stop.received:
                 return None
-            labels = train.labels[indices]
-            network.load(train.images, indices, normalization)
+            network.load(batch.images, batch.rows, normalization)
             network.forward(training=True, step=self._step)
-            loss = network.loss(labels)
+            loss = network.loss(batch.labels, batch.mixture)
             if not math.isfinite(loss):
                 raise self._diverged(epoch, f"the training loss became {loss}", where_not_finite(network))
             network.backward()
@@ -123,8 +122,8 @@ class Loop:
             loss_sum += loss * network.loss_weight
             weight += network.loss_weight
             correct += network.correct
-            images += len(indices)
-            bar.advance(len(indices), loss_sum / (weight or 1.0))
+            images += len(batch)
+            bar.advance(len(batch), loss_sum / (weight or 1.0))
         return Sums(loss=loss_sum, weight=weight, correct=correct, images=images)
 
     def _remaining_batches(self, epoch: int) -> Iterator[NDArray[np.int64]]:

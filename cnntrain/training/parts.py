@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cnntrain.augmentations.pipeline import Augmenter
 from cnntrain.config import Config, infer_shapes, resolved_yaml
 from cnntrain.data import DataSet, Normalization, load_data
 from cnntrain.data.progress import ProgressBars
@@ -16,6 +17,7 @@ from cnntrain.network import Network
 from cnntrain.optimizers import OPTIMIZERS, Optimizer
 from cnntrain.schedules import SCHEDULES, Schedule
 from cnntrain.training.checkpoint import Checkpoint, Metadata, NormalizationValues, digest
+from cnntrain.training.feed import Feed
 from cnntrain.training.progress import Progress
 
 
@@ -33,6 +35,7 @@ class Parts:
 
     config: Config
     data: DataSet
+    feed: Feed
     network: Network
     optimizer: Optimizer
     schedule: Schedule
@@ -87,6 +90,7 @@ def build_parts(config: Config, warn: Callable[[str], None]) -> Parts:
     return Parts(
         config=config,
         data=data,
+        feed=Feed(data.train, augmenter_of(config, data, batch_size)),
         network=network,
         optimizer=OPTIMIZERS[config.optimizer.name](config.optimizer.settings, network.parameters),
         schedule=schedule,
@@ -95,6 +99,13 @@ def build_parts(config: Config, warn: Callable[[str], None]) -> Parts:
         steps_per_epoch=steps_per_epoch,
         total_steps=total_steps,
     )
+
+
+def augmenter_of(config: Config, data: DataSet, batch_size: int) -> Augmenter | None:
+    """Return what augments the training images; None if nothing does. Raises `ConfigError`."""
+    if not config.data.augment:
+        return None
+    return Augmenter(config.data.augment, data.train.images, config.seed, batch_size)
 
 
 def schedule_of(config: Config, steps_per_epoch: int) -> tuple[Schedule, int]:

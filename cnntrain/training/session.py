@@ -152,7 +152,9 @@ def _describe(parts: Parts, folder: RunFolder, reporter: Reporter) -> None:
 def _prepare(parts: Parts, folder: RunFolder, reporter: Reporter) -> None:
     """Compile or load the kernels before the clock runs, and note what they run on."""
     with reported(reporter.line):
-        parts.network.warm_up(parts.data.train.images.dtype)
+        for image_type in parts.feed.image_types:
+            parts.network.warm_up(image_type)
+        parts.feed.warm_up()
         parts.optimizer.warm_up()
     layer, threads = threading_layer(), set_threads(None)
     reporter.line(f"{threads} thread{'s' if threads > 1 else ''} ({layer})")

@@ -231,3 +231,13 @@ def test_every_flipped_byte_is_noticed_or_harmless(tmp_path: Path) -> None:
         with warnings.catch_warnings(), contextlib.suppress(DataError):
             warnings.simplefilter("ignore")  # a flipped label may leave a class empty
             np.testing.assert_array_equal(load(path).train.images[:, 0], GREY)
+
+
+def test_validation_of_its_own(tmp_path: Path) -> None:
+    data = load(write(tmp_path, arrays(x_validation=GREY[3:], y_validation=LABELS[3:])))
+    np.testing.assert_array_equal(data.split("validation").images[:, 0], GREY[3:])
+    assert data.split("validation").labels.tolist() == [0, 1, 2]
+    assert len(data.train) == 6
+    assert "no array named y_validation" in refused(write(tmp_path, arrays(x_validation=GREY)))
+    wrong = arrays(x_validation=GREY[:, :3], y_validation=LABELS)
+    assert "x_validation of (1, 3, 5)" in refused(write(tmp_path, wrong))
