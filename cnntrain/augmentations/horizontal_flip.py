@@ -18,7 +18,7 @@ class HorizontalFlipSettings(Settings):
     mode: Literal["random", "alternating"] = Field(
         "random",
         description="random: each image with `probability`, anew in every epoch. alternating: half of the images in "
-        "the first epoch, the other half in the second, and so on (Jordan 2024): two epochs show every image both ways.",
+        "the first epoch, the other half in the second, and so on (Jordan 2024): two epochs show an image both ways.",
     )
     probability: Annotated[float, Field(ge=0, le=1)] = Field(
         0.5, description="How often an image is flipped (mode random), or flipped first (mode alternating)."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cnntrain.augmentations import AUGMENTATIONS
 from cnntrain.data.cifar10 import Cifar10
+from cnntrain.data.csv_files import Csv
 from cnntrain.data.dataset import SPLITS, DataSet, batches, describe, load_data
 from cnntrain.data.fashion_mnist import FashionMnist
 from cnntrain.data.folder import Folder
@@ -29,5 +30,5 @@ __all__ = [
 ]
 
 SOURCES: dict[str, type[Source]] = {
-    source.name: source for source in (Mnist, FashionMnist, Cifar10, Idx, Npz, Npy, Folder)
+    source.name: source for source in (Mnist, FashionMnist, Cifar10, Idx, Npz, Npy, Csv, Folder)
 }

@@ -46,7 +46,7 @@ class Header(NamedTuple):
 class ArraySource(Source[ArraySettings]):
     """Arrays x_train, y_train, x_test, y_test and perhaps x_validation, y_validation, wherever they are.
 
-    Images are (N, H, W) for grey, or with a channel axis; uint8 (0 to 255), or float16, float32 or float64 on any scale.
+    Images are (N, H, W) for grey, or with a channel axis; uint8 (0 to 255), or floating point on any scale.
     """
 
     def __init__(self, settings: ArraySettings, progress: Progress = silent) -> None:
@@ -113,8 +113,8 @@ class ArraySource(Source[ArraySettings]):
         """Raise `DataError` for Python objects and for arrays that hold nothing."""
         if header.dtype.hasobject:
             raise DataError(
-                f"{self.where(name)}: holds Python objects (dtype {header.dtype}); they are refused because reading them "
-                "runs code"
+                f"{self.where(name)}: holds Python objects (dtype {header.dtype}); they are refused because reading "
+                "them runs code"
             )
         if any(length <= 0 for length in header.shape):
             raise DataError(f"{self.where(name)}: holds nothing: shape {header.shape}")

@@ -63,8 +63,8 @@ class Npy(ArraySource):
         size, there = dtype.itemsize * int(np.prod(shape, dtype=object)), arrays[name].stat().st_size - start
         if size != there:
             raise DataError(
-                f"{self.where(name)}: truncated or corrupt: its header announces shape {shape} of {dtype} = {size} bytes, "
-                f"but {there} are there"
+                f"{self.where(name)}: truncated or corrupt: its header announces shape {shape} of {dtype} = {size} "
+                f"bytes, but {there} are there"
             )
         if fortran and len(shape) > 1:
             raise DataError(f"{self.where(name)}: is in Fortran order (the first index varies fastest); {_CONTIGUOUS}")
@@ -76,7 +76,7 @@ class Npy(ArraySource):
             return np.asarray(np.load(arrays[name], mmap_mode="c", allow_pickle=False))
 
     def images(self, arrays: Mapping[str, Any], name: str) -> Any:
-        """Images as the file has them if a batch can be taken straight from it, otherwise converted as they are used."""
+        """Images as the file has them if batches can be taken straight from it, otherwise converted when used."""
         header = self.header(arrays, name)
         shape = self.image_shape(name, header)
         mapped, first = self.read(arrays, name), self.settings.channels == "first"

@@ -187,7 +187,7 @@ def test_mixup_pixels_labels_and_weights() -> None:
 
 @pytest.mark.parametrize("alpha", [0.05, 0.2, 1, 2])
 def test_mixup_weights_follow_the_beta_distribution(alpha: float) -> None:
-    mixup = Mixup(Mixup.Settings(alpha=alpha), None)  # type: ignore[call-arg,arg-type]
+    mixup = Mixup(Mixup.Settings(alpha=alpha), None)  # type: ignore[arg-type]
     weights = mixup.weights(Draws(1, 0, 0, np.arange(20_000, dtype=np.int64))).astype(float)
     assert weights.min() >= 0
     assert weights.max() <= 1
@@ -239,10 +239,14 @@ def test_what_does_not_fit_the_images() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("horizontal_flip", "sometimes"), ("horizontal_flip", {"probability": 1.5}), ("random_crop", None), ("random_crop", -1),
-        ("shift", 1.5), ("shift", -1), ("shift", True), ("shift", [1, 2, 3]), ("shift", {"distance": 1, "along": "two"}),
-        ("rotation", 0), ("rotation", 181), ("scale", [1.1, 0.9]), ("scale", [0, 1]), ("scale", 1), ("brightness", 0),
-        ("brightness", 1.1), ("contrast", -0.1), ("cutout", 0), ("cutout", {"size": 2, "fill": 2}), ("mixup", 0), ("mixup", 3),
+        ("horizontal_flip", "sometimes"), ("horizontal_flip", {"probability": 1.5}), ("random_crop", None),
+        ("random_crop", -1),
+        ("shift", 1.5), ("shift", -1), ("shift", True), ("shift", [1, 2, 3]),
+        ("shift", {"distance": 1, "along": "two"}),
+        ("rotation", 0), ("rotation", 181), ("scale", [1.1, 0.9]), ("scale", [0, 1]), ("scale", 1),
+        ("brightness", 0),
+        ("brightness", 1.1), ("contrast", -0.1), ("cutout", 0), ("cutout", {"size": 2, "fill": 2}),
+        ("mixup", 0), ("mixup", 3),
     ],
 )  # fmt: skip
 def test_settings_that_are_refused(name: str, value: Any) -> None:

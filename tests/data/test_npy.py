@@ -70,7 +70,7 @@ def test_layouts(
 def test_images_are_mapped_not_read(tmp_path: Path) -> None:
     images = load(write(tmp_path)).train.images
     assert type(images) is np.ndarray
-    base = images
+    base: Any = images
     while not isinstance(base, np.memmap):
         base = base.base
     images[:] = 0
@@ -91,7 +91,8 @@ def test_missing_and_damaged(tmp_path: Path) -> None:
     whole = (path / "x_train.npy").read_bytes()
     (path / "x_train.npy").write_bytes(whole[:-1])
     assert refused(path) == (
-        "/x_train.npy: truncated or corrupt: its header announces shape (6, 4, 5) of uint8 = 120 bytes, but 119 are there"
+        "/x_train.npy: truncated or corrupt: its header announces shape (6, 4, 5) of uint8 = 120 bytes, "
+        "but 119 are there"
     )
     (path / "x_train.npy").write_bytes(whole.replace(b"(6, 4, 5)", b"(6, 4, 9)"))
     assert "announces shape (6, 4, 9) of uint8 = 216 bytes, but 120 are there" in refused(path)

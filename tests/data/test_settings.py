@@ -25,9 +25,9 @@ def problems(**keys: Any) -> list[tuple[tuple[int | str, ...], str]]:
 
 
 def test_registry_names() -> None:
-    assert list(SOURCES) == ["mnist", "fashion-mnist", "idx", "npz"]
+    assert list(SOURCES) == ["mnist", "fashion-mnist", "cifar10", "idx", "npz", "npy", "csv", "folder"]
     assert all(source.name == name and issubclass(source.Settings, DataSettings) for name, source in SOURCES.items())
-    assert AUGMENTATIONS == {}
+    assert list(AUGMENTATIONS)[:2] == ["horizontal_flip", "random_crop"]
 
 
 def test_defaults() -> None:
@@ -64,7 +64,11 @@ def test_several_problems_are_found_at_once() -> None:
 
 def test_unknown_source_names_the_nearest() -> None:
     assert problems(source="minst") == [
-        (("data", "source"), 'unknown data source "minst"; did you mean mnist? (known: mnist, fashion-mnist, idx, npz)')
+        (
+            ("data", "source"),
+            'unknown data source "minst"; did you mean mnist? '
+            "(known: mnist, fashion-mnist, cifar10, idx, npz, npy, csv, folder)",
+        )
     ]
 
 
@@ -98,7 +102,7 @@ def test_validation_is_a_count_or_a_fraction(value: object) -> None:
 @pytest.mark.parametrize("value", ["std", None, True, 3, [0.5]])
 def test_normalize_that_is_none_of_the_choices(value: object) -> None:
     assert problems(normalize=value) == [
-        (("data", "normalize"), "must be none, unit, standard or {mean: [...], std: [...]}")
+        (("data", "normalize"), "must be none, unit, standard, mean_image or {mean: [...], std: [...]}")
     ]
 
 
@@ -112,6 +116,8 @@ def test_normalize_that_is_none_of_the_choices(value: object) -> None:
         ({"mean": [float("nan")], "std": [1]}, ("mean", 0)),
         ({"mean": [0.5], "std": [1], "variance": 3}, ("variance",)),
         ({"mean": [0.5, 0.5], "std": [1]}, ()),
+        ({"mean_image": {"unit": 1}}, ("mean_image", "unit")),
+        ({"mean_image": {}, "std": [1]}, ("std",)),
     ],
 )
 def test_wrong_mean_and_std(value: object, place: tuple[int | str, ...]) -> None:
@@ -119,9 +125,9 @@ def test_wrong_mean_and_std(value: object, place: tuple[int | str, ...]) -> None
 
 
 def test_unknown_augmentation() -> None:
-    assert problems(augment=["flip"]) == [
-        (("data", "augment", 0, "flip"), 'unknown augmentation "flip" (known: none yet)')
-    ]
+    [(place, message)] = problems(augment=["cut_out"])
+    assert place == ("data", "augment", 0, "cut_out")
+    assert message.startswith('unknown augmentation "cut_out"; did you mean cutout? (known: horizontal_flip, ')
 
 
 def test_path_must_be_text() -> None:
