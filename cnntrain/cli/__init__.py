@@ -20,6 +20,7 @@ COMMANDS = {  # the module cnntrain.cli.<name> holds `command`; the texts are he
     "check": "Check a config and show its layers, without training.",
     "bench": "Measure a network's speed, pass by pass.",
     "warmup": "Compile a config's kernels ahead of time.",
+    "data": "Fetch published data sets, and look at data.",
 }
 INTERRUPTED = 130
 
