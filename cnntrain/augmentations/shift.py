@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from cnntrain.augmentations.base import Augmentation, Draws, Images, Pixels, whole
@@ -28,11 +28,15 @@ def _distances(value: Any) -> Any:
     return pair
 
 
+_NUMBER = {"type": "number", "minimum": 0}
+_SCHEMA = {"anyOf": [_NUMBER, {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}]}
+
+
 class ShiftSettings(Settings):
     """`shift: 2` (pixels) or `shift: 0.1` (of the image's size)."""
 
     main = "distance"
-    distance: Annotated[tuple[int | float, int | float], BeforeValidator(_distances)] = Field(
+    distance: Annotated[tuple[int | float, int | float], BeforeValidator(_distances), WithJsonSchema(_SCHEMA)] = Field(
         description="The farthest an image moves: pixels (2), a fraction of its size (0.1), or [rows, columns] of them."
     )
     along: Literal["both", "one"] = Field(

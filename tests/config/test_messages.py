@@ -102,9 +102,17 @@ MESSAGES = [
         "validation: 1.5",
         "a.yaml:5:15: data.validation must be a number of images (5000) or a fract",
     ),
-    ("validation: 5000", "normalize: max", "a.yaml:5:14: data.normalize must be none, unit, standard or {mean: [...]"),
+    (
+        "validation: 5000",
+        "normalize: max",
+        "a.yaml:5:14: data.normalize must be none, unit, standard, mean_image or {mean: [...]",
+    ),
     ("validation: 5000", "normalize: {mean: [0]}", "a.yaml:5:3: data.normalize.std is missing"),
-    ("validation: 5000", "augment: [flip]", 'a.yaml:5:13: unknown augmentation "flip" (known: none yet)'),
+    (
+        "validation: 5000",
+        "augment: [flip]",
+        'a.yaml:5:13: unknown augmentation "flip" (known: horizontal_flip, random_crop, shift, ',
+    ),
     ("validation: 5000", "clas_names: []", 'a.yaml:5:3: unknown key "clas_names" in data'),
     (
         "source: mnist",
