@@ -81,28 +81,9 @@ class Loss(ABC):
         first[:] = by_lane * first + (1 - by_lane) * second
         share = float(np.mean(mixture.weights))
         self.weight = share * self.weight + (1 - share) * weight
-        return float(losses[: self._images].sum())
-
-    def mixed(self, outputs: NDArray[Any], labels: NDArray[np.int64], mixture: Mixture) -> float:
-        """As a call with labels, for images that belong to two classes at once (Zhang et al. 2018, section 2).
-
-        L is the sum of w L(label) + (1 - w) L(second label), each divided by the weight of a batch with those labels
-        alone. `correct` counts the label with the larger share.
-        """
-        self(outputs, mixture.labels)
-        gradient, correct, weight = self.gradient.copy(), self._correct.copy(), self.weight
-        losses = self._losses / (weight or 1.0)
-        self(outputs, labels)
-        shares = np.ones_like(self._losses)
-        shares[: self._images] = mixture.weights
-        losses = shares * self._losses / (self.weight or 1.0) + (1 - shares) * losses
-        self._correct[:] = np.where(shares >= 0.5, self._correct, correct)
-        by_lane = shares.astype(gradient.dtype).reshape(-1, 1, LANES)
-        first, second = (array.reshape(-1, self.classes, LANES) for array in (self.gradient, gradient))
-        first[:] = by_lane * first + (1 - by_lane) * second
-        share = float(np.mean(mixture.weights))
-        self.weight = share * self.weight + (1 - share) * weight
-        return float(losses[: self._images].sum())
+        mean = float(losses[: self._images].sum())
+        self.total = mean * self.weight
+        return mean
 
     @property
     def correct(self) -> int:
