@@ -74,6 +74,7 @@ class Network:
             seed=seed,
         )
         self._body = LayerSequence.build(rows, context)
+        self._input_shapes = [Shape(*row.input_shape) for row in rows]
         layers = [layer for _, layer in self._body.walk()]
         self.parameters = [parameter for layer in layers for parameter in layer.parameters]
         self.statistics = [statistic for layer in layers for statistic in layer.statistics]
@@ -234,6 +235,16 @@ class Network:
             parameter.gradient[...] = gradient
         for statistic, value in zip(self.statistics, statistics, strict=True):
             statistic.value[...] = value
+
+    def warm_up_backwards(self) -> None:
+        """Compile each layer's kernels, from the last layer to the first; for a process that compiles nothing else.
+
+        Meets another process that runs `warm_up` half-way. What the network holds afterwards is of no use.
+        """
+        batch = Batch(1, training=True)
+        for layer, shape in zip(reversed(self._body.layers), reversed(self._input_shapes), strict=True):
+            output = layer.forward(np.zeros(self._blocks * shape.size * LANES, self.dtype), batch)
+            layer.backward(np.zeros_like(output), batch)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return copies of all learned arrays, in canonical shapes, and of all statistics, by name."""

@@ -55,7 +55,7 @@ def uniforms(key: int, indices: NDArray[np.int64], count: int) -> NDArray[np.flo
         float64, 0 <= x < 1, in steps of 2**-53.
     """
     position = indices.astype(np.uint64)[:, None] * np.uint64(count) + np.arange(1, count + 1, dtype=np.uint64)
-    z: NDArray[np.uint64] = np.uint64(key) + position * _GOLDEN  # modulo 2**64, as everywhere here
+    z = (np.uint64(key) + position * _GOLDEN).astype(np.uint64, copy=False)  # modulo 2**64, as everywhere here
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     z ^= z >> np.uint64(31)

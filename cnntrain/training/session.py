@@ -8,9 +8,9 @@ from pathlib import Path
 
 from cnntrain.config import Config, resolved_yaml
 from cnntrain.errors import ArgumentError, CnntrainError, RunFolderError
-from cnntrain.kernels.compilation import reported
 from cnntrain.training.atomic import write_atomically
 from cnntrain.training.checkpoint import read_checkpoint
+from cnntrain.training.compilation import compiling
 from cnntrain.training.continuation import configs_of_run, load_state, schedule_change
 from cnntrain.training.environment import describe_environment, record_environment
 from cnntrain.training.interruption import signal_name
@@ -151,7 +151,8 @@ def _describe(parts: Parts, folder: RunFolder, reporter: Reporter) -> None:
 
 def _prepare(parts: Parts, folder: RunFolder, reporter: Reporter) -> None:
     """Compile or load the kernels before the clock runs, and note what they run on."""
-    with reported(reporter.line):
+    shape, classes = parts.network.input_shape, len(parts.data.class_names)
+    with compiling(parts.config, shape, classes, parts.batch_size, reporter):
         for image_type in parts.feed.image_types:
             parts.network.warm_up(image_type)
         parts.feed.warm_up()
