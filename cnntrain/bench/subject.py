@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cnntrain.augmentations.pipeline import Augmenter
 from cnntrain.config import Config, infer_shapes, load_config
 from cnntrain.data import describe
 from cnntrain.errors import DataError
@@ -76,6 +77,12 @@ class Subject:
 
     def warm_up(self, image_types: Sequence[Any] = (np.uint8,)) -> None:
         """Compile or load every kernel, for images of the given types."""
+        augment, shape = self.config.data.augment, self.network.input_shape
+        if augment:  # augmented images reach the network as float32
+            for image_type in image_types:
+                images = np.zeros((1, *shape), image_type)
+                Augmenter(augment, images, self.config.seed, batch_size=1).warm_up(image_type)
+            image_types = [*image_types, *([] if np.float32 in image_types else [np.float32])]
         for image_type in image_types:
             self.network.warm_up(image_type)
         self.optimizer.warm_up()
