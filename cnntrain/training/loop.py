@@ -44,8 +44,8 @@ class Outcome:
 class Loop:
     """Trains from a position to the end.
 
-    What a step does follows from the config, its seed and the step's number alone (never from what this process did
-    before), so a training that is continued ends with the same bits as one that was never stopped.
+    What a step does follows from the config, its seed, the step's number and what a checkpoint holds (never from what
+    else this process did before), so a training that is continued ends with the same bits as one that was never stopped.
 
     Parameters
     ----------
