@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from cnntrain.config import parse_config
+from tests.functional.arrays import Array
 from tests.golden import checks
 from tests.golden.layer_cases import LAYERS
-from tests.functional.arrays import Array
 from tests.layers.single import Single
 
 
