@@ -84,7 +84,7 @@ def parallel_kernel(function: Callable[..., Any]) -> Any:
     Where no folder for the cache can be written (neither NUMBA_CACHE_DIR nor the package nor the user's own), every
     process compiles for itself.
     """
-    dispatcher = numba.njit(parallel=True, error_model="numpy", fastmath=FLOATING_POINT, nogil=True)(function)
+    dispatcher: Any = numba.njit(parallel=True, error_model="numpy", fastmath=FLOATING_POINT, nogil=True)(function)
     try:
         # Numba offers no public way to choose the cache; the attribute has had this name since 0.20.
         dispatcher._cache = KernelCache(function)
