@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from cnntrain.bench.machine import Peak
 from cnntrain.bench.subject import Subject
-from cnntrain.bench.timing import Spread, Stopwatch, seconds_of, times_for
+from cnntrain.bench.timing import Spread, Stopwatch, each_of, times_for
 from cnntrain.layers import Layer
 from cnntrain.network import Network
 from cnntrain.training.threads import set_threads
@@ -117,8 +117,8 @@ class _Meter:
         """Add one measurement of everything, and some of each pass."""
         subject = self._subject
         subject.train()  # a changed number of threads takes effect, the caches fill
-        self._training.append(seconds_of(subject.train, self._training_steps))
-        self._evaluation.append(seconds_of(subject.evaluate, self._evaluation_steps))
+        self._training += each_of(subject.train, self._training_steps)
+        self._evaluation += each_of(subject.evaluate, self._evaluation_steps)
         targets = [*_parts_of(subject), *_passes_of(subject.network)]
         with self._watch.patched(*targets):
             step = self._watch.timed(("", "other"), subject.train)

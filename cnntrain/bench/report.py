@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,9 @@ FOOTNOTE = (
     "median and best time of a pass; ±: half the distance of the quartiles; GF/s and share of the peak at the median,\n"
     "taps on the padding not counted; peak: fused multiply-adds on registers alone, measured in between"
 )
+
+
+UNSTEADY = 0.2  # spread of the peak from which on the figures say more about other programs than about the kernels
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ class NetworkReport:
             "whole steps, images/s (median, ±)",
             table([("threads", "training", "", "evaluation", "", "peak GF/s"), *map(_whole, self.runs)], left=0),
         ]
+        text += _unsteady({run.threads: run.peak for run in self.runs})
         if len(self.runs) > 1:
             text.append(f"best: {_threads(best.threads)}")
         if self.memory is not None:
@@ -127,7 +131,7 @@ class ShapesReport:
             peak = self.peaks[found.threads]
             lines.append((*names, found.name, *_measurements(found.seconds, found.operations, peak)))
         peaks = ", ".join(f"{_rate(peak)} GF/s with {_threads(threads)}" for threads, peak in self.peaks.items())
-        return "\n".join([table(lines, left=3), "", f"peak: {peaks}", FOOTNOTE])
+        return "\n".join([table(lines, left=3), "", f"peak: {peaks}", FOOTNOTE, *_unsteady(self.peaks)])
 
 
 def _header(*names: str, step: bool) -> tuple[str, ...]:
@@ -156,6 +160,16 @@ def _whole(run: Run) -> tuple[str, ...]:
 
 def _rate(peak: Spread) -> str:
     return f"{peak.median:,.0f} ± {peak.relative:.0%}"
+
+
+def _unsteady(peaks: Mapping[int, Spread]) -> list[str]:
+    """Say which figures are not worth much."""
+    return [
+        f"with {_threads(threads)} even the peak varied by {peak.relative:.0%}: other programs were running; "
+        "measure again without them"
+        for threads, peak in peaks.items()
+        if peak.relative > UNSTEADY
+    ]
 
 
 def _threads(number: int) -> str:

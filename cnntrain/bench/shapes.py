@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from cnntrain.bench.machine import Peak
-from cnntrain.bench.timing import Spread, seconds_of, times_for
+from cnntrain.bench.timing import Spread, each_of, times_for
 from cnntrain.errors import ArgumentError
 from cnntrain.passes.convolution import Convolution, ConvolutionGeometry, Window
 from cnntrain.passes.dense import Dense
 from cnntrain.passes.tiling import LANES, capacity
 from cnntrain.training.threads import set_threads
 
-ROUND = 0.01  # seconds of one measurement of a pass, or one call
+ROUND = 0.01  # seconds that a pass is called for in one round, or one call
 LEAST_ROUNDS = 3
 PEAKS = 5  # measurements of the peak before each measurement of a pass
 FORM = (
@@ -151,7 +151,7 @@ class _Meter:
     def round(self) -> None:
         """Add a measurement; the number of threads is set."""
         self._call()  # a changed number of threads takes effect, the caches fill
-        self._seconds.append(seconds_of(self._call, self._times))
+        self._seconds += each_of(self._call, self._times)
 
     def result(self) -> ShapePass:
         """Summarise all rounds."""

@@ -112,12 +112,16 @@ class Stopwatch(Generic[Key]):
         return {key: Spread.of([step.get(key, 0.0) for step in self.steps]) for key in keys}
 
 
-def seconds_of(function: Callable[[], Any], times: int = 1) -> float:
-    """Return the mean time of some calls, one after the other."""
+def seconds_of(function: Callable[[], Any]) -> float:
+    """Return the time of a call."""
     begin = time.perf_counter()
-    for _ in range(times):
-        function()
-    return (time.perf_counter() - begin) / times
+    function()
+    return time.perf_counter() - begin
+
+
+def each_of(function: Callable[[], Any], times: int) -> list[float]:
+    """Return the times of some calls: one by one, so that the median leaves out those that something interrupted."""
+    return [seconds_of(function) for _ in range(times)]
 
 
 def times_for(function: Callable[[], Any], seconds: float) -> int:

@@ -45,7 +45,7 @@ class Loop:
     """Trains from a position to the end.
 
     What a step does follows from the config, its seed, the step's number and what a checkpoint holds (never from what
-    else this process did before), so a training that is continued ends with the same bits as one that was never stopped.
+    else this process did before), so a training that is continued ends with the same bits as one never stopped.
 
     Parameters
     ----------
