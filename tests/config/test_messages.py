@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from cnntrain.layers import LAYERS
 from tests.config.sample import failure, sample
 
 # What is wrong in the file: (old, new, report)
@@ -67,7 +66,7 @@ MESSAGES = [
         "a.yaml:13:25: expect.test_accuracy must be at most 1; received 99",
     ),
     ("train:", "expect: 0.99\ntrain:", "a.yaml:13:9: expect must be a mapping (key: value); received 0.99"),
-    ("- tanh", "- tahn", 'a.yaml:8:5: unknown layer "tahn"; did you mean tanh? (known: conv2d, '),
+    ("- tanh", "- tahn", 'a.yaml:8:5: unknown layer "tahn"; did you mean tanh?'),
     ("- tanh", "- tahn: {a: 1}", 'a.yaml:8:5: unknown layer "tahn"; did you mean tanh?'),
     ("- tanh", "- tanh: 3", "a.yaml:8:11: network.1.tanh takes no settings; received 3"),
     ("- tanh", "- tanh: {x: 3}", 'a.yaml:8:12: unknown key "x" in network.1.tanh'),
@@ -155,7 +154,7 @@ a.yaml:1:7: seed must be at least 0; received -1
 a.yaml:2:1: duplicate key "seed", first in line 1
     2 | seed: 2
       | ^
-a.yaml:9:5: unknown layer "tahn"; did you mean tanh? (known: LAYERS)
+a.yaml:9:5: unknown layer "tahn"; did you mean tanh?
     9 |   - tahn
       |     ^
 a.yaml:13:24: optimizer.sgd.learning_rate must be a number; received "x"
@@ -164,7 +163,7 @@ a.yaml:13:24: optimizer.sgd.learning_rate must be a number; received "x"
 a.yaml:15:11: train.epochs must be at least 1; received 0
    15 |   epochs: 0
       |           ^
---set train.batch_size=0: train.batch_size must be at least 1; received 0""".replace("LAYERS", ", ".join(LAYERS))
+--set train.batch_size=0: train.batch_size must be at least 1; received 0"""
     )
 
 
