@@ -38,8 +38,9 @@ train: $(RUNTIME)
 	$(BIN)/cnntrain eval "$$run" && \
 	echo "Results: $$run  (config.yaml, metrics.csv, best.safetensors, last.safetensors, log.txt)"
 
+# As many tests at a time as there are cores, each on one thread; tests of threads set their own number.
 test: $(DEV)
-	@$(BIN)/python -m pytest $(ARGS)
+	@NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto $(ARGS)
 
 lint: $(DEV)
 	@$(BIN)/ruff check .

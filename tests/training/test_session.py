@@ -314,7 +314,7 @@ def test_compilation_is_announced_once_with_names(tmp_path: Path, monkeypatch: p
         def __exit__(self, *_: object) -> None:
             pass
 
-    monkeypatch.setattr(session, "announce", Announcing)
+    monkeypatch.setattr("cnntrain.kernels.compilation.announce", Announcing)
     folder = train(write_config(tmp_path), tmp_path / "run")
     lines = [line[27:] for line in folder.log.read_text().splitlines()]
     first = next(
