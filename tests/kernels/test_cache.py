@@ -1,0 +1,228 @@
+"""The cache of compiled kernels: never stale, never in the way. On a copy of the package, in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import cnntrain
+
+KERNEL = """
+from numba import prange
+
+from cnntrain.kernels.exponential import hyperbolic_tangent
+from cnntrain.kernels.jit import parallel_kernel
+from cnntrain.kernels.simd import LANES, constant, load, select, store
+
+
+@parallel_kernel
+def sample(z, y):
+    for index in prange(1):
+        for i in range(0, z.size, LANES):
+            v = load(z, i)
+            store(y, i, select(v <= constant(z, 0), constant(z, 2), hyperbolic_tangent(v)))
+"""
+PROGRAM = """
+import json, warnings
+import numpy as np
+from cnntrain.kernels.compilation import announce, cache_folder, loaded_kernels
+from cnntrain.kernels.sample import sample
+
+warnings.simplefilter("error")
+compiled = []
+z = np.linspace(-2, 2, 32, dtype=TYPE)
+y = np.zeros_like(z)
+with announce(compiled.append):
+    sample(z, y)
+print(json.dumps([compiled, loaded_kernels(), cache_folder(), y.tolist()]))
+"""
+
+
+@dataclass
+class Outcome:
+    compiled: list[str]
+    loaded: list[str]
+    folder: str | None
+    result: list[float]
+
+
+@dataclass
+class Copy:
+    """A copy of the package that nobody else uses, and a program that runs one of its kernels."""
+
+    root: Path
+
+    @property
+    def kernels(self) -> Path:
+        return self.root / "cnntrain" / "kernels"
+
+    @property
+    def cache(self) -> Path:
+        return self.kernels / "__pycache__"
+
+    def run(self, dtype: str = "np.float32", **environment: str) -> Outcome:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_CACHE")}
+        finished = subprocess.run(
+            [sys.executable, "-c", PROGRAM.replace("TYPE", dtype)],
+            env={**inherited, "PYTHONPATH": str(self.root), **environment},
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        assert finished.returncode == 0, finished.stderr
+        return Outcome(*json.loads(finished.stdout))
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Change a kernel file in one place; its size and time stay what they were."""
+        path = self.kernels / file
+        text, times = path.read_text(), path.stat()
+        assert text.count(old) == 1
+        assert len(old) == len(new)
+        path.write_text(text.replace(old, new))
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> tuple[Copy, Outcome]:
+    """A copy of the package and what came of the first run."""
+    root = tmp_path_factory.mktemp("original")
+    source = Path(cnntrain.__file__).parent
+    shutil.copytree(source, root / "cnntrain", ignore=shutil.ignore_patterns("__pycache__"))
+    made = Copy(root)
+    (made.kernels / "sample.py").write_text(KERNEL)
+    return made, made.run()
+
+
+@pytest.fixture
+def copy(original: tuple[Copy, Outcome], tmp_path: Path) -> Copy:
+    """A copy that has run once: the cache is copied along, and does not depend on the place."""
+    shutil.copytree(original[0].root, tmp_path / "copy")
+    return Copy(tmp_path / "copy")
+
+
+@pytest.fixture
+def before(original: tuple[Copy, Outcome]) -> list[float]:
+    """What the first run computed."""
+    return original[1].result
+
+
+def test_the_second_process_compiles_nothing(original: tuple[Copy, Outcome]) -> None:
+    copy, first = original
+    assert (first.compiled, first.loaded, first.folder) == (["sample"], [], str(copy.cache))
+    assert copy.run() == Outcome([], ["sample"], first.folder, first.result)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "changes"),
+    [
+        ("sample.py", "constant(z, 2)", "constant(z, 3)", True),
+        ("simd.py", '(operator.le, "<=")', '(operator.le, ">=")', True),  # an intrinsic that it uses
+        ("exponential.py", "0.693359375", "0.593359375", True),  # a constant of a kernel that it calls
+        ("losses.py", "from __future__", "from  __future__", False),  # nothing to do with it
+    ],
+)
+def test_an_edit_is_noticed(copy: Copy, before: list[float], file: str, old: str, new: str, changes: bool) -> None:
+    if changes:
+        copy.edit(file, old, new)
+    else:
+        (copy.kernels / file).write_text((copy.kernels / file).read_text().replace(old, new))
+    after = copy.run()
+    assert after.compiled == ["sample"]
+    assert (after.result != before) == changes
+    assert copy.run().compiled == []
+
+
+def test_another_version_in_the_same_place_is_noticed(copy: Copy, before: list[float]) -> None:
+    """An upgrade replaces files; kernels that are new or gone count too, and files outside the kernels do not."""
+    (copy.root / "cnntrain" / "__init__.py").write_text('__version__ = "99"\n')
+    assert copy.run().compiled == []
+    (copy.kernels / "another.py").write_text("")
+    assert copy.run().compiled == ["sample"]
+    (copy.kernels / "another.py").unlink()
+    after = copy.run()
+    assert (after.compiled, after.result) == (["sample"], before)
+
+
+def test_code_of_older_sources_under_a_new_index_is_not_used(copy: Copy, before: list[float]) -> None:
+    """Numba writes the index first: a process that dies in between leaves the old file under the new index."""
+    (data,) = copy.cache.glob("sample*.nbc")
+    content = data.read_bytes()
+    copy.edit("sample.py", "constant(z, 2)", "constant(z, 3)")
+    new = copy.run()
+    data.write_bytes(content)
+    after = copy.run()
+    assert (after.compiled, after.result) == (["sample"], new.result)
+    assert new.result != before
+
+
+def test_code_for_other_types_is_not_used(copy: Copy, before: list[float]) -> None:
+    """Two processes that compile at once for different types may both write the first file."""
+    double = copy.run("np.float64")
+    first, second = sorted(copy.cache.glob("sample*.nbc"))
+    first.write_bytes(second.read_bytes())
+    after = copy.run()
+    assert (after.compiled, after.result) == (["sample"], before)
+    assert copy.run("np.float64") == Outcome([], ["sample"], str(copy.cache), double.result)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "damage"),
+    [
+        ("nbi", lambda content: content[: len(content) * 2 // 3]),
+        ("nbi", lambda content: b""),
+        ("nbc", lambda content: content[: len(content) * 2 // 3]),
+        ("nbc", lambda content: bytes(len(content))),
+        ("nbc", lambda content: b"something else entirely\n"),
+    ],
+    ids=["index cut off", "index empty", "code cut off", "code all zeros", "code replaced"],
+)
+def test_a_damaged_file_is_written_anew(
+    copy: Copy, before: list[float], suffix: str, damage: Callable[[bytes], bytes]
+) -> None:
+    (path,) = copy.cache.glob(f"sample*.{suffix}")
+    path.write_bytes(damage(path.read_bytes()))
+    folder = str(copy.cache)
+    assert copy.run() == Outcome(["sample"], [], folder, before)
+    assert copy.run() == Outcome([], ["sample"], folder, before)
+
+
+def block(folder: Path) -> None:
+    """Make a folder impossible to create, also for root, who may write everywhere."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.write_text("")
+
+
+def test_without_write_permission_the_cache_is_the_users(copy: Copy, tmp_path: Path) -> None:
+    block(copy.cache)
+    home = {"XDG_CACHE_HOME": str(tmp_path / "home")}
+    first, second = copy.run(**home), copy.run(**home)
+    assert (first.compiled, second.compiled, second.loaded) == (["sample"], [], ["sample"])
+    assert first.folder is not None
+    assert Path(first.folder).is_relative_to(tmp_path / "home")
+
+
+def test_the_user_may_choose_the_folder(copy: Copy, tmp_path: Path) -> None:
+    chosen = {"NUMBA_CACHE_DIR": str(tmp_path / "chosen")}
+    first, second = copy.run(**chosen), copy.run(**chosen)
+    assert (first.compiled, second.compiled, second.loaded) == (["sample"], [], ["sample"])
+    assert first.folder is not None
+    assert Path(first.folder).is_relative_to(tmp_path / "chosen")
+
+
+def test_where_nothing_can_be_written_every_process_compiles(copy: Copy, tmp_path: Path) -> None:
+    block(copy.cache)
+    block(tmp_path / "home")
+    nowhere = {"XDG_CACHE_HOME": str(tmp_path / "home")}
+    first, second = copy.run(**nowhere), copy.run(**nowhere)
+    assert first == second
+    assert (first.compiled, first.loaded, first.folder) == (["sample"], [], None)
