@@ -1,0 +1,154 @@
+"""The machine code of the inner loops: accumulators stay in registers, and float32 kernels compute in float32.
+
+What a few more cycles in such a loop cost is measured elsewhere; here is only what must never happen.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from llvmlite import binding
+
+from tests.kernels.machine_code import double_precision, inner_loops, multiply_adds, spills
+
+AVX2 = {
+    "NUMBA_CPU_NAME": "znver3",
+    "NUMBA_CPU_FEATURES": "+avx2,+avx,+fma,+sse4.2,+sse4.1,+ssse3,+sse3,+popcnt,+bmi,+bmi2,+f16c",
+}
+# Runs every pass of the layers once, and gives the machine code of all kernels that were compiled for it.
+PROGRAM = """
+import json, sys
+import numpy as np
+from numba.core.dispatcher import Dispatcher
+from cnntrain import functional as F
+
+def draw(*shape):
+    return np.ones(shape, np.float32)
+
+for name in sys.argv[1].split():
+    if name == "first":  # few positions in a row: the weight gradient sums over lanes
+        x, w = draw(20, 1, 8, 8), draw(6, 1, 5, 5)
+    elif name == "conv2d":
+        x, w = draw(20, 8, 7, 7), draw(11, 8, 3, 3)
+    elif name == "dense":
+        x, w, b = draw(20, 70), draw(23, 70), draw(23)
+        F.dense_backward(F.dense(x, w, b), x, w)
+        continue
+    elif name == "tanh":
+        F.tanh_backward(draw(20, 3), F.tanh(draw(20, 3)))
+        continue
+    F.conv2d_backward(F.conv2d(x, w, draw(len(w)), padding=1), x, w, padding=1)
+
+code = {}
+for name, module in list(sys.modules.items()):
+    if name.startswith("cnntrain.kernels."):
+        for value in vars(module).values():
+            if isinstance(value, Dispatcher) and value.targetoptions.get("parallel"):
+                assert not value.stats.cache_hits  # code from the cache cannot be read
+                code[value.py_func.__name__] = list(value.inspect_asm().values())
+print(json.dumps({name: texts for name, texts in code.items() if texts}))
+"""
+
+pytestmark = pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64") or not binding.get_host_cpu_features().get("fma"),
+    reason="reads x86 machine code with fused multiply-adds (AVX2 or AVX-512), which this processor does not have",
+)
+
+
+def compiled(layers: str, folder: Path, target: dict[str, str]) -> dict[str, list[str]]:
+    finished = subprocess.run(
+        [sys.executable, "-c", PROGRAM, layers],
+        env={**os.environ, "NUMBA_CACHE_DIR": str(folder), **target},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=1200,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    code: dict[str, list[str]] = json.loads(finished.stdout)
+    return code
+
+
+@pytest.fixture(scope="module")
+def own_code(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """Kernels as compiled for this processor."""
+    return compiled("first conv2d dense tanh", tmp_path_factory.mktemp("own"), {})
+
+
+@pytest.fixture(scope="module")
+def avx2_code(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """Kernels as compiled for a processor with 16 registers of 256 bits."""
+    return compiled("conv2d", tmp_path_factory.mktemp("avx2"), AVX2)
+
+
+def loops_of(code: dict[str, list[str]], kernel: str, register: str) -> list[list[str]]:
+    loops = [loop for text in code[kernel] for loop in inner_loops(text) if multiply_adds(loop) >= 6]
+    assert loops, f"{kernel} has no loop of multiply-adds: this test no longer finds what it shall watch"
+    assert any(f"%{register}" in line for loop in loops for line in loop)
+    return loops
+
+
+@pytest.mark.parametrize("kernel", ["correlate", "multiply", "by_lanes", "by_positions"])
+def test_accumulators_stay_in_registers(own_code: dict[str, list[str]], kernel: str) -> None:
+    """On whatever this is; a few moves per unrolled loop are none of accumulators, but of weights loaded far ahead.
+
+    LLVM does that where it has 32 registers, and they cost nothing beside so many multiply-adds.
+    """
+    wide = binding.get_host_cpu_features().get("avx512f")
+    for loop in loops_of(own_code, kernel, "zmm" if wide else "ymm"):
+        text = "\n".join(loop)
+        assert len(spills(loop)) <= multiply_adds(loop) / 8, f"{kernel} keeps too much on the stack:\n{text}"
+
+
+@pytest.mark.parametrize("kernel", ["correlate", "by_positions"])
+def test_accumulators_stay_in_registers_with_avx2(avx2_code: dict[str, list[str]], kernel: str) -> None:
+    assert not any("%zmm" in text for text in avx2_code[kernel])
+    for loop in loops_of(avx2_code, kernel, "ymm"):
+        text = "\n".join(loop)
+        assert spills(loop) == [], f"{kernel} moves vectors to the stack and back in its inner loop:\n{text}"
+
+
+def test_float32_kernels_compute_in_float32(own_code: dict[str, list[str]]) -> None:
+    assert {"correlate", "multiply", "by_lanes", "by_positions", "add_slots", "bias_gradient", "tanh"} <= set(own_code)
+    found = {name: double_precision(text) for name, texts in own_code.items() for text in texts}
+    assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+SAMPLE = """
+outer:
+.LBB0_1:
+	vmovups	%ymm0, 32(%rsp)
+	movq	8(%rsp), %rax
+.LBB0_2:
+	vbroadcastss	(%rsi), %ymm2
+	vfmadd231ps	%ymm2, %ymm1, %ymm0
+	vfmadd231ps	64(%rsp), %ymm1, %ymm3
+	movq	16(%rsp), %rcx
+	testq	%rax, %rax
+	je	.LBB0_3
+	vfmadd213ps	(%rdi), %ymm1, %ymm3
+.LBB0_3:
+	jne	.LBB0_2
+	jmp	.LBB0_1
+	vcvtss2sd	%xmm0, %xmm0, %xmm0
+	vmulsd	%xmm0, %xmm0, %xmm0
+	vfmadd231pd	%ymm0, %ymm0, %ymm0
+	vmovupd	%ymm0, (%rdi)
+	vxorpd	%xmm0, %xmm0, %xmm0
+	vmulps	%ymm0, %ymm0, %ymm0
+"""
+
+
+def test_the_reader_of_machine_code() -> None:
+    (loop,) = inner_loops(SAMPLE)
+    assert (loop[0], loop[-1]) == (".LBB0_2:", "\tjne\t.LBB0_2")
+    assert multiply_adds(loop) == 3
+    assert spills(loop) == ["vfmadd231ps\t64(%rsp), %ymm1, %ymm3"]
+    assert [line.split()[0] for line in double_precision(SAMPLE)] == ["vcvtss2sd", "vmulsd", "vfmadd231pd"]
