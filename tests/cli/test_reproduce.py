@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import statistics
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,6 +78,23 @@ def test_which_epoch_counts(config: Path, arguments: list[str], checkpoint: str)
     (entry,) = json.loads(result.stdout)["runs"]
     assert entry["checkpoint"] == checkpoint
     assert entry["accuracy"] == accuracy(f"runs/digits-1/{checkpoint}.safetensors")
+
+
+def test_a_signal_ends_it_without_a_verdict(config: Path) -> None:
+    command = [sys.executable, "-m", "cnntrain", "reproduce", str(config), "--set", "train.epochs=1000000"]
+    process = subprocess.Popen([*command, "--seeds", "2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        while "epoch       1/" not in (line := process.stderr.readline()):
+            assert line, "training ended by itself"
+        process.send_signal(signal.SIGINT)
+        output, messages = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert (process.returncode, output) == (130, "")
+    assert "stopped by Ctrl-C" in messages
+    assert [path.name for path in Path("runs").iterdir()] == ["digits-1"]
 
 
 @pytest.mark.parametrize(
