@@ -16,6 +16,7 @@ from cnntrain.errors import CnntrainError
 COMMANDS = {  # the module cnntrain.cli.<name> holds `command`; the texts are here so that help imports none of them
     "train": "Train a network.",
     "eval": "Measure a trained network on a data set.",
+    "reproduce": "Train a recipe and say whether it keeps its promise.",
     "gradcheck": "Check every gradient of a network against finite differences.",
     "check": "Check a config and show its layers, without training.",
     "bench": "Measure a network's speed, pass by pass.",
