@@ -49,7 +49,12 @@ def test_a_helper_starts_at_the_first_kernel_that_compiles_and_only_once(
 
     monkeypatch.setattr(compilation, "announce", Announcing)
     monkeypatch.setattr(compilation, "set_threads", lambda _: 2)
-    monkeypatch.setattr(compilation, "_start", lambda subject: (started.append(subject), Helper())[1])
+
+    def start(subject: dict[str, Any]) -> Helper:
+        started.append(subject)
+        return Helper()
+
+    monkeypatch.setattr(compilation, "_start", start)
     config = small(tmp_path)
     with compilation.compiling(config, SHAPE, 10, 8, Lines()):
         assert not started
