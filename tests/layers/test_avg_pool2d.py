@@ -82,7 +82,7 @@ def test_nan_and_infinity_show_in_their_windows_alone() -> None:
 
 def test_what_does_not_fit() -> None:
     settings: Any = LAYERS["avg_pool2d"].Settings
-    with pytest.raises(ShapeError, match="kernel_size 5x5 on an 4x4 image"):
+    with pytest.raises(ShapeError, match="kernel_size 5x5 on a 4x4 image"):
         settings(kernel_size=5).output_shape(Shape(1, 4, 4))
     with pytest.raises(ShapeError, match="padding 2 is more than half of kernel_size 3"):
         settings(kernel_size=3, padding=2).output_shape(Shape(1, 4, 4))

@@ -338,13 +338,6 @@ def test_too_many_threads(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_any_number_of_threads_gives_the_same_bits(tmp_path: Path) -> None:
-    config = load_config(write_config(tmp_path))
-    one, _ = start_run(config, Reporter(quiet=True), out=tmp_path / "one", threads=1)
-    two, _ = start_run(config, Reporter(quiet=True), out=tmp_path / "two", threads=2)
-    assert one.last.read_bytes() == two.last.read_bytes()
-
-
 def test_resuming_without_config_yaml(tmp_path: Path) -> None:
     folder = train(write_config(tmp_path), tmp_path / "run")
     before = folder.config.read_text()
