@@ -1,8 +1,9 @@
 """What a worker process and the comparison say to each other, and how a worker times whole steps.
 
 One JSON object per line. The first line is the plan; the worker answers what it has built. Each further line,
-{"seconds": s}, starts one measurement; the worker answers {"images_per_second": ..., "steps": ...}. An empty line or
-the end of the input ends the worker. Between measurements it waits and uses no processor.
+{"mode": "training" or "evaluation", "seconds": s}, starts one measurement; the worker answers
+{"images_per_second": ..., "steps": ..., "peak_memory": bytes so far}. An empty line or the end of the input ends the
+worker. Between measurements it waits and uses no processor.
 
 Imports neither cnntrain nor torch.
 """
@@ -10,6 +11,7 @@ Imports neither cnntrain nor torch.
 from __future__ import annotations
 
 import json
+import resource
 import sys
 import time
 from collections.abc import Callable
@@ -18,33 +20,48 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-IMAGES = 4096  # synthetic training set
+BATCHES = 4  # of synthetic images, used in turn; as many as `cnntrain bench` has
 LEARNING_RATE = 1e-4  # small: random labels are not to be learnt by heart, where vanishing gradients change the speed
+MODES = ("training", "evaluation")
+
+Step = Callable[[], None]
 
 
 def synthetic(plan: dict[str, Any]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Random images (IMAGES, C, H, W) of bytes and their labels; the same in both workers."""
-    rng = np.random.default_rng(1)
-    images = rng.integers(0, 256, (IMAGES, *plan["image"]), dtype=np.uint8)
-    return images, rng.integers(0, plan["classes"], IMAGES)
+    """Random images (N, C, H, W) of bytes and their labels."""
+    rng, images = np.random.default_rng(1), BATCHES * plan["batch_size"]
+    return rng.integers(0, 256, (images, *plan["image"]), dtype=np.uint8), rng.integers(0, plan["classes"], images)
 
 
-def images_per_second(step: Callable[[int], None], batch_size: int, seconds: float) -> dict[str, float]:
-    """Run whole steps for about `seconds`, after a few that do not count; `step` is called with the step's number."""
-    for number in range(3):
-        step(number)
+def images_per_second(step: Step, batch_size: int, seconds: float) -> dict[str, float]:
+    """Run whole steps for about `seconds`, after a few that do not count."""
+    for _ in range(3):
+        step()
     steps, begin = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - begin) < seconds or steps == 0:
-        step(steps)
+        step()
         steps += 1
     return {"images_per_second": steps * batch_size / elapsed, "steps": steps}
 
 
-def serve(build: Callable[[dict[str, Any]], tuple[dict[str, Any], Callable[[float], dict[str, float]]]]) -> None:
-    """Be a worker: `build` makes (what to report, a function that measures for some seconds) of the plan."""
-    description, measure = build(json.loads(sys.stdin.readline()))
+def peak_memory() -> int:
+    """Return the most memory that this process has had so far, in bytes."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
+
+
+def serve(build: Callable[[dict[str, Any]], tuple[dict[str, Any], Callable[[str], Step]]]) -> None:
+    """Be a worker: `build` makes (what to report, the step of each mode, asked for when it is needed) of the plan."""
+    plan = json.loads(sys.stdin.readline())
+    description, step_of = build(plan)
     print(json.dumps(description), flush=True)
+    steps: dict[str, Step] = {}
     for line in sys.stdin:
         if not line.strip():
             break
-        print(json.dumps(measure(json.loads(line)["seconds"])), flush=True)
+        order = json.loads(line)
+        mode = order["mode"]
+        if mode not in steps:
+            steps[mode] = step_of(mode)
+        found = images_per_second(steps[mode], plan["batch_size"], order["seconds"])
+        print(json.dumps({**found, "peak_memory": peak_memory()}), flush=True)

@@ -1,7 +1,8 @@
-"""PyTorch's side of the comparison: zero_grad, forward, loss, backward, step on batches that are tensors already.
+"""PyTorch's side of the comparison, on batches that are float tensors already.
 
-Needs torch and numpy only, so that it runs in an environment without cnntrain's dependencies. It measures four variants
-first (memory format NCHW or channels_last, SGD plain or fused) and goes on with the fastest.
+Needs torch and numpy only, so that it runs in an environment without cnntrain's dependencies. Asked to "calibrate", it
+measures all variants (memory format NCHW or channels_last; for training, SGD plain or fused); otherwise it builds the
+given ones alone, so that the memory of the others does not count.
 """
 
 from __future__ import annotations
@@ -13,92 +14,92 @@ import torch
 from torch import nn
 
 from benchmarks import protocol
+from benchmarks.torch_layers import sequence
 
-Settings = dict[str, Any]
-
-
-def _conv2d(s: Settings) -> Any:
-    padding = s["padding"] if isinstance(s["padding"], str) else tuple(s["padding"])
-    return nn.Conv2d(
-        s["input_shape"][0], s["filters"], tuple(s["kernel_size"]), tuple(s["stride"]), padding,
-        tuple(s["dilation"]), s["groups"], s.get("bias", True),
-    )  # fmt: skip
-
-
-def _max_pool2d(s: Settings) -> Any:
-    stride = tuple(s["stride"] or s["kernel_size"])
-    return nn.MaxPool2d(tuple(s["kernel_size"]), stride, tuple(s["padding"]), ceil_mode=s["ceil_mode"])
-
-
-def _dense(s: Settings) -> Any:
-    channels, rows, columns = s["input_shape"]
-    linear = nn.Linear(channels * rows * columns, s["units"], s.get("bias", True))
-    return nn.Sequential(nn.Flatten(), linear) if rows * columns > 1 else linear
-
-
-LAYERS: dict[str, Callable[[Settings], Any]] = {
-    "conv2d": _conv2d,
-    "max_pool2d": _max_pool2d,
-    "dense": _dense,
-    "flatten": lambda s: nn.Flatten(),
-    "relu": lambda s: nn.ReLU(),
-    "leaky_relu": lambda s: nn.LeakyReLU(s.get("slope", 0.01)),
-    "sigmoid": lambda s: nn.Sigmoid(),
-    "tanh": lambda s: nn.Tanh(),
+FORMATS = {"NCHW": torch.contiguous_format, "channels_last": torch.channels_last}
+VARIANTS = {
+    "training": [f"{name}, {kind} SGD" for name in FORMATS for kind in ("plain", "fused")],
+    "evaluation": list(FORMATS),
 }
 
 
-def training_step(plan: dict[str, Any], memory_format: Any, fused: bool) -> tuple[Any, Callable[[int], None]]:
-    """Build the model in one memory format and return it with its training step."""
-    torch.manual_seed(1)
-    model = nn.Sequential(*(LAYERS[layer["name"]](layer) for layer in plan["layers"])).to(memory_format=memory_format)
-    settings = plan["optimizer"]
-    optimizer = torch.optim.SGD(
-        model.parameters(), protocol.LEARNING_RATE, momentum=settings["momentum"],
-        weight_decay=settings["weight_decay"], nesterov=settings["nesterov"], fused=fused,
-    )  # fmt: skip
-    criterion = nn.CrossEntropyLoss()
+def batches_of(plan: dict[str, Any], memory_format: Any) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Return the batches as they enter the model."""
     images, labels = protocol.synthetic(plan)
     size = plan["batch_size"]
-    scaled = torch.from_numpy(images).to(torch.float32) * (2 / 255) - 1
-    batches = [
-        (scaled[i : i + size].contiguous(memory_format=memory_format), torch.from_numpy(labels[i : i + size].copy()))
-        for i in range(0, len(images) - size + 1, size)
-    ]
+    batches = []
+    for i in range(0, len(images), size):
+        x = torch.from_numpy(images[i : i + size]).to(torch.float32) * (2 / 255) - 1
+        batches.append((x.contiguous(memory_format=memory_format), torch.from_numpy(labels[i : i + size].copy())))
+    return batches
 
-    def step(number: int) -> None:
-        x, y = batches[number % len(batches)]
+
+def step_of(plan: dict[str, Any], mode: str, variant: str) -> tuple[Any, protocol.Step]:
+    """Build the model in one variant and return it with its step."""
+    torch.manual_seed(1)
+    memory_format = FORMATS[variant.partition(",")[0]]
+    model = sequence(plan["layers"]).to(memory_format=memory_format)
+    batches, number = batches_of(plan, memory_format), 0
+
+    def next_batch() -> tuple[torch.Tensor, torch.Tensor]:
+        nonlocal number
+        number += 1
+        return batches[number % len(batches)]
+
+    if mode == "evaluation":
+        model.eval()
+
+        def evaluate() -> None:
+            with torch.inference_mode():
+                model(next_batch()[0])
+
+        return model, evaluate
+
+    settings, criterion = plan["optimizer"], nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(
+        model.parameters(), protocol.LEARNING_RATE, momentum=settings["momentum"],
+        weight_decay=settings["weight_decay"], nesterov=settings["nesterov"], fused="fused" in variant,
+    )  # fmt: skip
+
+    def train() -> None:
+        x, y = next_batch()
         optimizer.zero_grad(set_to_none=True)
         criterion(model(x), y).backward()
         optimizer.step()
 
-    return model, step
+    return model, train
 
 
-def build(plan: dict[str, Any]) -> tuple[dict[str, Any], Callable[[float], dict[str, float]]]:
-    """Measure every variant and keep the fastest."""
-    torch.set_num_threads(plan["threads"])
+def calibrate(plan: dict[str, Any], seconds: float) -> dict[str, dict[str, float]]:
+    """Return the speed of every variant of both modes."""
     size = plan["batch_size"]
-    steps: dict[str, Callable[[int], None]] = {}
-    speed: dict[str, float] = {}
-    for format_name, memory_format in (("NCHW", torch.contiguous_format), ("channels_last", torch.channels_last)):
-        for fused in (False, True):
-            variant = f"{format_name}, {'fused' if fused else 'plain'} SGD"
-            model, steps[variant] = training_step(plan, memory_format, fused)
-            protocol.images_per_second(steps[variant], size, 0.2)
-    for _ in range(3):  # in turn, so that a slow moment of the machine meets all of them
-        for variant, step in steps.items():
-            found = protocol.images_per_second(step, size, plan["calibration_seconds"] / 12)["images_per_second"]
-            speed[variant] = max(speed.get(variant, 0.0), found)
-    best = max(speed, key=lambda variant: speed[variant])
+    speeds: dict[str, dict[str, float]] = {}
+    for mode, variants in VARIANTS.items():
+        steps = {variant: step_of(plan, mode, variant)[1] for variant in variants}
+        for step in steps.values():
+            protocol.images_per_second(step, size, 0.2)
+        speeds[mode] = dict.fromkeys(variants, 0.0)
+        for _ in range(3):  # in turn, so that a slow moment of the machine meets all of them
+            for variant, step in steps.items():
+                found = protocol.images_per_second(step, size, seconds / 3 / len(variants))["images_per_second"]
+                speeds[mode][variant] = max(speeds[mode][variant], found)
+    return speeds
+
+
+def build(plan: dict[str, Any]) -> tuple[dict[str, Any], Callable[[str], protocol.Step]]:
+    """Measure every variant, or build the given ones."""
+    torch.set_num_threads(plan["threads"])
+    if "calibrate" in plan:
+        return {"speeds": calibrate(plan, plan["calibrate"])}, lambda mode: lambda: None
+    variants = plan["variants"]
+    model, train = step_of(plan, "training", variants["training"])
     description = {
         "version": f"torch {torch.__version__}",
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "threads": torch.get_num_threads(),
-        "variant": best,
-        "variants": speed,
+        "variants": variants,
     }
-    return description, lambda seconds: protocol.images_per_second(steps[best], size, seconds)
+    return description, lambda mode: train if mode == "training" else step_of(plan, mode, variants[mode])[1]
 
 
 if __name__ == "__main__":
