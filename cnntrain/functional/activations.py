@@ -37,7 +37,7 @@ def _apply(kernel: Callable[..., None], arrays: dict[str, NDArray], *settings: f
 
 
 def relu(x: NDArray) -> NDArray:
-    """Y = max(x, 0), element by element; NaN stays NaN. `x`: ndarray, float32 or float64, any shape."""
+    """Compute y = max(x, 0), element by element; NaN stays NaN. `x`: ndarray, float32 or float64, any shape."""
     return _apply(kernels.relu, {"x": x})
 
 
@@ -47,7 +47,7 @@ def relu_backward(grad_output: NDArray, y: NDArray) -> NDArray:
 
 
 def leaky_relu(x: NDArray, slope: float = 0.01) -> NDArray:
-    """Y = x where x > 0, slope * x elsewhere; `slope` must be positive."""
+    """Compute y = x where x > 0, slope * x elsewhere; `slope` must be positive."""
     return _apply(kernels.leaky_relu, {"x": x}, _positive(slope))
 
 
@@ -57,7 +57,7 @@ def leaky_relu_backward(grad_output: NDArray, y: NDArray, slope: float = 0.01) -
 
 
 def sigmoid(x: NDArray) -> NDArray:
-    """Y = 1 / (1 + exp(-x))."""
+    """Compute y = 1 / (1 + exp(-x))."""
     return _apply(kernels.sigmoid, {"x": x})
 
 
@@ -67,7 +67,7 @@ def sigmoid_backward(grad_output: NDArray, y: NDArray) -> NDArray:
 
 
 def tanh(x: NDArray) -> NDArray:
-    """Y = tanh(x)."""
+    """Compute y = tanh(x)."""
     return _apply(kernels.tanh, {"x": x})
 
 
@@ -77,7 +77,7 @@ def tanh_backward(grad_output: NDArray, y: NDArray) -> NDArray:
 
 
 def elu(x: NDArray, alpha: float = 1.0) -> NDArray:
-    """Y = x where x > 0, alpha * (exp(x) - 1) elsewhere; `alpha` must be positive (Clevert et al. 2016)."""
+    """Compute y = x where x > 0, alpha * (exp(x) - 1) elsewhere; `alpha` must be positive (Clevert et al. 2016)."""
     return _apply(smooth.elu, {"x": x}, 1.0, _positive(alpha, "alpha"))
 
 
@@ -87,7 +87,7 @@ def elu_backward(grad_output: NDArray, y: NDArray, alpha: float = 1.0) -> NDArra
 
 
 def silu(x: NDArray) -> NDArray:
-    """Y = x / (1 + exp(-x)), also called swish (Elfwing et al. 2018)."""
+    """Compute y = x / (1 + exp(-x)), also called swish (Elfwing et al. 2018)."""
     return _apply(smooth.silu, {"x": x})
 
 
@@ -97,7 +97,7 @@ def silu_backward(grad_output: NDArray, x: NDArray) -> NDArray:
 
 
 def gelu(x: NDArray) -> NDArray:
-    """Y = x P(x), P the standard normal distribution function (Hendrycks and Gimpel 2016)."""
+    """Compute y = x P(x), P the standard normal distribution function (Hendrycks and Gimpel 2016)."""
     return _apply(smooth.gelu, {"x": x})
 
 
@@ -107,7 +107,7 @@ def gelu_backward(grad_output: NDArray, x: NDArray) -> NDArray:
 
 
 def softplus(x: NDArray, beta: float = 1.0) -> NDArray:
-    """Y = log(1 + exp(beta x)) / beta; `beta` must be positive."""
+    """Compute y = log(1 + exp(beta x)) / beta; `beta` must be positive."""
     return _apply(smooth.softplus, {"x": x}, _positive(beta, "beta"))
 
 

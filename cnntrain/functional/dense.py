@@ -18,7 +18,7 @@ def _check(x: NDArray, weight: NDArray) -> tuple[int, int, int]:
 
 
 def dense(x: NDArray, weight: NDArray, bias: NDArray | None = None) -> NDArray:
-    """Y = x weight^T + bias.
+    """Compute y = x weight^T + bias.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ def span(part, size):
 
 @parallel_kernel
 def relu(z, y, size):
-    """Y = max(z, 0)."""
+    """Compute y = max(z, 0)."""
     for index in prange(PARTS):
         part = np.intp(index)
         begin, end = span(part, size)
@@ -46,7 +46,7 @@ def relu_backward(grad_output, y, grad_input, size):
 
 @parallel_kernel
 def leaky_relu(z, y, size, slope):
-    """Y = z where z > 0, slope * z elsewhere; slope > 0."""
+    """Compute y = z where z > 0, slope * z elsewhere; slope > 0."""
     for index in prange(PARTS):
         part = np.intp(index)
         begin, end = span(part, size)
@@ -68,7 +68,7 @@ def leaky_relu_backward(grad_output, y, grad_input, size, slope):
 
 @parallel_kernel
 def sigmoid(z, y, size):
-    """Y = 1 / (1 + exp(-z))."""
+    """Compute y = 1 / (1 + exp(-z))."""
     for index in prange(PARTS):
         part = np.intp(index)
         begin, end = span(part, size)
@@ -89,7 +89,7 @@ def sigmoid_backward(grad_output, y, grad_input, size):
 
 @parallel_kernel
 def tanh(z, y, size):
-    """Y = tanh(z)."""
+    """Compute y = tanh(z)."""
     for index in prange(PARTS):
         part = np.intp(index)
         begin, end = span(part, size)

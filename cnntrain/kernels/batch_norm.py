@@ -135,7 +135,7 @@ def merge_moments(moments, counts, mean, variance, sheet):
 
 @parallel_kernel
 def normalize(x, y, mean, factor, shift, blocks, sheet):
-    """Y = (x - mean) * factor + shift, each with one number per channel."""
+    """Compute y = (x - mean) * factor + shift, each with one number per channel."""
     width = sheet.channels * LANES
     for index in prange(blocks * sheet.pieces):
         b, begin, end = piece_of(sheet, np.intp(index))

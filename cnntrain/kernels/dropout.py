@@ -33,7 +33,7 @@ def stream(key, step):
 
 @parallel_kernel
 def dropout(x, y, size, key, step, threshold, factor):
-    """Y = x * factor where the element's 32 random bits are `threshold` or more, x * 0 elsewhere.
+    """Compute y = x * factor where the element's 32 random bits are `threshold` or more, x * 0 elsewhere.
 
     Forward and backward are the same: the layer is linear. A NaN stays NaN even where it is dropped.
 

@@ -18,7 +18,7 @@ from cnntrain.kernels.simd import LANES, constant, load, select, splat, store
 
 @parallel_kernel
 def prelu(z, y, slope, blocks, sheet):
-    """Y = z where z > 0, slope * z elsewhere; one slope per channel."""
+    """Compute y = z where z > 0, slope * z elsewhere; one slope per channel."""
     width = sheet.channels * LANES
     for index in prange(blocks * sheet.pieces):
         b, begin, end = piece_of(sheet, np.intp(index))

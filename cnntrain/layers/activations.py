@@ -53,7 +53,7 @@ class Activation(Layer):
         return tuple(getattr(settings, key) for key in type(settings).model_fields)
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
-        """Y = f(z)."""
+        """Compute y = f(z)."""
         if self.keeps_input:
             self._kept = x
         self._forward(x, self.output, batch.blocks * self._block, *self._numbers)

@@ -34,7 +34,7 @@ class AvgPool2d(Layer):
         self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
-        """Y = mean of x over each window."""
+        """Compute y = mean of x over each window."""
         self._pass.forward(x, self.output, batch.blocks)
         return self.output
 

@@ -95,7 +95,7 @@ class BatchNorm2d(Layer):
         return (self._ones if self._scale is None else self._scale.value) / self._deviation
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
-        """Y = scale * (x - mean) / sqrt(variance + epsilon) + shift."""
+        """Compute y = scale * (x - mean) / sqrt(variance + epsilon) + shift."""
         self._x, self._mean, variance = x, self._running_mean.value, self._running_variance.value
         if self._measures(batch):
             self._pass.measure(x, batch.images)

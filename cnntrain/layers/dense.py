@@ -65,7 +65,7 @@ class Dense(Layer):
         self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
-        """Y = W x + b."""
+        """Compute y = W x + b."""
         self._x = x
         bias = self._no_bias if self._bias is None else self._bias.value
         self._pass.forward(x, self._weight.value.reshape(-1), bias, self.output, batch.blocks)

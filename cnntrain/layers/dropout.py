@@ -44,7 +44,7 @@ class Dropout(Layer):
         self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
-        """Y = x * mask / (1 - rate) in training; x itself in evaluation."""
+        """Compute y = x * mask / (1 - rate) in training; x itself in evaluation."""
         self.output = self._masked(x, self._dropped, batch) if self._works(batch) else x
         return self.output
 

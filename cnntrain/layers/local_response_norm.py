@@ -64,7 +64,7 @@ class LocalResponseNorm(Layer):
         self._ratios = context.buffer(input_shape) if context.needs_grad_input else None
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
-        """Y = x * scale**-beta with scale = k + alpha / n * (sum of squares over the neighbourhood)."""
+        """Compute y = x * scale**-beta with scale = k + alpha / n * (sum of squares over the neighbourhood)."""
         self._x = x
         local_response(x, self.output, self._scale, batch.blocks, self._hood, self._share, self._beta, self._k)
         return self.output

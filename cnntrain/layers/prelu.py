@@ -63,7 +63,7 @@ class Prelu(Layer):
         self._block = input_shape.size * LANES
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
-        """Y = z where z > 0, slope * z elsewhere."""
+        """Compute y = z where z > 0, slope * z elsewhere."""
         self._z = x
         self._slopes[:] = self._slope.value
         prelu(x, self.output, self._slopes, batch.blocks, self._sheet)

@@ -50,7 +50,7 @@ class BatchNormalization:
         merge_moments(self._moments, self._counts, self.mean, self.variance, self._sheet)
 
     def forward(self, x: NDArray, y: NDArray, mean: NDArray, factor: NDArray, shift: NDArray, blocks: int) -> None:
-        """Y = (x - mean) * factor + shift."""
+        """Compute y = (x - mean) * factor + shift."""
         normalize(x, y, mean, factor, shift, blocks, self._sheet)
 
     def sums(self, grad_output: NDArray, x: NDArray, mean: NDArray, images: int) -> tuple[NDArray, NDArray]:
