@@ -34,6 +34,12 @@ def _dense(s: Settings) -> Any:
     return nn.Sequential(nn.Flatten(), nn.Linear(channels * rows * columns, s["units"], s["bias"]))
 
 
+def _batch_norm2d(s: Settings) -> Any:
+    norm = nn.BatchNorm2d(s["input_shape"][0], s["epsilon"], s["momentum"])
+    norm.weight.requires_grad, norm.bias.requires_grad = s["scale"], s["shift"]  # 1 and 0 where they are not learned
+    return norm
+
+
 class Residual(nn.Module):
     """body(x) + shortcut(x); with a body alone, the shortcut takes every s-th pixel and adds channels of zeros."""
 
@@ -59,12 +65,13 @@ LAYERS: dict[str, Callable[[Settings], Any]] = {
     "max_pool2d": _max_pool2d,
     "avg_pool2d": _avg_pool2d,
     "global_avg_pool2d": lambda s: nn.AdaptiveAvgPool2d(1),
-    "batch_norm2d": lambda s: nn.BatchNorm2d(s["input_shape"][0], s["epsilon"], s["momentum"]),
+    "batch_norm2d": _batch_norm2d,
     "dropout": lambda s: nn.Dropout(s["rate"]),
     "dense": _dense,
     "flatten": lambda s: nn.Flatten(),
     "relu": lambda s: nn.ReLU(),
     "leaky_relu": lambda s: nn.LeakyReLU(s["slope"]),
+    "gelu": lambda s: nn.GELU(s["approximate"]),
     "sigmoid": lambda s: nn.Sigmoid(),
     "tanh": lambda s: nn.Tanh(),
     "residual": Residual,

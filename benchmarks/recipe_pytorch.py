@@ -1,0 +1,171 @@
+"""Train a config's recipe in PyTorch, on the same images in the same order from the same initial values.
+
+    python benchmarks/recipe_pytorch.py CONFIG [--set KEY=VALUE ...] [--seeds N] [--steps N] [--threads N] [--follow]
+
+Needs cnntrain and torch in one environment. cnntrain brings data, augmentation, batches and initial values; layers,
+loss, gradients and updates are PyTorch's. Dropout draws other masks than ours. Prints one JSON object per seed: the
+accuracy on the test images after the last step, and the mean training loss of each epoch.
+
+With --follow, our own network takes each step beside PyTorch's, and both losses are printed: how closely two correct
+programs stay together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.networks import layer
+from benchmarks.torch_layers import sequence
+from cnntrain.config import Config, infer_shapes, load_config
+from cnntrain.data import batches
+from cnntrain.layers.base import Shape
+from cnntrain.randomness import generator
+from cnntrain.training.parts import Parts, build_parts
+from cnntrain.training.threads import set_threads
+
+
+def model_of(parts: Parts) -> nn.Sequential:
+    """Build the network in PyTorch and give it our initial values, which are in the same order."""
+    images = parts.data.train.images
+    rows = infer_shapes(parts.config, Shape(*images.shape[1:]), len(parts.data.class_names))
+    model = sequence([layer(row) for row in rows])
+    theirs = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    ours = parts.network.parameters
+    if [tuple(p.shape) for p in theirs] != [p.value.shape for p in ours]:
+        raise SystemExit("the networks have different parameters")
+    with torch.no_grad():
+        for tensor, parameter in zip(theirs, ours, strict=True):
+            tensor.copy_(torch.from_numpy(parameter.canonical(parameter.value)))
+    return model
+
+
+class Updates:
+    """The config's optimiser in PyTorch, with the layers' own factors on rate and decay."""
+
+    def __init__(self, parts: Parts, model: nn.Module) -> None:
+        self.settings, self.name = parts.config.optimizer.settings, parts.config.optimizer.name
+        self.factors = [parameter.learning_rate for parameter in parts.network.parameters]
+        tensors = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        groups = [
+            {"params": [tensor], "weight_decay": self.settings.weight_decay * parameter.weight_decay}
+            for tensor, parameter in zip(tensors, parts.network.parameters, strict=True)
+        ]
+        self.optimizer = getattr(self, f"_{self.name}")(groups)
+        self.previous_rate = 0.0
+        self.steps = 0
+
+    def _sgd(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        return torch.optim.SGD(groups, 1.0, self.settings.momentum, nesterov=self.settings.nesterov)
+
+    def _adam(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        return torch.optim.Adam(groups, 1.0, self.settings.betas, self.settings.eps)
+
+    def _rmsprop(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        return torch.optim.RMSprop(groups, 1.0, self.settings.alpha, self.settings.eps)
+
+    def step(self, rate: float) -> None:
+        """Update with this step's learning rate."""
+        self.steps += 1
+        for group, factor in zip(self.optimizer.param_groups, self.factors, strict=True):
+            group["lr"] = rate * factor
+            if self.name == "adam" and self.settings.form == "keras":  # eps before the bias correction
+                group["eps"] = self.settings.eps / math.sqrt(1 - self.settings.betas[1] ** self.steps)
+        if self.name == "sgd" and self.settings.form == "caffe" and self.previous_rate not in (0.0, rate):
+            for state in self.optimizer.state.values():  # the velocity keeps the rates that it was made with
+                state["momentum_buffer"] *= self.previous_rate / rate
+        self.previous_rate = rate
+        self.optimizer.step()
+
+
+def pixels(parts: Parts, images: Any, rows: NDArray[np.int64]) -> torch.Tensor:
+    """Normalise images as a network takes them."""
+    scale, shift = parts.data.normalization.affine()
+    chosen = images[rows].astype(np.float32)
+    shift = shift if shift.ndim == 3 else shift[:, None, None]
+    return torch.from_numpy((chosen * scale[:, None, None] + shift).astype(np.float32))
+
+
+def accuracy(parts: Parts, model: nn.Module) -> float:
+    """Share of the test images that is right."""
+    model.eval()
+    test, right = parts.data.test, 0
+    with torch.inference_mode():
+        for start in range(0, len(test), 500):
+            rows = np.arange(start, min(start + 500, len(test)))
+            found = model(pixels(parts, test.images, rows)).argmax(1)
+            right += int((found.numpy() == test.labels[rows]).sum())
+    model.train()
+    return right / len(test)
+
+
+def train(config: Config, steps: int | None, follow: bool) -> dict[str, Any]:
+    """Train with one seed."""
+    parts = build_parts(config, print)
+    model, data = model_of(parts), parts.data
+    updates = Updates(parts, model)
+    smoothing = getattr(config.loss.settings, "label_smoothing", 0.0)
+    criterion = nn.CrossEntropyLoss(label_smoothing=smoothing)
+    total_steps, step, began = steps or parts.total_steps, 0, time.perf_counter()
+    epochs: list[float] = []
+    model.train()
+    while step < total_steps:
+        epoch, total, images, own_total = step // parts.steps_per_epoch, 0.0, 0, 0.0
+        order = batches(len(data.train), parts.batch_size, generator(config.seed, "shuffling", epoch))
+        for batch in parts.feed.batches(order, epoch):
+            if step == total_steps:
+                break
+            rate = parts.learning_rate_at(step)
+            updates.optimizer.zero_grad(set_to_none=True)
+            loss = criterion(model(pixels(parts, batch.images, batch.rows)), torch.from_numpy(batch.labels))
+            loss.backward()
+            updates.step(rate)
+            total += float(loss.detach()) * len(batch)
+            images += len(batch)
+            if follow:
+                parts.network.load(batch.images, batch.rows, data.normalization)
+                parts.network.forward(training=True, step=step)
+                own = parts.network.loss(batch.labels, batch.mixture)
+                parts.network.backward()
+                parts.optimizer.step(rate)
+                own_total += own * len(batch)
+                if (step + 1) % max(1, total_steps // 20) == 0 or step < 3:
+                    print(f"step {step + 1}: PyTorch {total / images:.4f}, ours {own_total / images:.4f} (mean so far)")
+            step += 1
+        epochs.append(round(total / images, 4))
+    result = {"seed": config.seed, "steps": step, "test_accuracy": accuracy(parts, model), "train_loss": epochs}
+    return result | {"seconds": round(time.perf_counter() - began, 1)}
+
+
+def main() -> None:
+    """Run the seeds one after the other."""
+    arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    arguments.add_argument("config", type=Path)
+    arguments.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    arguments.add_argument("--seeds", type=int, default=1)
+    arguments.add_argument("--steps", type=int, help="stop after so many steps")
+    arguments.add_argument("--threads", type=int, default=1)
+    arguments.add_argument("--follow", action="store_true", help="let our network take the same steps beside it")
+    options = arguments.parse_args()
+    torch.set_num_threads(options.threads)
+    set_threads(options.threads)
+    for seed in range(1, options.seeds + 1):
+        config = load_config(options.config, [*options.set, f"seed={seed}"])
+        torch.manual_seed(seed)
+        print(json.dumps({"config": config.name, **train(config, options.steps, options.follow)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
