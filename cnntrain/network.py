@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 from zlib import crc32
 
@@ -13,6 +13,7 @@ from cnntrain.errors import ArgumentError, CheckpointError
 from cnntrain.kernels.layout import from_lanes, to_lanes
 from cnntrain.layers import Layer, LayerContext, Parameter, Shape, Statistic
 from cnntrain.layers.base import LANES, Batch
+from cnntrain.layers.gradients import GradientBuffers
 from cnntrain.layers.plan import LayerRow
 from cnntrain.layers.sequence import LayerSequence
 from cnntrain.losses import LOSSES, Loss
@@ -72,6 +73,7 @@ class Network:
             generator=lambda name: _initial(seed, name),
             needs_grad_input=needs_grad_input,
             seed=seed,
+            gradients=GradientBuffers(self.dtype),
         )
         self._body = LayerSequence.build(rows, context)
         self._input_shapes = [Shape(*row.input_shape) for row in rows]
@@ -194,10 +196,19 @@ class Network:
         """Yield (path, layer) in the order in which they run; a layer that contains layers after those."""
         return self._body.walk()
 
-    def outputs(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Yield (path, flat output of the loaded images' blocks) layer by layer, as the last forward left them."""
-        for path, layer in self._body.walk():
-            yield path, layer.output[: layer.output.size // self._blocks * self._batch.blocks]
+    def watch(self, seen: Callable[[str, NDArray[Any]], None]) -> None:
+        """Repeat the last forward pass and show `seen` the path and flat output of each layer as it is computed.
+
+        Layers inside a layer come before it. The arrays hold the loaded images' blocks, until `seen` returns.
+        """
+        statistics = [statistic.value.copy() for statistic in self.statistics]
+
+        def show(path: str, output: NDArray[Any]) -> None:
+            seen(path, output[: output.size // self._blocks * self._batch.blocks])
+
+        self._output = self._body.forward(self._input, self._batch._replace(watch=show))
+        for statistic, value in zip(self.statistics, statistics, strict=True):
+            statistic.value[...] = value
 
     def decisions(self) -> Iterator[tuple[str, NDArray[Any]]]:
         """Yield (path, copy of `Layer.decisions`) of every layer that has them, as the last forward made them.

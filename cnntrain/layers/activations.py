@@ -41,8 +41,10 @@ class Activation(Layer):
         self._numbers = self._numbers_of(settings)
         self._forward, self._backward = self._kernels_of(settings)
         self._block = input_shape.size * LANES
-        self._kept = self.output = context.buffer(input_shape)
-        self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
+        self._overwrites = context.overwrites and not self.keeps_input
+        self.output_is_free = self.keeps_input
+        self._kept = self.output = np.empty(0, context.dtype) if self._overwrites else context.buffer(input_shape)
+        self._grad_input = context.grad_input(input_shape)
 
     def _kernels_of(self, settings: LayerSettings) -> tuple[Callable[..., None], Callable[..., None]]:
         """Return the kernels forward and backward."""
@@ -56,14 +58,18 @@ class Activation(Layer):
         """Compute y = f(z)."""
         if self.keeps_input:
             self._kept = x
+        elif self._overwrites:
+            self._kept = self.output = x
         self._forward(x, self.output, batch.blocks * self._block, *self._numbers)
         return self.output
 
     def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
         """dL/dz = dL/dy * f'(z)."""
-        if self._grad_input is not None:
-            self._backward(grad_output, self._kept, self._grad_input, batch.blocks * self._block, *self._numbers)
-        return self._grad_input
+        if self._grad_input is None:
+            return None
+        grad_input = self._grad_input.over(grad_output)
+        self._backward(grad_output, self._kept, grad_input, batch.blocks * self._block, *self._numbers)
+        return grad_input
 
 
 class Rectifier(Activation):

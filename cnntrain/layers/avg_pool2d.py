@@ -27,11 +27,12 @@ class AvgPool2d(Layer):
 
     name = "avg_pool2d"
     Settings: ClassVar[type[LayerSettings]] = AvgPool2dSettings
+    output_is_free = True
 
     def __init__(self, settings: AvgPool2dSettings, input_shape: Shape, context: LayerContext) -> None:
         self._pass = AveragePooling(input_shape.channels, *settings.axes(input_shape), settings.count_padding)
         self.output = context.buffer(settings.output_shape(input_shape))
-        self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
+        self._grad_input = context.grad_input(input_shape)
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Compute y = mean of x over each window."""
@@ -40,6 +41,8 @@ class AvgPool2d(Layer):
 
     def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
         """Each pixel of a window gets an equal share of its gradient; overlapping windows add up."""
-        if self._grad_input is not None:
-            self._pass.backward(grad_output, self._grad_input, batch.blocks)
-        return self._grad_input
+        if self._grad_input is None:
+            return None
+        grad_input = self._grad_input.beside(grad_output)
+        self._pass.backward(grad_output, grad_input, batch.blocks)
+        return grad_input

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.initializers import INITIALIZERS
+from cnntrain.layers.gradients import GradientBuffers, GradInput, Level
 from cnntrain.randomness import generator
 from cnntrain.settings import Choice, Settings
 
@@ -126,11 +127,14 @@ class Batch(NamedTuple):
         False in evaluation: no dropout, running statistics in place of the batch's.
     step : int
         Number of the training step: all randomness of a step follows from it, so a resumed training repeats it.
+    watch : callable or None
+        Is shown each layer's path and output, before the next layer may write over it.
     """
 
     images: int
     training: bool = False
     step: int = 0
+    watch: Callable[[str, NDArray[Any]], None] | None = None
 
     @property
     def blocks(self) -> int:
@@ -155,6 +159,12 @@ class LayerContext:
         False where no layer before this one has parameters that learn: nobody uses dL/d(input) there.
     seed : int
         The config's seed, for layers that draw random numbers during training.
+    gradients : GradientBuffers
+        Of the network; see `grad_input`.
+    level : Level
+        Of the sequence that the layer is in.
+    overwrites : bool
+        The layer may write its output over its input: nobody else needs it.
     """
 
     path: str
@@ -163,6 +173,21 @@ class LayerContext:
     generator: Callable[[str], np.random.Generator]
     needs_grad_input: bool
     seed: int
+    gradients: GradientBuffers
+    level: Level = (0, 0)
+    overwrites: bool = False
+
+    def inside(self, number: int) -> LayerContext:
+        """Return the context of a layer's sequence of that number, beside which others run on the same arrays."""
+        return replace(self, level=(self.level[0] + 1, number), overwrites=False)
+
+    def grad_input(self, input_shape: Shape) -> GradInput | None:
+        """Return room for the layer's dL/d(input), or None where nobody needs it."""
+        return self.reserve(input_shape) if self.needs_grad_input else None
+
+    def reserve(self, input_shape: Shape) -> GradInput:
+        """Return room for the layer's dL/d(input), needed or not."""
+        return self.gradients.room(self.level, self.blocks * input_shape.size * LANES)
 
     def buffer(self, shape: Shape, dtype: type | np.dtype | None = None) -> NDArray[Any]:
         """Return a flat array for a batch of images of a shape."""
@@ -208,6 +233,8 @@ class Layer(ABC):
         The layer's own, without those of layers inside it.
     statistics : list of Statistic
         State that is not learned.
+    output_is_free : bool
+        No pass of this layer reads `output` once the next layer has run: that layer may write over it.
     sequences : list of LayerSequence
         The layers inside this one, in the order in which they run.
     """
@@ -219,6 +246,7 @@ class Layer(ABC):
     parameters: Sequence[Parameter] = ()
     sequences: Sequence[LayerSequence] = ()
     statistics: Sequence[Statistic] = ()
+    output_is_free: bool = False
 
     @abstractmethod
     def __init__(self, settings: Any, input_shape: Shape, context: LayerContext) -> None: ...

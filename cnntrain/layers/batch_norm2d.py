@@ -66,6 +66,7 @@ class BatchNorm2d(Layer):
 
     name = "batch_norm2d"
     Settings = BatchNorm2dSettings
+    output_is_free = True
 
     def __init__(self, settings: BatchNorm2dSettings, input_shape: Shape, context: LayerContext) -> None:
         channels, self._pixels = input_shape.channels, input_shape.rows * input_shape.columns
@@ -88,7 +89,7 @@ class BatchNorm2d(Layer):
         self._x = np.empty(0, context.dtype)
         self._mean, self._deviation = self._zeros, self._ones  # those that the last forward used
         self.output = context.buffer(input_shape)
-        self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
+        self._grad_input = context.grad_input(input_shape)
 
     @property
     def _factor(self) -> NDArray[Any]:
@@ -133,7 +134,8 @@ class BatchNorm2d(Layer):
         if self._measures(batch):
             count = total.dtype.type(batch.images * self._pixels)
             offset, slope = total / count, product / (self._deviation * self._deviation * count)
+        grad_input = self._grad_input.over(grad_output)
         self._pass.backward_input(
-            grad_output, self._x, self._grad_input, self._mean, self._factor, offset, slope, batch.images
+            grad_output, self._x, grad_input, self._mean, self._factor, offset, slope, batch.images
         )
-        return self._grad_input
+        return grad_input

@@ -61,6 +61,7 @@ class Branches(Container):
 
     name = "branches"
     Settings = BranchesSettings
+    output_is_free = True
 
     def __init__(self, settings: BranchesSettings, input_shape: Shape, context: LayerContext) -> None:
         super().__init__(settings, input_shape, context)
@@ -70,7 +71,7 @@ class Branches(Container):
         self._shape, self._input_size = row.output_shape, input_shape.size * LANES
         self.output = context.buffer(row.output_shape)
         self._gradients = [] if self._adds else [context.buffer(shape) for shape in self._shapes]
-        self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
+        self._grad_input = context.grad_input(input_shape)
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Run all branches and put their outputs together."""
@@ -94,9 +95,11 @@ class Branches(Container):
                 copy = ChannelCopy(channels, self._shape.channels, self._firsts[i], channels, 0)
                 copy_channels(grad_output, gradient, batch.blocks * self._pixels, copy)
             returned.append(sequence.backward(gradient, batch))
-        if self._grad_input is not None:
-            _add_all(returned, self._grad_input, batch.blocks * self._input_size)
-        return self._grad_input
+        if self._grad_input is None:
+            return None
+        grad_input = self._grad_input.beside(grad_output)
+        _add_all(returned, grad_input, batch.blocks * self._input_size)
+        return grad_input
 
     @property
     def _firsts(self) -> list[int]:

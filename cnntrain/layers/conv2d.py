@@ -107,6 +107,7 @@ class Conv2d(Layer):
 
     name = "conv2d"
     Settings = Conv2dSettings
+    output_is_free = True
 
     def __init__(self, settings: Conv2dSettings, input_shape: Shape, context: LayerContext) -> None:
         geometry = settings.geometry(input_shape)
@@ -116,7 +117,7 @@ class Conv2d(Layer):
         self._no_bias = np.zeros(settings.filters, context.dtype)
         self._x = np.empty(0, context.dtype)
         self.output = context.buffer(settings.output_shape(input_shape))
-        self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
+        self._grad_input = context.grad_input(input_shape)
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Z = b + sum w x over each window."""
@@ -130,6 +131,8 @@ class Conv2d(Layer):
         if not self._weight.frozen:
             grad_bias = None if self._bias is None else self._bias.gradient
             self._pass.backward_weight(self._x, grad_output, self._weight.gradient.reshape(-1), grad_bias, batch.blocks)
-        if self._grad_input is not None:
-            self._pass.backward_input(grad_output, self._weight.value.reshape(-1), self._grad_input, batch.blocks)
-        return self._grad_input
+        if self._grad_input is None:
+            return None
+        grad_input = self._grad_input.beside(grad_output)
+        self._pass.backward_input(grad_output, self._weight.value.reshape(-1), grad_input, batch.blocks)
+        return grad_input

@@ -52,6 +52,7 @@ class Dense(Layer):
 
     name = "dense"
     Settings = DenseSettings
+    output_is_free = True
 
     def __init__(self, settings: DenseSettings, input_shape: Shape, context: LayerContext) -> None:
         shapes = settings.parameter_shapes(input_shape)
@@ -62,7 +63,7 @@ class Dense(Layer):
         self._no_bias = np.zeros(units, context.dtype)
         self._x = np.empty(0, context.dtype)
         self.output = context.buffer(Shape(units, 1, 1))
-        self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
+        self._grad_input = context.grad_input(input_shape)
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Compute y = W x + b."""
@@ -76,6 +77,8 @@ class Dense(Layer):
         if not self._weight.frozen:
             grad_bias = None if self._bias is None else self._bias.gradient
             self._pass.backward_weight(self._x, grad_output, self._weight.gradient.reshape(-1), grad_bias, batch.blocks)
-        if self._grad_input is not None:
-            self._pass.backward_input(grad_output, self._weight.value.reshape(-1), self._grad_input, batch.blocks)
-        return self._grad_input
+        if self._grad_input is None:
+            return None
+        grad_input = self._grad_input.beside(grad_output)
+        self._pass.backward_input(grad_output, self._weight.value.reshape(-1), grad_input, batch.blocks)
+        return grad_input

@@ -39,20 +39,24 @@ class Dropout(Layer):
         self._threshold = np.uint64(round(settings.rate * 2**32))
         self._factor = context.dtype.type(1 / (1 - settings.rate))
         self._block = input_shape.size * LANES
-        self._dropped = context.buffer(input_shape)
+        self._overwrites = context.overwrites
+        self._dropped = np.empty(0, context.dtype) if self._overwrites else context.buffer(input_shape)
         self.output = self._dropped
-        self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
+        self._grad_input = context.grad_input(input_shape)
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Compute y = x * mask / (1 - rate) in training; x itself in evaluation."""
-        self.output = self._masked(x, self._dropped, batch) if self._works(batch) else x
+        target = x if self._overwrites else self._dropped
+        self.output = self._masked(x, target, batch) if self._works(batch) else x
         return self.output
 
     def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
         """dL/dx = dL/dy * mask / (1 - rate), with the mask of the same step."""
         if self._grad_input is None:
             return None
-        return self._masked(grad_output, self._grad_input, batch) if self._works(batch) else grad_output
+        if not self._works(batch):
+            return grad_output
+        return self._masked(grad_output, self._grad_input.over(grad_output), batch)
 
     def _works(self, batch: Batch) -> bool:
         return batch.training and self._rate > 0

@@ -60,7 +60,7 @@ class LocalResponseNorm(Layer):
         self._block = input_shape.size * LANES
         self._x = self._scale = context.buffer(input_shape)
         self.output = context.buffer(input_shape)
-        self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
+        self._grad_input = context.grad_input(input_shape)
         self._ratios = context.buffer(input_shape) if context.needs_grad_input else None
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
@@ -74,8 +74,9 @@ class LocalResponseNorm(Layer):
         if self._grad_input is None or self._ratios is None:
             return None
         local_response_ratios(grad_output, self.output, self._scale, self._ratios, batch.blocks * self._block)
+        grad_input = self._grad_input.beside(grad_output)
         local_response_backward(
-            grad_output, self._x, self._scale, self._ratios, self._grad_input,
+            grad_output, self._x, self._scale, self._ratios, grad_input,
             batch.blocks, self._hood, self._share, self._beta,
         )  # fmt: skip
-        return self._grad_input
+        return grad_input

@@ -33,6 +33,7 @@ class MaxPool2d(Layer):
 
     name = "max_pool2d"
     Settings = MaxPool2dSettings
+    output_is_free = True
 
     def __init__(self, settings: MaxPool2dSettings, input_shape: Shape, context: LayerContext) -> None:
         self._pass = MaxPooling(input_shape.channels, *settings.axes(input_shape))
@@ -40,7 +41,7 @@ class MaxPool2d(Layer):
         self.output = context.buffer(shape)
         self.mask = context.buffer(shape, np.int16)
         self._block = shape.size * LANES
-        self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
+        self._grad_input = context.grad_input(input_shape)
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Take the maxima and remember the winners in `mask`."""
@@ -49,9 +50,11 @@ class MaxPool2d(Layer):
 
     def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
         """Route each gradient to its winner."""
-        if self._grad_input is not None:
-            self._pass.backward(grad_output, self.mask, self._grad_input, batch.blocks)
-        return self._grad_input
+        if self._grad_input is None:
+            return None
+        grad_input = self._grad_input.beside(grad_output)
+        self._pass.backward(grad_output, self.mask, grad_input, batch.blocks)
+        return grad_input
 
     def decisions(self, blocks: int) -> NDArray[np.int16]:
         """Return the winner of each window."""

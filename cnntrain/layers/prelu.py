@@ -59,7 +59,7 @@ class Prelu(Layer):
         self._slopes, self._sums = np.zeros(channels, context.dtype), np.zeros(channels, context.dtype)
         self._partial = np.empty(self._sheet.slots * channels * LANES, context.dtype)
         self._z = self.output = context.buffer(input_shape)
-        self._grad_input, self._needed = context.buffer(input_shape), context.needs_grad_input
+        self._grad_input, self._needed = context.reserve(input_shape), context.needs_grad_input
         self._block = input_shape.size * LANES
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
@@ -71,13 +71,14 @@ class Prelu(Layer):
 
     def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
         """dL/dz = g or slope * g; dL/dslope = sum of g z where z <= 0."""
+        grad_input = self._grad_input.over(grad_output)
         prelu_backward(
-            grad_output, self._z, self._grad_input, self._slopes, self._partial, batch.blocks, self._sheet
+            grad_output, self._z, grad_input, self._slopes, self._partial, batch.blocks, self._sheet
         )  # fmt: skip
         sum_slots(self._partial, self._sheet.slots, self._sums)
         if not self._slope.frozen:
             self._slope.gradient[...] = self._sums if self._slope.value.size == self._sums.size else self._sums.sum()
-        return self._grad_input if self._needed else None
+        return grad_input if self._needed else None
 
     def decisions(self, blocks: int) -> NDArray[np.bool_]:
         """Return where z > 0."""

@@ -35,10 +35,12 @@ class Repeat(Container):
 
     name = "repeat"
     Settings = RepeatSettings
+    parallel = False
 
     def __init__(self, settings: RepeatSettings, input_shape: Shape, context: LayerContext) -> None:
         super().__init__(settings, input_shape, context)
         self._sequence = self.sequences[0]
+        self.output_is_free = self._sequence.output_is_free
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Pass x through all layers."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -72,6 +73,7 @@ class Residual(Container):
 
     name = "residual"
     Settings = ResidualSettings
+    output_is_free = True
 
     def __init__(self, settings: ResidualSettings, input_shape: Shape, context: LayerContext) -> None:
         super().__init__(settings, input_shape, context)
@@ -80,12 +82,15 @@ class Residual(Container):
         self._shortcut = shortcut[0] if shortcut else None
         self._subsampling = settings.subsampling(input_shape, shape) if self._shortcut is None else None
         self._size, self._input_size = shape.size * LANES, input_shape.size * LANES  # of a block
-        self.output = context.buffer(shape)
-        self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
+        self._overwrites = self._body.output_is_free
+        self.output = np.empty(0, context.dtype) if self._overwrites else context.buffer(shape)
+        self._grad_input = context.grad_input(input_shape)
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Run both ways and add."""
         body = self._body.forward(x, batch)
+        if self._overwrites:
+            self.output = body
         if self._shortcut is None:
             add_subsampled(body, x, self.output, batch.blocks, self._subsampling)
         else:
@@ -95,11 +100,12 @@ class Residual(Container):
     def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
         """dL/dx is the sum of what comes back on both ways; each gets all of dL/dy."""
         through_body = self._body.backward(grad_output, batch)
+        through_shortcut = None if self._shortcut is None else self._shortcut.backward(grad_output, batch)
+        if self._grad_input is None:
+            return None
+        grad_input = self._grad_input.beside(grad_output)
         if self._shortcut is None:
-            if self._grad_input is not None:
-                add_subsampled_backward(grad_output, through_body, self._grad_input, batch.blocks, self._subsampling)
-            return self._grad_input
-        through_shortcut = self._shortcut.backward(grad_output, batch)
-        if self._grad_input is not None:
-            add(through_body, through_shortcut, self._grad_input, batch.blocks * self._input_size)
-        return self._grad_input
+            add_subsampled_backward(grad_output, through_body, grad_input, batch.blocks, self._subsampling)
+        else:
+            add(through_body, through_shortcut, grad_input, batch.blocks * self._input_size)
+        return grad_input

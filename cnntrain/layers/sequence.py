@@ -25,18 +25,22 @@ class LayerSequence:
         """Build the layers; `context` is that of the first, but for its path."""
         paths, layers = [], []
         needs_grad_input = context.needs_grad_input
+        overwrites = context.overwrites
         for row in rows:
-            own = replace(context, path=row.path, needs_grad_input=needs_grad_input)
+            own = replace(context, path=row.path, needs_grad_input=needs_grad_input, overwrites=overwrites)
             layer = layer_class(row.name)(row.settings, row.input_shape, own)
             needs_grad_input = needs_grad_input or learns(layer)
+            overwrites = layer.output_is_free
             paths.append(row.path)
             layers.append(layer)
         return cls(paths, layers)
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Pass x through all layers."""
-        for layer in self.layers:
+        for path, layer in zip(self.paths, self.layers, strict=True):
             x = layer.forward(x, batch)
+            if batch.watch is not None:
+                batch.watch(path, x)
         return x
 
     def backward(self, gradient: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
@@ -47,6 +51,11 @@ class LayerSequence:
                 return None
             passed = layer.backward(passed, batch)
         return passed
+
+    @property
+    def output_is_free(self) -> bool:
+        """As that of a layer; without layers, the output is the input, which others may need."""
+        return bool(self.layers) and self.layers[-1].output_is_free
 
     def walk(self) -> Iterator[tuple[str, Layer]]:
         """Yield (path, layer) of every layer in the order in which they run; one that contains layers after those."""

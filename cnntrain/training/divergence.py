@@ -21,10 +21,14 @@ def where_not_finite(network: Network) -> str:
                 "its gradient already did" if gradient_is_bad else "its gradient was finite: the update was too large"
             )
             return f"parameter {parameter.name} holds {_count(parameter.value)} after the previous update ({cause})"
-    for path, output in network.outputs():
-        if not np.isfinite(output).all():
-            return f"the output of layer {path} holds {_count(output)}, from finite parameters and inputs"
-    return "the loss itself; all parameters and outputs of layers are finite"
+    found: list[str] = []
+
+    def look(path: str, output: NDArray[np.floating]) -> None:
+        if not found and not np.isfinite(output).all():
+            found.append(f"the output of layer {path} holds {_count(output)}, from finite parameters and inputs")
+
+    network.watch(look)
+    return found[0] if found else "the loss itself; all parameters and outputs of layers are finite"
 
 
 def _count(values: NDArray[np.floating]) -> str:

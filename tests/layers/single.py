@@ -11,6 +11,7 @@ import numpy as np
 from cnntrain.functional.arrays import enter, leave
 from cnntrain.layers import LAYERS
 from cnntrain.layers.base import LANES, Batch, Layer, LayerContext, Shape
+from cnntrain.layers.gradients import GradientBuffers
 from cnntrain.passes.tiling import capacity
 from cnntrain.settings import Choice
 from tests.functional.arrays import Array
@@ -50,6 +51,7 @@ class Single:
             generator=lambda _: np.random.default_rng(5),
             needs_grad_input=True,
             seed=seed,
+            gradients=GradientBuffers(x.dtype),
         )
         layer = LAYERS[choice.name](choice.settings, shape, context)
         return cls(layer, shape, choice.settings.output_shape(shape), images)

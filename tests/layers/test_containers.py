@@ -59,9 +59,12 @@ def outputs(net: Network, images: Array) -> dict[str, Array]:
     """Every layer's output, (image, channel, row, column) flattened to (image, values in memory's order)."""
     loss(net, images, np.zeros(len(images), np.int64))
     by_path = {}
-    for path, output in net.outputs():
+
+    def keep(path: str, output: Array) -> None:
         lanes = output.reshape(-1, output.size // 16 // (-(-len(images) // 16)), 16)
         by_path[path] = lanes.transpose(0, 2, 1).reshape(-1, lanes.shape[1])[: len(images)].copy()
+
+    net.watch(keep)
     return by_path
 
 

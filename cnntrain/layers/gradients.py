@@ -1,0 +1,58 @@
+"""Where dL/d(input) is kept on its way back: two buffers in turn for a sequence of layers, not one for each layer."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Level = tuple[int, int]  # how deep a sequence is inside others, and its number among those of its layer
+
+
+class _Turns:
+    """The two buffers of a sequence: while a layer works, its dL/d(output) is in one of them at most."""
+
+    def __init__(self, dtype: np.dtype) -> None:
+        self.size = 0
+        self._dtype = dtype
+        self._buffers: list[NDArray[Any]] = []
+
+    def other(self, gradient: NDArray[Any]) -> NDArray[Any]:
+        """Return the buffer in which `gradient` is not."""
+        if not self._buffers:  # by now every layer has said how much room it needs
+            self._buffers = [np.zeros(self.size, self._dtype) for _ in range(2)]
+        first, second = self._buffers
+        return second if gradient.base is first else first
+
+    def hold(self, gradient: NDArray[Any]) -> bool:
+        """Tell whether `gradient` is in one of the buffers."""
+        return any(gradient.base is buffer for buffer in self._buffers)
+
+
+class GradInput:
+    """Room for one layer's dL/d(input)."""
+
+    def __init__(self, turns: _Turns, size: int) -> None:
+        self._turns, self._size = turns, size
+        turns.size = max(turns.size, size)
+
+    def beside(self, grad_output: NDArray[Any]) -> NDArray[Any]:
+        """Return a buffer that does not overlap `grad_output`; it holds the values of some other gradient."""
+        return self._turns.other(grad_output)[: self._size]
+
+    def over(self, grad_output: NDArray[Any]) -> NDArray[Any]:
+        """Return the place of `grad_output` itself, for layers that go element by element, if nobody else needs it."""
+        return grad_output if self._turns.hold(grad_output) else self.beside(grad_output)
+
+
+class GradientBuffers:
+    """The buffers of a network. Sequences that never run at the same time share theirs."""
+
+    def __init__(self, dtype: np.dtype) -> None:
+        self._levels: defaultdict[Level, _Turns] = defaultdict(lambda: _Turns(dtype))
+
+    def room(self, level: Level, size: int) -> GradInput:
+        """Reserve room for `size` values of a layer of a sequence."""
+        return GradInput(self._levels[level], size)
