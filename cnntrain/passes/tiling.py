@@ -36,7 +36,7 @@ def length(number: int) -> tuple[int, ...]:
 
 
 def cut(total: int, largest: int) -> tuple[Tiles, tuple[int, ...], tuple[int, ...]]:
-    """Cut `total` into tiles of two heights, an even one of at most `largest` and the one below it.
+    """Cut `total` into tiles of two heights: at most `largest`, and one below. From 4 on the larger one is even.
 
     Few different heights keep the number of compiled kernels low.
 
@@ -47,7 +47,8 @@ def cut(total: int, largest: int) -> tuple[Tiles, tuple[int, ...], tuple[int, ..
     tall, short : tuple
         The two heights, as dummy tuples.
     """
-    for height in range(largest - largest % 2, 0, -2):
+    heights = [height for height in range(largest, 0, -1) if height < 4 or height % 2 == 0]
+    for height in heights:
         count = -(-total // height)
         short = count * height - total
         if short <= count:

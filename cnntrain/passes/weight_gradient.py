@@ -44,7 +44,7 @@ class WeightGradient:
         groups, outputs, inputs, _, _ = indices.shape
         contiguous = columns.dilation == 1 and groups == 1
         runs, run = (rows.taps, columns.taps * inputs) if contiguous else (rows.taps * columns.taps, inputs)
-        self._by_lanes = 2 * run <= LANES  # scheme B would leave half of each vector empty, or more
+        self._by_lanes = 8 * run <= 5 * LANES  # scheme B would leave 3/8 of each vector empty, or more
         units, lines = max(UNITS // groups, 1), blocks * rows.input_size
         if self._by_lanes:
             filters = _largest_divisor(outputs, accumulators() // run)  # a whole run of positions in one tile
@@ -57,8 +57,8 @@ class WeightGradient:
             places, size = _places_by_lanes(runs * run, outputs, filters), outputs * runs * run * LANES
         else:
             vectors = -(-run // LANES)
-            pair = min(vectors, 3 if vectors % 6 == 3 else 2) if _pair() > 1 else 1  # 3 where 2 would leave one over
-            self._tiles, *sizes = cut(outputs, tile_height() * (2 if pair == 1 < _pair() else 1))
+            pair, height = _tile(vectors)
+            self._tiles, *sizes = cut(outputs, height)
             bundles = max(min(units * indices.size // LARGE, sum(self._tiles), units), 1)
             self._sizes = length(pair), *sizes
             scratch = _lane_stride(_reach(columns) * groups * inputs) * LANES
@@ -116,6 +116,16 @@ class DenseWeightGradient:
 def _pair() -> int:
     """Return the vectors of positions that a tile of scheme B usually has."""
     return 2 if accumulators() >= 2 * tile_height() else 1
+
+
+def _tile(vectors: int) -> tuple[int, int]:
+    """Return vectors and filters of a tile for runs of `vectors` vectors, so that no tile is filled up if possible."""
+    if _pair() == 1:
+        return 1, tile_height()
+    if vectors == 1:
+        return 1, 2 * tile_height()
+    pair = vectors if vectors in (5, 7) else 3 if vectors % 6 == 3 else 2
+    return pair, min(accumulators() // pair, tile_height())
 
 
 def _largest_divisor(number: int, limit: int) -> int:
