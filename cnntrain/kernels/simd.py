@@ -360,6 +360,17 @@ def tile_splat(typingctx, array, offset, rows, columns):
     return tile(array, types.intp, rows, columns), codegen
 
 
+@intrinsic
+def tile_zero(typingctx, array, rows, columns):
+    """Return a tile of zeros, in the element type of the array."""
+    tile = Tile(Lanes(array.dtype), len(rows), len(columns))
+
+    def codegen(context, builder, sig, args):
+        return ir.Constant(context.get_value_type(tile), None)
+
+    return tile(array, rows, columns), codegen
+
+
 def _one(like: Any) -> Any:
     return ir.Constant(like.type, 1)
 

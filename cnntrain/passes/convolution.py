@@ -8,11 +8,12 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.kernels.convolution import Axis, Channels, Tiles, correlate
+from cnntrain.kernels.convolution import Axis, Channels, correlate
 from cnntrain.kernels.layout import gather
 from cnntrain.passes.depthwise import DepthwiseCorrelation, DepthwiseWeightGradient
-from cnntrain.passes.tiling import cut, length, side_by_side, tile_height
+from cnntrain.passes.tiling import cut, length, packed_order, side_by_side, tile_height
 from cnntrain.passes.weight_gradient import BiasGradient, WeightGradient
+from cnntrain.passes.winograd import WinogradCorrelation, saves
 
 
 @dataclass(frozen=True)
@@ -150,14 +151,21 @@ class Correlation:
             )  # fmt: skip
 
 
-def packed_order(indices: NDArray[np.intp], tiles: Tiles, height: int) -> NDArray[np.intp]:
-    """Bring (output, input, r, s) into the order (tile, r, s, input, output in tile) and flatten it."""
-    parts, start = [], 0
-    for count, size in ((tiles.tall, height), (tiles.short, height - 1)):
-        part = indices[start : start + count * size].reshape(count, size, *indices.shape[1:])
-        parts.append(part.transpose(0, 3, 4, 2, 1).ravel())
-        start += count * size
-    return np.concatenate(parts)
+def _correlation(
+    geometry: ConvolutionGeometry,
+    row_phases: list[tuple[Axis, list[int]]],
+    column_phases: list[tuple[Axis, list[int]]],
+    indices: NDArray[np.intp],
+    blocks: int,
+    dtype: np.dtype,
+) -> DepthwiseCorrelation | WinogradCorrelation | Correlation:
+    """Choose how a direction is computed."""
+    kind: type[DepthwiseCorrelation | WinogradCorrelation | Correlation] = Correlation
+    if geometry.depthwise:
+        kind = DepthwiseCorrelation
+    elif saves(row_phases, column_phases, indices):
+        kind = WinogradCorrelation
+    return kind(row_phases, column_phases, indices, blocks, dtype)
 
 
 class Convolution:
@@ -176,10 +184,11 @@ class Convolution:
         indices = g.weight_indices()
         rows, columns = g.rows.forward(), g.columns.forward()
         all_rows, all_columns = list(range(g.rows.taps)), list(range(g.columns.taps))
-        correlation = DepthwiseCorrelation if g.depthwise else Correlation
         weight_gradient = DepthwiseWeightGradient if g.depthwise else WeightGradient
-        self.forward = correlation([(rows, all_rows)], [(columns, all_columns)], indices, blocks, dtype)
-        self._full = correlation(g.rows.backward(), g.columns.backward(), indices.swapaxes(1, 2), blocks, dtype)
+        self.forward = _correlation(g, [(rows, all_rows)], [(columns, all_columns)], indices, blocks, dtype)
+        self._full = _correlation(
+            g, g.rows.backward(), g.columns.backward(), indices.swapaxes(1, 2), blocks, dtype
+        )  # fmt: skip
         self._zeros = np.zeros(g.channels, dtype)
         self._weights = weight_gradient(rows, columns, indices, blocks, dtype)
         self._biases = BiasGradient(g.filters, dtype)

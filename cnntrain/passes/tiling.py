@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 from llvmlite import binding
 from numba.core import config
+from numpy.typing import NDArray
 
 from cnntrain.kernels.convolution import Tiles
 
@@ -73,3 +74,13 @@ def capacity(images: int, dtype: np.dtype) -> int:
     blocks = -(-images // LANES)
     together = side_by_side(blocks, np.dtype(dtype))
     return -(-blocks // together) * together
+
+
+def packed_order(indices: NDArray[np.intp], tiles: Tiles, height: int) -> NDArray[np.intp]:
+    """Bring (output, input, r, s) into the order (tile, r, s, input, output in tile) and flatten it."""
+    parts, start = [], 0
+    for count, size in ((tiles.tall, height), (tiles.short, height - 1)):
+        part = indices[start : start + count * size].reshape(count, size, *indices.shape[1:])
+        parts.append(part.transpose(0, 3, 4, 2, 1).ravel())
+        start += count * size
+    return np.concatenate(parts)

@@ -36,6 +36,8 @@ for name in sys.argv[1].split():
         x, w = draw(20, 1, 8, 8), draw(6, 1, 5, 5)
     elif name == "conv2d":
         x, w = draw(20, 8, 7, 7), draw(11, 8, 3, 3)
+    elif name == "winograd":
+        x, w = draw(20, 16, 16, 16), draw(17, 16, 3, 3)
     elif name == "dense":
         x, w, b = draw(20, 70), draw(23, 70), draw(23)
         F.dense_backward(F.dense(x, w, b), x, w)
@@ -79,13 +81,13 @@ def compiled(layers: str, folder: Path, target: dict[str, str]) -> dict[str, lis
 @pytest.fixture(scope="module")
 def own_code(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """Kernels as compiled for this processor."""
-    return compiled("first conv2d dense tanh", tmp_path_factory.mktemp("own"), {})
+    return compiled("first conv2d winograd dense tanh", tmp_path_factory.mktemp("own"), {})
 
 
 @pytest.fixture(scope="module")
 def avx2_code(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """Kernels as compiled for a processor with 16 registers of 256 bits."""
-    return compiled("conv2d", tmp_path_factory.mktemp("avx2"), AVX2)
+    return compiled("conv2d winograd", tmp_path_factory.mktemp("avx2"), AVX2)
 
 
 def loops_of(code: dict[str, list[str]], kernel: str, register: str) -> list[list[str]]:
@@ -95,7 +97,7 @@ def loops_of(code: dict[str, list[str]], kernel: str, register: str) -> list[lis
     return loops
 
 
-@pytest.mark.parametrize("kernel", ["correlate", "multiply", "by_lanes", "by_positions"])
+@pytest.mark.parametrize("kernel", ["correlate", "correlate_3x3", "multiply", "by_lanes", "by_positions"])
 def test_accumulators_stay_in_registers(own_code: dict[str, list[str]], kernel: str) -> None:
     """On whatever this is; a few moves per unrolled loop are none of accumulators, but of weights loaded far ahead.
 
@@ -107,7 +109,7 @@ def test_accumulators_stay_in_registers(own_code: dict[str, list[str]], kernel: 
         assert len(spills(loop)) <= multiply_adds(loop) / 8, f"{kernel} keeps too much on the stack:\n{text}"
 
 
-@pytest.mark.parametrize("kernel", ["correlate", "by_positions"])
+@pytest.mark.parametrize("kernel", ["correlate", "correlate_3x3", "by_positions"])
 def test_accumulators_stay_in_registers_with_avx2(avx2_code: dict[str, list[str]], kernel: str) -> None:
     assert not any("%zmm" in text for text in avx2_code[kernel])
     for loop in loops_of(avx2_code, kernel, "ymm"):
@@ -116,7 +118,16 @@ def test_accumulators_stay_in_registers_with_avx2(avx2_code: dict[str, list[str]
 
 
 def test_float32_kernels_compute_in_float32(own_code: dict[str, list[str]]) -> None:
-    assert {"correlate", "multiply", "by_lanes", "by_positions", "add_slots", "bias_gradient", "tanh"} <= set(own_code)
+    assert {
+        "correlate",
+        "correlate_3x3",
+        "multiply",
+        "by_lanes",
+        "by_positions",
+        "add_slots",
+        "bias_gradient",
+        "tanh",
+    } <= set(own_code)
     found = {name: double_precision(text) for name, texts in own_code.items() for text in texts}
     assert {name: lines for name, lines in found.items() if lines} == {}
 
