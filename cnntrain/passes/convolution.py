@@ -13,7 +13,7 @@ from cnntrain.kernels.layout import gather
 from cnntrain.passes.depthwise import DepthwiseCorrelation, DepthwiseWeightGradient
 from cnntrain.passes.tiling import cut, length, packed_order, side_by_side, tile_height
 from cnntrain.passes.weight_gradient import BiasGradient, WeightGradient
-from cnntrain.passes.winograd import WinogradCorrelation, saves
+from cnntrain.passes.winograd import WinogradCorrelation, WinogradWeightGradient, saves, saves_weights
 
 
 @dataclass(frozen=True)
@@ -168,6 +168,18 @@ def _correlation(
     return kind(row_phases, column_phases, indices, blocks, dtype)
 
 
+def _weight_gradient(
+    geometry: ConvolutionGeometry, rows: Axis, columns: Axis, indices: NDArray[np.intp], blocks: int, dtype: np.dtype
+) -> DepthwiseWeightGradient | WinogradWeightGradient | WeightGradient:
+    """Choose how the gradient of the weights is computed."""
+    kind: type[DepthwiseWeightGradient | WinogradWeightGradient | WeightGradient] = WeightGradient
+    if geometry.depthwise:
+        kind = DepthwiseWeightGradient
+    elif saves_weights(rows, columns, indices):
+        kind = WinogradWeightGradient
+    return kind(rows, columns, indices, blocks, dtype)
+
+
 class Convolution:
     """All passes of one convolution layer, for batches of up to `blocks` blocks.
 
@@ -184,13 +196,12 @@ class Convolution:
         indices = g.weight_indices()
         rows, columns = g.rows.forward(), g.columns.forward()
         all_rows, all_columns = list(range(g.rows.taps)), list(range(g.columns.taps))
-        weight_gradient = DepthwiseWeightGradient if g.depthwise else WeightGradient
         self.forward = _correlation(g, [(rows, all_rows)], [(columns, all_columns)], indices, blocks, dtype)
         self._full = _correlation(
             g, g.rows.backward(), g.columns.backward(), indices.swapaxes(1, 2), blocks, dtype
         )  # fmt: skip
         self._zeros = np.zeros(g.channels, dtype)
-        self._weights = weight_gradient(rows, columns, indices, blocks, dtype)
+        self._weights = _weight_gradient(g, rows, columns, indices, blocks, dtype)
         self._biases = BiasGradient(g.filters, dtype)
         self._pixels = rows.count * columns.count
 

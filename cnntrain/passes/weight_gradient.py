@@ -57,7 +57,7 @@ class WeightGradient:
             places, size = _places_by_lanes(runs * run, outputs, filters), outputs * runs * run * LANES
         else:
             vectors = -(-run // LANES)
-            pair, height = _tile(vectors)
+            pair, height = tile_of(vectors)
             self._tiles, *sizes = cut(outputs, height)
             bundles = max(min(units * indices.size // LARGE, sum(self._tiles), units), 1)
             self._sizes = length(pair), *sizes
@@ -118,7 +118,7 @@ def _pair() -> int:
     return 2 if accumulators() >= 2 * tile_height() else 1
 
 
-def _tile(vectors: int) -> tuple[int, int]:
+def tile_of(vectors: int) -> tuple[int, int]:
     """Return vectors and filters of a tile for runs of `vectors` vectors, so that no tile is filled up if possible."""
     if _pair() == 1:
         return 1, tile_height()

@@ -10,7 +10,7 @@ import pytest
 from cnntrain import functional
 from cnntrain.passes import winograd
 from cnntrain.passes.convolution import Convolution, ConvolutionGeometry, Correlation, Window
-from cnntrain.passes.winograd import WinogradCorrelation
+from cnntrain.passes.winograd import WinogradCorrelation, WinogradWeightGradient
 from tests import naive
 from tests.functional.arrays import DTYPES, Array, Case, assert_same, assert_sum_close, normal, whole
 
@@ -36,13 +36,15 @@ def is_winograd(case: Case) -> bool:
     )
     geometry = ConvolutionGeometry(case.channels, case.filters, rows, columns)
     passes = Convolution(geometry, 2, np.dtype(np.float32))
-    return isinstance(passes.forward, WinogradCorrelation) and isinstance(passes._full, WinogradCorrelation)
+    kinds = [type(part) for part in (passes.forward, passes._full, passes._weights)]
+    return kinds == [WinogradCorrelation, WinogradCorrelation, WinogradWeightGradient]
 
 
 @pytest.fixture
 def whatever_it_costs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every shape that the algorithm can compute be computed by it."""
     monkeypatch.setattr(winograd, "TRANSFORM", -(10**9))
+    monkeypatch.setattr(winograd, "WORTH", 2)  # several sums, several bundles of filters
 
 
 @pytest.mark.usefixtures("whatever_it_costs")
@@ -79,6 +81,19 @@ def test_few_channels_and_small_images_are_computed_tap_by_tap() -> None:
         assert not is_winograd(case)
     strided = ConvolutionGeometry(32, 32, Window(16, 3, 2, 1, 1), Window(16, 3, 2, 1, 1))
     assert isinstance(Convolution(strided, 2, np.dtype(np.float32)).forward, Correlation)
+
+
+def test_a_bad_delta_is_seen_in_the_gradients() -> None:
+    generator = np.random.default_rng(75)
+    x, weight = whole(generator, (19, 16, 12, 12), np.float32) + 10, np.ones((16, 16, 3, 3), np.float32)
+    grad_output = whole(generator, x.shape, np.float32)
+    grad_output[18, 2, 5, 6] = np.nan
+    grad_input, grad_weight, grad_bias = functional.conv2d_backward(grad_output, x, weight, padding=1)
+    assert np.isnan(grad_input[18, :, 4:7, 5:8]).all()
+    np.testing.assert_array_equal(np.isnan(grad_input).any(axis=(1, 2, 3)), np.arange(19) == 18)
+    np.testing.assert_array_equal(np.isnan(grad_weight).all(axis=(1, 2, 3)), np.arange(16) == 2)
+    np.testing.assert_array_equal(np.isnan(grad_weight).any(axis=(1, 2, 3)), np.arange(16) == 2)
+    np.testing.assert_array_equal(np.isnan(grad_bias), np.arange(16) == 2)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
