@@ -76,7 +76,6 @@ class Network:
             gradients=GradientBuffers(self.dtype),
         )
         self._body = LayerSequence.build(rows, context)
-        self._input_shapes = [Shape(*row.input_shape) for row in rows]
         layers = [layer for _, layer in self._body.walk()]
         self.parameters = [parameter for layer in layers for parameter in layer.parameters]
         self.statistics = [statistic for layer in layers for statistic in layer.statistics]
@@ -253,7 +252,7 @@ class Network:
         Meets another process that runs `warm_up` half-way. What the network holds afterwards is of no use.
         """
         batch = Batch(1, training=True)
-        for layer, shape in zip(reversed(self._body.layers), reversed(self._input_shapes), strict=True):
+        for layer, shape in zip(reversed(self._body.layers), reversed(self._body.input_shapes), strict=True):
             output = layer.forward(np.zeros(self._blocks * shape.size * LANES, self.dtype), batch)
             layer.backward(np.zeros_like(output), batch)
 

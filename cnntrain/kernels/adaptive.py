@@ -27,7 +27,7 @@ def adam(
     for index in prange(begin.size):
         chunk = np.intp(index)
         rate, decay, l1_decay, zero = rates[chunk], decays[chunk], l1_decays[chunk], values.dtype.type(0)
-        for i in range(begin[chunk], end[chunk]):
+        for i in range(np.uintp(begin[chunk]), np.uintp(end[chunk])):
             value = values[i]
             gradient = clipped(gradients[i], scale, limit)
             pulled = pull(value, decay, l1_decay, zero)
@@ -54,7 +54,7 @@ def rmsprop(
     for index in prange(begin.size):
         chunk = np.intp(index)
         rate, decay, l1_decay, zero = rates[chunk], decays[chunk], l1_decays[chunk], values.dtype.type(0)
-        for i in range(begin[chunk], end[chunk]):
+        for i in range(np.uintp(begin[chunk]), np.uintp(end[chunk])):
             gradient = clipped(gradients[i], scale, limit) + pull(values[i], decay, l1_decay, zero)
             square = keep * squares[i] + share * (gradient * gradient)
             squares[i] = square
@@ -78,7 +78,7 @@ def adagrad(values, gradients, sums, begin, end, rates, decays, l1_decays, scale
     for index in prange(begin.size):
         chunk = np.intp(index)
         rate, decay, l1_decay, zero = rates[chunk], decays[chunk], l1_decays[chunk], values.dtype.type(0)
-        for i in range(begin[chunk], end[chunk]):
+        for i in range(np.uintp(begin[chunk]), np.uintp(end[chunk])):
             gradient = clipped(gradients[i], scale, limit) + pull(values[i], decay, l1_decay, zero)
             total = sums[i] + gradient * gradient
             sums[i] = total
@@ -94,7 +94,7 @@ def adadelta(values, gradients, squares, deltas, begin, end, rates, decays, l1_d
     for index in prange(begin.size):
         chunk = np.intp(index)
         rate, decay, l1_decay, zero = rates[chunk], decays[chunk], l1_decays[chunk], values.dtype.type(0)
-        for i in range(begin[chunk], end[chunk]):
+        for i in range(np.uintp(begin[chunk]), np.uintp(end[chunk])):
             gradient = clipped(gradients[i], scale, limit) + pull(values[i], decay, l1_decay, zero)
             square = keep * squares[i] + share * (gradient * gradient)
             delta = np.sqrt(deltas[i] + eps) / np.sqrt(square + eps) * gradient

@@ -3,6 +3,9 @@
 A *chunk* is a stretch of one parameter: elements begin[i] to end[i], with that parameter's learning rate rates[i], L2
 decay decays[i] and L1 decay l1_decays[i]. Chunks own what they write. Every kernel takes the raw gradients and sees
 them clipped: multiplied with `scale` (clipping by norm), then held within -limit ... limit (clipping by value).
+
+Elements are counted by unsigned numbers: of a signed index Numba asks whether it counts from the end, and LLVM makes no
+vectors of a loop that asks. That would take nine times as long.
 """
 
 from __future__ import annotations
@@ -52,7 +55,7 @@ def move_averages(values, averages, begin, end, share):
     """Averages += share (values - averages): the exponential moving average of the weights."""
     for index in prange(begin.size):
         chunk = np.intp(index)
-        for i in range(begin[chunk], end[chunk]):
+        for i in range(np.uintp(begin[chunk]), np.uintp(end[chunk])):
             averages[i] += share * (values[i] - averages[i])
 
 
@@ -65,7 +68,7 @@ def sgd(values, gradients, velocities, begin, end, rates, decays, l1_decays, sca
     for index in prange(begin.size):
         chunk = np.intp(index)
         rate, decay, l1_decay, zero = rates[chunk], decays[chunk], l1_decays[chunk], values.dtype.type(0)
-        for i in range(begin[chunk], end[chunk]):
+        for i in range(np.uintp(begin[chunk]), np.uintp(end[chunk])):
             gradient = clipped(gradients[i], scale, limit) + pull(values[i], decay, l1_decay, zero)
             velocity = momentum * velocities[i] + gradient
             velocities[i] = velocity
@@ -81,7 +84,7 @@ def sgd_caffe(values, gradients, velocities, begin, end, rates, decays, l1_decay
     for index in prange(begin.size):
         chunk = np.intp(index)
         rate, decay, l1_decay, zero = rates[chunk], decays[chunk], l1_decays[chunk], values.dtype.type(0)
-        for i in range(begin[chunk], end[chunk]):
+        for i in range(np.uintp(begin[chunk]), np.uintp(end[chunk])):
             before = velocities[i]
             gradient = clipped(gradients[i], scale, limit) + pull(values[i], decay, l1_decay, zero)
             velocity = momentum * before + rate * gradient

@@ -15,13 +15,52 @@ import numpy as np
 from numba import prange
 
 from cnntrain.kernels.convolution import end_tap, first_tap
-from cnntrain.kernels.jit import parallel_kernel
+from cnntrain.kernels.jit import kernel, parallel_kernel
 from cnntrain.kernels.simd import LANES, constant, is_nan, load, negate, select, store
 
 
+@kernel
+def wins(value, best):
+    """Tell in which lanes a value beats the best so far: it is larger, or the first NaN."""
+    return negate((value <= best) | is_nan(best))
+
+
+@kernel
+def whole_window(image, corner, row_step, column_step, output, mask, at, tall, wide):
+    """Take the maximum of a window that lies inside the image; a loop of known length is unrolled."""
+    best, winner = load(image, corner), constant(mask, 0)
+    for r in range(len(tall)):
+        for s in range(len(wide)):
+            value = load(image, corner + r * row_step + s * column_step)
+            better = wins(value, best)
+            best = select(better, value, best)
+            winner = select(better, constant(mask, r * len(wide) + s), winner)
+    store(output, at, best)
+    store(mask, at, winner)
+
+
+@kernel
+def any_window(image, corner, row_step, column_step, output, mask, at, r0, r1, s0, s1, taps):
+    """Take the maximum of the taps from (r0, s0) to before (r1, s1) of a window with `taps` taps in a row."""
+    best, winner = load(image, corner + r0 * row_step + s0 * column_step), constant(mask, r0 * taps + s0)
+    for r in range(r0, r1):
+        for s in range(s0, s1):
+            value = load(image, corner + r * row_step + s * column_step)
+            better = wins(value, best)
+            best = select(better, value, best)
+            winner = select(better, constant(mask, r * taps + s), winner)
+    store(output, at, best)
+    store(mask, at, winner)
+
+
 @parallel_kernel
-def max_pool(image, output, mask, blocks, channels, rows, columns):
-    """Take the maximum of each window; output and mask are (block, y, x, channel, lane)."""
+def max_pool(image, output, mask, blocks, channels, rows, columns, tall, wide):
+    """Take the maximum of each window; output and mask are (block, y, x, channel, lane).
+
+    Of tall and wide (dummy tuples) the lengths count: those of a window that is small enough to be unrolled, or zero.
+    """
+    column_step = channels * LANES
+    row_step = columns.input_size * column_step
     for index in prange(blocks * rows.count):
         unit = np.intp(index)
         b, y = unit // rows.count, unit % rows.count
@@ -30,20 +69,16 @@ def max_pool(image, output, mask, blocks, channels, rows, columns):
         for x in range(columns.count):
             column = x * columns.stride + columns.offset
             s0, s1 = first_tap(columns, column), end_tap(columns, column)
-            corner = (b * rows.input_size + row) * columns.input_size + column
-            for c in range(channels):
-                at = ((corner + r0 * columns.input_size + s0) * channels + c) * LANES
-                best = load(image, at)
-                winner = constant(mask, r0 * columns.taps + s0)
-                for r in range(r0, r1):
-                    for s in range(s0, s1):
-                        value = load(image, ((corner + r * columns.input_size + s) * channels + c) * LANES)
-                        better = (value > best) | (is_nan(value) & negate(is_nan(best)))
-                        best = select(better, value, best)
-                        winner = select(better, constant(mask, r * columns.taps + s), winner)
-                at = ((unit * columns.count + x) * channels + c) * LANES
-                store(output, at, best)
-                store(mask, at, winner)
+            corner = (b * rows.input_size + row) * row_step + column * column_step
+            at = (unit * columns.count + x) * column_step
+            if len(tall) > 0 and r1 - r0 == len(tall) and s1 - s0 == len(wide):
+                for c in range(0, column_step, LANES):
+                    whole_window(image, corner + c, row_step, column_step, output, mask, at + c, tall, wide)
+            else:
+                for c in range(0, column_step, LANES):
+                    any_window(
+                        image, corner + c, row_step, column_step, output, mask, at + c, r0, r1, s0, s1, columns.taps
+                    )
 
 
 @parallel_kernel
@@ -68,3 +103,31 @@ def max_pool_backward(grad_output, mask, grad_input, blocks, channels, rows, col
                         won = load(mask, at) == constant(mask, r * columns.taps + s)
                         total = total + select(won, load(grad_output, at), constant(grad_output, 0))
                 store(grad_input, ((unit * columns.input_size + column) * channels + c) * LANES, total)
+
+
+@parallel_kernel
+def disjoint_max_pool_backward(grad_output, mask, grad_input, blocks, channels, rows, columns, tall, wide):
+    """The same for windows that tile the image side by side: each pixel belongs to one, or at the far edges to none."""
+    column_step = channels * LANES
+    row_step = columns.input_size * column_step
+    for index in prange(blocks * rows.count):
+        unit = np.intp(index)
+        b, y = unit // rows.count, unit % rows.count
+        first = (b * rows.input_size + y * len(tall)) * row_step
+        for x in range(columns.count):
+            at = (unit * columns.count + x) * column_step
+            for c in range(0, column_step, LANES):
+                g, winner = load(grad_output, at + c), load(mask, at + c)
+                corner = first + x * len(wide) * column_step + c
+                for r in range(len(tall)):
+                    for s in range(len(wide)):
+                        won = winner == constant(mask, r * len(wide) + s)
+                        place = corner + r * row_step + s * column_step
+                        store(grad_input, place, select(won, g, constant(grad_output, 0)))
+        for r in range(len(tall)):
+            begin = first + r * row_step
+            for place in range(begin + columns.count * len(wide) * column_step, begin + row_step, LANES):
+                store(grad_input, place, constant(grad_output, 0))
+        if y == rows.count - 1:
+            for place in range(first + len(tall) * row_step, (b + 1) * rows.input_size * row_step, LANES):
+                store(grad_input, place, constant(grad_output, 0))

@@ -85,6 +85,7 @@ class Relu(Rectifier):
     """y = max(z, 0)."""
 
     name = "relu"
+    monotone = True
     kernel, backward_kernel = staticmethod(kernels.relu), staticmethod(kernels.relu_backward)
 
 
@@ -93,6 +94,7 @@ class LeakyRelu(Rectifier):
 
     name = "leaky_relu"
     Settings = LeakyReluSettings
+    monotone = True
     kernel, backward_kernel = staticmethod(kernels.leaky_relu), staticmethod(kernels.leaky_relu_backward)
 
 
@@ -100,6 +102,7 @@ class Sigmoid(Activation):
     """y = 1 / (1 + exp(-z))."""
 
     name = "sigmoid"
+    monotone = True
     kernel, backward_kernel = staticmethod(kernels.sigmoid), staticmethod(kernels.sigmoid_backward)
 
 
@@ -107,4 +110,5 @@ class Tanh(Activation):
     """y = tanh(z)."""
 
     name = "tanh"
+    monotone = True
     kernel, backward_kernel = staticmethod(kernels.tanh), staticmethod(kernels.tanh_backward)

@@ -233,6 +233,10 @@ class Layer(ABC):
         The layer's own, without those of layers inside it.
     statistics : list of Statistic
         State that is not learned.
+    monotone : bool
+        The layer works on each value alone, by a function that never falls, and has no parameters.
+    takes_maximum : bool
+        The layer selects values, by being the largest.
     output_is_free : bool
         No pass of this layer reads `output` once the next layer has run: that layer may write over it.
     sequences : list of LayerSequence
@@ -241,6 +245,8 @@ class Layer(ABC):
 
     name: ClassVar[str]
     Settings: ClassVar[type[LayerSettings]]
+    monotone: ClassVar[bool] = False
+    takes_maximum: ClassVar[bool] = False
 
     output: NDArray[Any]
     parameters: Sequence[Parameter] = ()

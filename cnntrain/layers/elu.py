@@ -26,6 +26,7 @@ class Elu(Rectifier):
 
     name = "elu"
     Settings = EluSettings
+    monotone = True
     kernel, backward_kernel = staticmethod(kernels.elu), staticmethod(kernels.elu_backward)
 
     def _numbers_of(self, settings: Any) -> tuple[float, ...]:
@@ -41,6 +42,7 @@ class Selu(Rectifier):
 
     name = "selu"
     Settings = SeluSettings
+    monotone = True
     kernel, backward_kernel = staticmethod(kernels.elu), staticmethod(kernels.elu_backward)
 
     def _numbers_of(self, settings: Any) -> tuple[float, ...]:

@@ -34,6 +34,7 @@ class MaxPool2d(Layer):
     name = "max_pool2d"
     Settings = MaxPool2dSettings
     output_is_free = True
+    takes_maximum = True
 
     def __init__(self, settings: MaxPool2dSettings, input_shape: Shape, context: LayerContext) -> None:
         self._pass = MaxPooling(input_shape.channels, *settings.axes(input_shape))

@@ -21,4 +21,5 @@ class Softplus(Activation):
 
     name = "softplus"
     Settings = SoftplusSettings
+    monotone = True
     kernel, backward_kernel = staticmethod(kernels.softplus), staticmethod(kernels.softplus_backward)

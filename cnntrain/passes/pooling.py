@@ -7,7 +7,10 @@ from numpy.typing import NDArray
 
 from cnntrain.kernels.average_pooling import average_pool, average_pool_backward
 from cnntrain.kernels.convolution import Axis
-from cnntrain.kernels.pooling import max_pool, max_pool_backward
+from cnntrain.kernels.pooling import disjoint_max_pool_backward, max_pool, max_pool_backward
+from cnntrain.passes.tiling import length
+
+UNROLLED = 16  # taps: for windows of up to so many, code of their own
 
 
 def pooling_axis(input_size: int, taps: int, stride: int, padding: int, ceil_mode: bool) -> Axis:
@@ -27,15 +30,24 @@ class MaxPooling:
     """Max-pooling and its mask (int16: the number of the winning tap of each window and lane)."""
 
     def __init__(self, channels: int, rows: Axis, columns: Axis) -> None:
-        self._channels, self._rows, self._columns = channels, rows, columns
+        self._geometry = (channels, rows, columns)
+        small = rows.taps * columns.taps <= UNROLLED
+        self._window = (length(rows.taps), length(columns.taps)) if small else ((), ())
+        self._disjoint = small and all(
+            axis.offset == 0 and axis.stride == axis.taps and axis.count * axis.taps <= axis.input_size
+            for axis in (rows, columns)
+        )
 
     def forward(self, image: NDArray, output: NDArray, mask: NDArray[np.int16], blocks: int) -> None:
         """Write the maxima and the mask."""
-        max_pool(image, output, mask, blocks, self._channels, self._rows, self._columns)
+        max_pool(image, output, mask, blocks, *self._geometry, *self._window)
 
     def backward(self, grad_output: NDArray, mask: NDArray[np.int16], grad_input: NDArray, blocks: int) -> None:
         """Route the gradient to the winners."""
-        max_pool_backward(grad_output, mask, grad_input, blocks, self._channels, self._rows, self._columns)
+        if self._disjoint:
+            disjoint_max_pool_backward(grad_output, mask, grad_input, blocks, *self._geometry, *self._window)
+        else:
+            max_pool_backward(grad_output, mask, grad_input, blocks, *self._geometry)
 
 
 class AveragePooling:
