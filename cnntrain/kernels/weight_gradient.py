@@ -340,6 +340,9 @@ def sum_channels(delta, partial, at, begin, end, channels):
 @parallel_kernel
 def bias_gradient(delta, partial, gradient, pixels, slots):
     """gradient[k] = sum of the delta over all `pixels` (of all blocks) and lanes; partial is (slot, k)."""
+    if slots == 1:  # without other threads
+        sum_channels(delta, gradient, 0, 0, pixels, gradient.size)
+        return
     for index in prange(slots):
         slot = np.intp(index)
         begin, end = slot * pixels // slots, (slot + 1) * pixels // slots

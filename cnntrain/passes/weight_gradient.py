@@ -12,6 +12,7 @@ from cnntrain.kernels.weight_gradient import Division, add_slots, bias_gradient,
 from cnntrain.passes.tiling import LANES, accumulators, cut, length, tile_height
 
 UNITS = 16  # units of work to aim at: enough for many cores, whatever the number that this machine has
+FEW = 8  # pixels whose sum takes less time than to start other threads
 LARGE = 1 << 18  # weights: beyond this many, slots of their own cost more than transposing the image's rows again
 
 
@@ -23,7 +24,7 @@ class BiasGradient:
 
     def __call__(self, delta: NDArray[Any], gradient: NDArray[Any], pixels: int) -> None:
         """Sum over `pixels` pixels, those of all blocks counted."""
-        bias_gradient(delta, self._partial, gradient, pixels, UNITS)
+        bias_gradient(delta, self._partial, gradient, pixels, max(min(UNITS, pixels // FEW), 1))
 
 
 class WeightGradient:
@@ -89,8 +90,8 @@ class DenseWeightGradient:
     """
 
     def __init__(self, inputs: int, units: int, blocks: int, dtype: np.dtype) -> None:
+        pair = _pair()  # always, so that one compiled form does for all dense layers
         self._tiles, *sizes = cut(units, tile_height())
-        pair = _pair()
         self._sizes = length(pair), *sizes
         pairs = -(-inputs // (pair * LANES))
         chunks = min(UNITS, pairs)
@@ -124,7 +125,7 @@ def tile_of(vectors: int) -> tuple[int, int]:
         return 1, tile_height()
     if vectors == 1:
         return 1, 2 * tile_height()
-    pair = vectors if vectors in (5, 7) else 3 if vectors % 6 == 3 else 2
+    pair = next((pair for pair in (2, 3, 5, 7) if vectors % pair == 0), 2)
     return pair, min(accumulators() // pair, tile_height())
 
 

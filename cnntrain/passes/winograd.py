@@ -16,7 +16,7 @@ from cnntrain.kernels.winograd import (
     transform_filters,
     weights_3x3,
 )
-from cnntrain.passes.tiling import LANES, cut, length, packed_order, side_by_side, tile_height
+from cnntrain.passes.tiling import LANES, cut, length, packed_order, side_by_side, tall_tile_height
 from cnntrain.passes.weight_gradient import UNITS, tile_of
 
 CACHE = 256 * 1024  # bytes of transformed patches at a time, a part of a common L2 cache
@@ -87,7 +87,7 @@ class WinogradCorrelation:
     ) -> None:
         [(self._rows, row_taps)], [(self._columns, column_taps)] = row_phases, column_phases
         _, self._outputs, self._inputs = indices.shape[:3]
-        self._tiles, self._tall, self._short = cut(self._outputs, tile_height())
+        self._tiles, self._tall, self._short = cut(self._outputs, tall_tile_height())
         self._pair = length(2 if side_by_side(2, dtype) == 2 else 1)
         columns = -(-self._columns.count // 2)
         most = max(CACHE // (PLACES * self._inputs * LANES * dtype.itemsize), 1)
