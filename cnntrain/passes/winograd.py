@@ -8,14 +8,8 @@ from numpy.typing import NDArray
 
 from cnntrain.kernels.convolution import Axis
 from cnntrain.kernels.weight_gradient import Division
-from cnntrain.kernels.winograd import (
-    PLACES,
-    Patches,
-    correlate_3x3,
-    gradient_3x3,
-    transform_filters,
-    weights_3x3,
-)
+from cnntrain.kernels.winograd import PLACES, Patches, correlate_3x3, transform_filters
+from cnntrain.kernels.winograd_weights import gradient_3x3, weights_3x3
 from cnntrain.passes.tiling import LANES, cut, length, packed_order, side_by_side, tall_tile_height
 from cnntrain.passes.weight_gradient import UNITS, tile_of
 
@@ -99,16 +93,16 @@ class WinogradCorrelation:
             for r in row_taps for s in column_taps
         ])  # fmt: skip
         self._transformed = np.empty(self._order.size // 9 * PLACES, dtype)
-        self._slots = _workers(blocks * self._patches.rows)
+        self._workers = _workers(blocks * self._patches.rows)
         self._scratch = np.zeros(
-            self._slots * PLACES * (stretch * (self._inputs + len(self._tall)) + 2) * LANES, dtype
+            self._workers * PLACES * (stretch * (self._inputs + len(self._tall)) + 2) * LANES, dtype
         )  # zeros: where a stretch is filled up, products of whatever is there are computed and not used
 
     def __call__(self, image: NDArray, weight: NDArray, bias: NDArray, output: NDArray, blocks: int) -> None:
         """Write `output` from `image`; `weight` is flat and canonical, `bias` has one number per output channel."""
         transform_filters(weight, self._order, self._transformed, self._inputs, self._tiles, len(self._tall))
         correlate_3x3(
-            image, self._transformed, bias, output, self._scratch, min(self._slots, numba.get_num_threads()), blocks,
+            image, self._transformed, bias, output, self._scratch, min(self._workers, numba.get_num_threads()), blocks,
             self._rows, self._columns, self._inputs, self._outputs, self._patches, self._tiles,
             self._pair, self._tall, self._short,
         )  # fmt: skip
