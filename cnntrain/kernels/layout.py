@@ -19,41 +19,38 @@ def to_lanes(images, indices, scale, shift, lanes, channels, rows, columns):
     images is flat, any numeric type; lanes beyond the last index are zero. shift has one value per channel, or is an
     image: then it is shift[c, row, column].
     """
-    shift_step = np.uintp(shift.size // channels)
-    column_step = np.uintp(0 if shift_step == 1 else 1)
-    count, channels, rows, columns = np.uintp(indices.size), np.uintp(channels), np.uintp(rows), np.uintp(columns)
+    shift_step = shift.size // channels
+    column_step = 0 if shift_step == 1 else 1
+    count = indices.size
     blocks = (count + LANES - 1) // LANES
     for index in prange(blocks * rows):
-        unit = np.uintp(index)
+        unit = np.intp(index)
         b, row = unit // rows, unit % rows
-        for c in range(np.uintp(channels)):
-            for lane in range(np.uintp(LANES)):
+        for c in range(channels):
+            for lane in range(LANES):
                 place = (unit * columns * channels + c) * LANES + lane
                 if b * LANES + lane < count:
-                    source = ((np.uintp(indices[b * LANES + lane]) * channels + c) * rows + row) * columns
+                    source = ((indices[b * LANES + lane] * channels + c) * rows + row) * columns
                     shift_at = c * shift_step + row * columns * column_step
                     for column in range(columns):
-                        value = lanes.dtype.type(images[source + column])
-                        shifted = value * scale[c] + shift[shift_at + column * column_step]
-                        lanes[place + column * channels * LANES] = shifted
+                        value = lanes.dtype.type(images[np.uintp(source + column)])
+                        shifted = value * scale[c] + shift[np.uintp(shift_at + column * column_step)]
+                        lanes[np.uintp(place + column * channels * LANES)] = shifted
                 else:
                     for column in range(columns):
-                        lanes[place + column * channels * LANES] = 0
+                        lanes[np.uintp(place + column * channels * LANES)] = 0
 
 
 @parallel_kernel
 def from_lanes(lanes, images, count, channels, rows, columns):
     """Write images[n, c, row, column] = lanes[b, row, column, c, lane] for n = 16 b + lane < count."""
     for index in prange(count * channels):
-        unit = np.uintp(index)
-        n, c = unit // np.uintp(channels), unit % np.uintp(channels)
-        height, width, lane = np.uintp(rows), np.uintp(columns), n % np.uintp(LANES)
-        for row in range(height):
-            for column in range(width):
-                at = (((n // np.uintp(LANES) * height + row) * width + column) * np.uintp(channels) + c) * np.uintp(
-                    LANES
-                )
-                images[(unit * height + row) * width + column] = lanes[at + lane]
+        unit = np.intp(index)
+        n, c = unit // channels, unit % channels
+        for row in range(rows):
+            for column in range(columns):
+                at = (((n // LANES * rows + row) * columns + column) * channels + c) * LANES + n % LANES
+                images[np.uintp((unit * rows + row) * columns + column)] = lanes[np.uintp(at)]
 
 
 @parallel_kernel
