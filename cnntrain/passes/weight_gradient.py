@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cnntrain.kernels.convolution import Axis, Channels
 from cnntrain.kernels.weight_gradient import Division, add_slots, bias_gradient, by_lanes, by_positions
-from cnntrain.passes.tiling import LANES, accumulators, cut, length, tile_height
+from cnntrain.passes.tiling import LANES, accumulators, cut, length, tall_tile_height, tile_height
 
 UNITS = 16  # units of work to aim at: enough for many cores, whatever the number that this machine has
 FEW = 8  # pixels whose sum takes less time than to start other threads
@@ -124,7 +124,7 @@ def tile_of(vectors: int) -> tuple[int, int]:
     if _pair() == 1:
         return 1, tile_height()
     if vectors == 1:
-        return 1, 2 * tile_height()
+        return 1, 2 * tall_tile_height()
     pair = next((pair for pair in (2, 3, 5, 7) if vectors % pair == 0), 2)
     return pair, min(accumulators() // pair, tile_height())
 
