@@ -111,10 +111,7 @@ class Updates:
 
 def pixels(parts: Parts, images: Any, rows: NDArray[np.int64]) -> torch.Tensor:
     """Normalise images as a network takes them."""
-    scale, shift = parts.data.normalization.affine()
-    chosen = images[rows].astype(np.float32)
-    shift = shift if shift.ndim == 3 else shift[:, None, None]
-    return torch.from_numpy((chosen * scale[:, None, None] + shift).astype(np.float32))
+    return torch.from_numpy(parts.data.normalization.apply(images[rows], np.float32))
 
 
 def accuracy(parts: Parts, model: nn.Module) -> float:
