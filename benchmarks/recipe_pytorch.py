@@ -37,6 +37,25 @@ from cnntrain.training.parts import Parts, build_parts
 from cnntrain.training.threads import set_threads
 
 
+def refuse(config: Config) -> None:
+    """Exit where PyTorch would train something else than the config says."""
+    settings = config.optimizer.settings
+    wrong = [f"loss {config.loss.name}"] if config.loss.name != "cross_entropy" else []
+    if getattr(config.loss.settings, "class_weights", None):
+        wrong.append("class_weights")
+    if config.optimizer.name not in ("sgd", "adam", "rmsprop"):
+        wrong.append(f"optimizer {config.optimizer.name}")
+    if config.optimizer.name == "rmsprop" and (settings.momentum or settings.centered or settings.form != "pytorch"):
+        wrong.append("rmsprop with momentum, centered or Keras's form")
+    wrong += [key for key in ("l1_decay", "clip_norm", "clip_value", "ema") if getattr(settings, key)]
+    if config.schedule.name == "plateau":
+        wrong.append("schedule plateau")
+    if any(augmentation.name == "mixup" for augmentation in config.data.augment):
+        wrong.append("mixup")
+    if wrong:
+        raise SystemExit(f"{config.name}: this script does not put into PyTorch: {', '.join(wrong)}")
+
+
 def model_of(parts: Parts) -> nn.Sequential:
     """Build the network in PyTorch and give it our initial values, which are in the same order."""
     images = parts.data.train.images
@@ -92,10 +111,7 @@ class Updates:
 
 def pixels(parts: Parts, images: Any, rows: NDArray[np.int64]) -> torch.Tensor:
     """Normalise images as a network takes them."""
-    scale, shift = parts.data.normalization.affine()
-    chosen = images[rows].astype(np.float32)
-    shift = shift if shift.ndim == 3 else shift[:, None, None]
-    return torch.from_numpy((chosen * scale[:, None, None] + shift).astype(np.float32))
+    return torch.from_numpy(parts.data.normalization.apply(images[rows], np.float32))
 
 
 def accuracy(parts: Parts, model: nn.Module) -> float:
@@ -113,6 +129,7 @@ def accuracy(parts: Parts, model: nn.Module) -> float:
 
 def train(config: Config, steps: int | None, follow: bool) -> dict[str, Any]:
     """Train with one seed."""
+    refuse(config)
     parts = build_parts(config, print)
     model, data = model_of(parts), parts.data
     updates = Updates(parts, model)

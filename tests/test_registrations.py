@@ -6,6 +6,7 @@ Gradients are checked by `tests/layers/test_every_layer.py`, which needs an exam
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,11 @@ def test_every_key_is_described(kind: str, name: str, entry: Any) -> None:
     assert not without, f"{name}: give {', '.join(without)} a Field(description=...)"
     assert entry.__doc__, f"{name}: give its class a docstring: the reference page shows it"
     assert entry.name == name
+
+
+def test_no_two_are_described_alike() -> None:
+    docs = Counter((kind, entry.__doc__.strip().splitlines()[0]) for kind, _, entry in ENTRIES)
+    assert [doc for doc, count in docs.items() if count > 1] == []
 
 
 @pytest.mark.parametrize("settings", [Config, TrainSettings, ExpectSettings])

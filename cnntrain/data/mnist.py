@@ -42,16 +42,20 @@ class Mnist(Source[MnistSettings]):
         if not is_folder:
             problem = "is not a folder" if exists else "no such folder"
             raise DataError(
-                f"{folder}: {problem} (looked for {folder.resolve()}); {expected}. Set data.path to the folder."
+                f"{folder}: {problem} (looked for {folder.resolve()}); {expected}. Set data.path to the folder, or "
+                f"{self._fetch()}"
             )
         missing = [name for name, file in zip(_FILES, found, strict=True) if file is None]
         if missing:
             names = ", ".join(f"{name}.gz" for name in missing)
             raise DataError(
                 f"{folder}: missing {names} (looked in {folder.resolve()}; "
-                "without .gz, and with a dot before idx, will do too)"
+                f"without .gz, and with a dot before idx, will do too); {self._fetch()}"
             )
         return IdxFiles(*(file for file in found if file is not None))
+
+    def _fetch(self) -> str:
+        return f"fetch the data with: cnntrain data download {self.name}"
 
 
 def _find(folder: Path, name: str) -> Path | None:

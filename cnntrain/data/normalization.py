@@ -39,6 +39,12 @@ class Normalization:
         by_channel = std.reshape(-1, 1, 1) if mean.ndim == 3 else std
         return (1 / (self.unit * std)).astype(np.float32), (-mean / by_channel).astype(np.float32)
 
+    def apply(self, images: NDArray[Any], dtype: type[np.floating[Any]]) -> NDArray[Any]:
+        """Return images (N, C, H, W), as stored, normalised in `dtype`."""
+        scale, shift = (values.astype(dtype) for values in self.affine())
+        by_pixel = shift if shift.ndim == 3 else shift[:, None, None]
+        return images.astype(dtype) * scale[:, None, None] + by_pixel
+
 
 def normalization_of(normalize: str | MeanStd | MeanImage, images: Any) -> Normalization:
     """Make the `Normalization` that the settings ask for.

@@ -13,7 +13,7 @@ from cnntrain.passes.pooling import AveragePooling
 
 
 class AvgPool2dSettings(PoolingSettings):
-    """YAML keys of `avg_pool2d`: the mean of each window."""
+    """YAML keys of `avg_pool2d`."""
 
     count_padding: bool = Field(
         True,
@@ -23,7 +23,7 @@ class AvgPool2dSettings(PoolingSettings):
 
 
 class AvgPool2d(Layer):
-    """The layer at work."""
+    """The mean of each window."""
 
     name = "avg_pool2d"
     Settings: ClassVar[type[LayerSettings]] = AvgPool2dSettings

@@ -17,10 +17,7 @@ from cnntrain.settings import NonNegativeFloat, PositiveFloat
 
 
 class BatchNorm2dSettings(LayerSettings):
-    """YAML keys of `batch_norm2d`: y = scale * (x - mean) / sqrt(variance + epsilon) + shift, channel by channel.
-
-    Mean and variance are the batch's own in training, the running ones in evaluation.
-    """
+    """YAML keys of `batch_norm2d`."""
 
     main = "momentum"
     momentum: Annotated[float, Field(ge=0, le=1)] = Field(
@@ -57,7 +54,9 @@ class BatchNorm2dSettings(LayerSettings):
 
 
 class BatchNorm2d(Layer):
-    """The layer at work.
+    """y = scale * (x - mean) / sqrt(variance + epsilon) + shift, channel by channel.
+
+    Mean and variance are the batch's own in training, the running ones in evaluation (Ioffe and Szegedy 2015).
 
     The running variance is the unbiased one (divided by M - 1, M being the values per channel), the one that
     normalises is the biased one, as in PyTorch. Where M = 1 nothing is known of the variance: y is the shift alone,

@@ -28,7 +28,10 @@ class DropoutSettings(LayerSettings):
 
 
 class Dropout(Layer):
-    """The layer at work. The mask follows from the seed, the layer's path and the step; nothing is stored."""
+    """Sets values to zero at random in training, and passes all of them through in evaluation.
+
+    The mask follows from the seed, the layer's path and the step; nothing is stored.
+    """
 
     name = "dropout"
     Settings = DropoutSettings

@@ -15,14 +15,14 @@ SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
 
 class EluSettings(ActivationSettings):
-    """YAML keys of `elu`: y = z where z > 0, alpha * (exp(z) - 1) elsewhere (Clevert et al. 2016)."""
+    """YAML keys of `elu`."""
 
     main = "alpha"
     alpha: PositiveFloat = Field(1.0, description="The output never falls below -alpha.")
 
 
 class Elu(Rectifier):
-    """y = z where z > 0, alpha * (exp(z) - 1) elsewhere."""
+    """y = z where z > 0, alpha * (exp(z) - 1) elsewhere (Clevert et al. 2016)."""
 
     name = "elu"
     Settings = EluSettings

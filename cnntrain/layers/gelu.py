@@ -12,7 +12,7 @@ from cnntrain.layers.activations import Activation, ActivationSettings
 
 
 class GeluSettings(ActivationSettings):
-    """YAML keys of `gelu`: y = z * P(z), P the standard normal distribution (Hendrycks and Gimpel 2016)."""
+    """YAML keys of `gelu`."""
 
     main = "approximate"
     approximate: Literal["none", "tanh"] = Field(
@@ -21,7 +21,7 @@ class GeluSettings(ActivationSettings):
 
 
 class Gelu(Activation):
-    """y = z * P(z)."""
+    """y = z * P(z), P the standard normal distribution (Hendrycks and Gimpel 2016)."""
 
     name = "gelu"
     Settings = GeluSettings

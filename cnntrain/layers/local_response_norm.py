@@ -18,7 +18,7 @@ from cnntrain.settings import NonNegativeFloat, PositiveFloat, PositiveInt
 
 
 class LocalResponseNormSettings(LayerSettings):
-    """YAML keys of `local_response_norm`: y = x / (k + alpha / n * sum of squares of n neighbours) ** beta."""
+    """YAML keys of `local_response_norm`."""
 
     main = "size"
     size: PositiveInt = Field(
@@ -46,7 +46,7 @@ class LocalResponseNormSettings(LayerSettings):
 
 
 class LocalResponseNorm(Layer):
-    """The layer at work."""
+    """y = x / (k + alpha / n * sum of squares of n neighbours) ** beta (Krizhevsky et al. 2012)."""
 
     name = "local_response_norm"
     Settings = LocalResponseNormSettings

@@ -17,7 +17,7 @@ MAX_TAPS = np.iinfo(np.int16).max  # the mask keeps the number of the winning po
 
 
 class MaxPool2dSettings(PoolingSettings):
-    """YAML keys of `max_pool2d`: the largest value of each window; padding never wins."""
+    """YAML keys of `max_pool2d`."""
 
     def axes(self, input_shape: Shape) -> tuple[Axis, Axis]:
         """Return the windows along rows and columns; raises `ShapeError` when they do not fit."""
@@ -29,7 +29,7 @@ class MaxPool2dSettings(PoolingSettings):
 
 
 class MaxPool2d(Layer):
-    """The largest value of each window; where several are equal, the first one gets the gradient."""
+    """The largest value of each window; padding never wins, and of equal values the first one gets the gradient."""
 
     name = "max_pool2d"
     Settings = MaxPool2dSettings

@@ -20,7 +20,7 @@ from cnntrain.settings import NonNegativeFloat
 
 
 class PreluSettings(ActivationSettings):
-    """YAML keys of `prelu`: y = z where z > 0, slope * z elsewhere, with a learned slope."""
+    """YAML keys of `prelu`."""
 
     shared: bool = Field(False, description="One slope for all channels instead of one for each.")
     slope_init: InitializerChoice = Field(
@@ -43,7 +43,7 @@ class PreluSettings(ActivationSettings):
 
 
 class Prelu(Layer):
-    """The layer at work."""
+    """y = z where z > 0, slope * z elsewhere, with a learned slope (He et al. 2015)."""
 
     name = "prelu"
     Settings = PreluSettings

@@ -10,14 +10,14 @@ from cnntrain.settings import PositiveFloat
 
 
 class SoftplusSettings(ActivationSettings):
-    """YAML keys of `softplus`: y = log(1 + exp(beta * z)) / beta (Dugas et al. 2001)."""
+    """YAML keys of `softplus`."""
 
     main = "beta"
     beta: PositiveFloat = Field(1.0, description="The larger, the closer to a rectifier.")
 
 
 class Softplus(Activation):
-    """y = log(1 + exp(beta * z)) / beta, for any z without overflow."""
+    """y = log(1 + exp(beta * z)) / beta, for any z without overflow (Dugas et al. 2001)."""
 
     name = "softplus"
     Settings = SoftplusSettings

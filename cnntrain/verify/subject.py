@@ -95,9 +95,8 @@ def _subject(name: str, config: Config, data: DataSet, normalization: Normalizat
     split = data.train
     count = min(images, len(split))
     chosen = np.sort(generator(seed, "gradient check", 0).choice(len(split), count, replace=False))
-    scale, shift = (values.astype(np.float64)[:, None, None] for values in normalization.affine())
     rows = infer_shapes(config, Shape(*split.images.shape[1:]), len(data.class_names))
     network = Network(
         rows, batch_size=count, loss=config.loss, dtype=np.float64, seed=config.seed, needs_grad_input=True
     )
-    return Subject(name, network, split.images[chosen] * scale + shift, split.labels[chosen])
+    return Subject(name, network, normalization.apply(split.images[chosen], np.float64), split.labels[chosen])

@@ -171,18 +171,19 @@ def test_cutout(size: int) -> None:
 
 
 def test_mixup_pixels_labels_and_weights() -> None:
-    images, indices = colours(), np.arange(40, dtype=np.int64)
-    augmenter = Augmenter(choices({"mixup": 1}), images, 1, 40)
-    needed = augmenter.needed(indices, 0)
-    np.testing.assert_array_equal(needed[:40], indices)
-    pixels, partners = augmenter.augment(images, needed, needed, 0)
-    assert partners is not None
-    np.testing.assert_array_equal(partners.indices, needed[40:])
-    assert len(np.unique(partners.indices)) > 15
-    weights = partners.weights[:, None, None, None].astype(float)
-    np.testing.assert_allclose(
-        pixels, weights * images + (1 - weights) * images[partners.indices], rtol=1e-4, atol=1e-3
-    )
+    for images in (digits(), colours()):
+        indices = np.arange(40, dtype=np.int64)
+        augmenter = Augmenter(choices({"mixup": 1}), images, 1, 40)
+        needed = augmenter.needed(indices, 0)
+        np.testing.assert_array_equal(needed[:40], indices)
+        pixels, partners = augmenter.augment(images, needed, needed, 0)
+        assert partners is not None
+        np.testing.assert_array_equal(partners.indices, needed[40:])
+        assert len(np.unique(partners.indices)) > 15
+        weights = partners.weights[:, None, None, None].astype(float)
+        np.testing.assert_allclose(
+            pixels, weights * images + (1 - weights) * images[partners.indices], rtol=1e-4, atol=1e-3
+        )
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.2, 1, 2])

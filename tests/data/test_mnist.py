@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cnntrain.data import Split, describe, load_data
+from cnntrain.data.published import PUBLISHED
 from cnntrain.errors import DataError
 from tests.data.files import MNIST, MNIST_FILES, idx, images, settings, write_mnist
 
@@ -89,8 +90,18 @@ def test_missing_files_are_named_all_at_once(tmp_path: Path) -> None:
     paths["t10k-images-idx3-ubyte"].unlink()
     assert refused(tmp_path) == (
         f"{tmp_path}: missing train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz "
-        f"(looked in {tmp_path}; without .gz, and with a dot before idx, will do too)"
+        f"(looked in {tmp_path}; without .gz, and with a dot before idx, will do too); "
+        "fetch the data with: cnntrain data download mnist"
     )
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+def test_missing_data_can_be_fetched_by_the_command_that_the_message_names(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError) as caught:
+        describe(settings(source=name, path=tmp_path / "gone"))
+    command = f"cnntrain data download {name}"
+    assert str(caught.value).endswith(f"Set data.path to the folder, or fetch the data with: {command}")
+    assert name in PUBLISHED
 
 
 def test_label_out_of_range(tmp_path: Path) -> None:

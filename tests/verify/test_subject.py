@@ -41,6 +41,14 @@ def test_images_are_normalised_training_images(tmp_path: Path) -> None:
         assert label in data.train.labels[matches]
 
 
+def test_a_mean_image_is_subtracted_pixel_by_pixel(tmp_path: Path) -> None:
+    path = write_config(tmp_path)
+    subject = of_config(path, "data.normalize=mean_image", images=10_000)
+    train = load_data(load_config(path).data, load_config(path).seed).train.images / 255.0
+    assert subject.images.shape == train.shape  # all of them, in their order
+    np.testing.assert_allclose(subject.images, train - train.mean(axis=0), atol=1e-6)
+
+
 def test_the_seed_chooses_the_images_and_not_the_network(tmp_path: Path) -> None:
     path = write_config(tmp_path)
     first, same, other = of_config(path), of_config(path), of_config(path, seed=2)
