@@ -6,10 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cnntrain.errors import CheckpointError
-from cnntrain.settings import NonNegativeFloat, Settings
+from cnntrain.settings import NonNegativeFloat, NonNegativeInt, Settings
 
 
 class EpochMetrics(Protocol):
@@ -31,6 +31,13 @@ class ScheduleSettings(Settings):
     warmup_epochs: NonNegativeFloat = Field(
         0.0, description="Epochs, or a part of one, in which the learning rate first rises linearly from almost 0."
     )
+    warmup_steps: NonNegativeInt = Field(0, description="The same as `warmup_epochs`, counted in steps.")
+
+    @model_validator(mode="after")
+    def _one_warmup(self) -> ScheduleSettings:
+        if self.warmup_epochs and self.warmup_steps:
+            raise ValueError("takes either warmup_epochs or warmup_steps, not both")
+        return self
 
 
 class Schedule(ABC):
@@ -58,7 +65,7 @@ class Schedule(ABC):
     def __init__(self, settings: Any, total_steps: int, steps_per_epoch: int) -> None:
         self.settings = settings
         self.steps_per_epoch = steps_per_epoch
-        self.warmup_steps = round(settings.warmup_epochs * steps_per_epoch)
+        self.warmup_steps = settings.warmup_steps or round(settings.warmup_epochs * steps_per_epoch)
         self.decay_steps = max(total_steps - self.warmup_steps, 1)
 
     def factor(self, step: int) -> float:

@@ -5,23 +5,32 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cnntrain.schedules.base import Schedule, ScheduleSettings
-from cnntrain.settings import PositiveFloat
+from cnntrain.settings import PositiveFloat, PositiveInt
 
 
 class CosineRestartsSettings(ScheduleSettings):
     """How long a wave is, how the waves grow, and how low they go."""
 
     main = "epochs"
-    epochs: PositiveFloat = Field(description="Length of the first wave; each begins with the full learning rate.")
+    epochs: PositiveFloat | None = Field(
+        None, description="Length of the first wave; each begins with the full learning rate. Or `steps`."
+    )
+    steps: PositiveInt | None = Field(None, description="The same as `epochs`, counted in steps.")
     growth: Annotated[float, Field(ge=1, le=1000)] = Field(
         1.0, description="How many times longer each wave is than the last."
     )
     final_factor: Annotated[float, Field(ge=0, le=1)] = Field(
         0.0, description="Factor on the learning rate that a wave goes down to."
     )
+
+    @model_validator(mode="after")
+    def _one_length(self) -> CosineRestartsSettings:
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("needs either epochs or steps")
+        return self
 
 
 class CosineRestarts(Schedule):
@@ -32,7 +41,7 @@ class CosineRestarts(Schedule):
 
     def __init__(self, settings: Any, total_steps: int, steps_per_epoch: int) -> None:
         super().__init__(settings, total_steps, steps_per_epoch)
-        self.first = self.steps_of(settings.epochs)
+        self.first = settings.steps or self.steps_of(settings.epochs)
 
     def decay(self, step: int) -> float:
         final: float = self.settings.final_factor
