@@ -12,8 +12,8 @@ pair of channel and filter; with
 
 they take 16. The sums over channels happen between the transforms: for each of the 16 places of the patch, one product
 of a matrix of filters with a matrix of patches, in the same register tiles as everywhere. Bt and At are additions of
-lane vectors. Rounding errors are about twice those of the direct form; a NaN or infinity in the image makes NaN of all
-outputs of its patches, also of those that do not see it.
+lane vectors. Rounding errors are of the size of the direct form's (docs/kernels.md); a NaN or infinity in the image
+makes NaN of all outputs of its patches, also of those that do not see it.
 
 Letters and layout as in `kernels.convolution`; t counts patches along a row, p the places 0 ... 15 of a patch.
 """

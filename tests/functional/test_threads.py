@@ -26,6 +26,7 @@ def results(dtype):
         (70, 16, 9, 33, 3, {"stride": 2, "padding": 1}),
         (50, 8, 9, 24, 3, {"groups": 2, "dilation": 2, "mode": "convolution"}),
         (3, 4, 10, 40, 3, {}),
+        (100, 24, 12, 33, 3, {"padding": 1}),  # Winograd's algorithm, in all passes
     ]:
         x = draw(images, channels, size, size)
         w = draw(filters, channels // settings.get("groups", 1), kernel, kernel)
