@@ -1,21 +1,21 @@
-"""Convolution with 3x3 filters, stride 1, by Winograd's minimal filtering F(2x2, 3x3) (Lavin and Gray 2016).
+"""Convolution with 3x3 or 5x5 filters, stride 1, by Winograd's minimal filtering (Lavin and Gray 2016).
 
-Four outputs of a 2x2 square depend on a 4x4 patch of the image. Computed tap by tap they take 36 multiplications per
-pair of channel and filter; with
+A patch of 6x6 pixels contains all that 4x4 outputs of a 3x3 filter depend on, or 2x2 outputs of a 5x5 filter. Computed
+tap by tap they take 144 or 100 multiplications per pair of channel and filter; with
 
     Y = At [ (G g Gt) * (Bt d B) ] A      (* element by element; d patch, g filter, Y outputs, t: transposed)
 
-          | 1  0 -1  0 |        |  1    0    0  |        | 1  1  1  0 |
-    Bt =  | 0  1  1  0 |   G =  | 1/2  1/2  1/2 |   At = | 0  1 -1 -1 |
-          | 0 -1  1  0 |        | 1/2 -1/2  1/2 |
-          | 0  1  0 -1 |        |  0    0    1  |
+they take 36, one per place of the patch. The sums over channels happen between the transforms: for each place, one
+product of a matrix of filters with a matrix of patches, in the same register tiles as everywhere. A transform is a few
+additions and multiplications of lane vectors.
 
-they take 16. The sums over channels happen between the transforms: for each of the 16 places of the patch, one product
-of a matrix of filters with a matrix of patches, in the same register tiles as everywhere. Bt and At are additions of
-lane vectors. Rounding errors are of the size of the direct form's (docs/kernels.md); a NaN or infinity in the image
-makes NaN of all outputs of its patches, also of those that do not see it.
+The algorithm multiplies polynomials by their values at the points 0, 1, -1, 1/2, -2 and infinity. These six round
+better than the usual ones with +-2 (Barabasz et al. 2020); how well is said in docs/kernels.md. Bt is the same for both
+sizes. A NaN or infinity in the image makes NaN or infinity of the outputs of its patches, also of those that do not see
+it.
 
-Letters and layout as in `kernels.convolution`; t counts patches along a row, p the places 0 ... 15 of a patch.
+Letters and layout as in `kernels.convolution`; n counts patches of the batch, p the places 0 ... 35 of a patch.
+`square` is a dummy tuple: its length is 4 for filters with 3x3 taps, 2 for 5x5.
 """
 
 from __future__ import annotations
@@ -26,13 +26,17 @@ import numpy as np
 from numba import prange
 
 from cnntrain.kernels.jit import kernel, parallel_kernel
-from cnntrain.kernels.simd import LANES, accumulate, constant, load, splat, store, tile_store, tile_zero
+from cnntrain.kernels.simd import LANES, accumulate, constant, fma, load, splat, store, tile_store, tile_zero
 
-PLACES = 16
+SIDE = 6  # pixels of a patch's side
+PLACES = SIDE * SIDE
+CHUNK = 16  # channels whose patches pass through the L1 cache at a time
+COLUMNS = 10  # and columns of them
+ROOM = COLUMNS * SIDE * CHUNK * LANES
 
 
 class Patches(NamedTuple):
-    """How the outputs are cut: `rows` x `columns` squares of an image, in stretches of `stretch` squares of a row."""
+    """How the outputs are cut: `rows` x `columns` squares of an image, `stretch` squares of the batch at a time."""
 
     rows: int
     columns: int
@@ -43,68 +47,123 @@ class Patches(NamedTuple):
 def place_size(stretch, channels):
     """Return the distance of two places in scratch memory: a line more than they need.
 
-    Powers of two would put the 16 places of a patch into the same few places of the cache.
+    Powers of two would put the places of a patch into the same few places of the cache.
     """
     return (stretch * channels + 1) * LANES
 
 
 @kernel
-def filter_part(a, b, c, half):
-    """Multiply G with a column."""
-    outer, inner = (a + c) * half, b * half
-    return a, outer + inner, outer - inner, c
+def corner_of(patch, patches, square):
+    """Return the block, and the row and column of the first output, of a patch's square."""
+    row = patch // patches.columns
+    return row // patches.rows, row % patches.rows * len(square), patch % patches.columns * len(square)
 
 
 @kernel
-def patch_part(a, b, c, d):
-    """Multiply Bt with a column."""
-    return a - c, b + c, c - b, b - d
+def patch_part(a, b, c, d, e, f):
+    """Multiply Bt with a column.
+
+         | 1  -3/2  -2   3/2   1   0 |
+         | 0   -1   1/2  5/2   1   0 |
+    Bt = | 0    1  -5/2  1/2   1   0 |
+         | 0   -2   -1    2    1   0 |
+         | 0   1/2  -1  -1/2   1   0 |
+         | 0    1  -3/2  -2   3/2  1 |
+    """
+    more = constant(a, 1.5)
+    p, q = d - b, e - c
+    v, w = fma(more, d, q), fma(more, c, p)
+    return (
+        fma(more, p, q - (c - a)), v + w, v - w, fma(constant(a, 2), p, q), fma(constant(a, -0.5), p, q),
+        fma(more, q, (f - d) - p),
+    )  # fmt: skip
 
 
 @kernel
-def output_part(a, b, c, d):
-    """Multiply At with a column."""
-    return a + b + c, b - c - d
+def output_part(a, b, c, d, e, f, square):
+    """Multiply At with a column: as many of these rows as squares have, and f is added to the last of them.
+
+         | 1  1   1   1    1  0 |
+    At = | 0  1  -1  1/2  -2  0 |
+         | 0  1   1  1/4   4  0 |
+         | 0  1  -1  1/8  -8  0 |
+    """
+    even, odd = b + c, b - c
+    y0 = (a + even) + (d + e)
+    y1 = fma(constant(a, 0.5), d, fma(constant(a, -2), e, odd))
+    y2 = fma(constant(a, 0.25), d, fma(constant(a, 4), e, even))
+    y3 = fma(constant(a, 0.125), d, fma(constant(a, -8), e, odd))
+    if len(square) == 2:
+        return y0, y1 + f, y2, y3
+    return y0, y1, y2, y3 + f
 
 
 @kernel
-def filter_column(weight, order, at, step, half):
+def filter_part(a, b, c, d, e, last, real):
+    """Multiply G with a column of a filter; with three taps, d and e are 0.
+
+    G has for each point p the row (1, p, p^2, ...) divided by the product of p's differences from the other points
+    (1, 3, -3, -15/16 and 15), and for infinity (0, ..., 0, 1).
+    """
+    even, odd = a + c + e, b + d
+    half = real(16) * a + real(8) * b + real(4) * c + real(2) * d + e
+    minus_two = a - real(2) * b + real(4) * c - real(8) * d + real(16) * e
+    return a, (even + odd) / real(3), (odd - even) / real(3), half / real(-15), minus_two / real(15), last
+
+
+@kernel
+def filter_column(weight, order, at, step, square):
     """Multiply G with a column of a filter."""
-    first, second, third = order[at], order[at + step], order[at + 2 * step]
-    return filter_part(weight[np.uintp(first)], weight[np.uintp(second)], weight[np.uintp(third)], half)
+    real = weight.dtype.type
+    a, b = weight[np.uintp(order[at])], weight[np.uintp(order[at + step])]
+    c = weight[np.uintp(order[at + 2 * step])]
+    if len(square) == 4:
+        return filter_part(a, b, c, real(0), real(0), c, real)
+    d, e = weight[np.uintp(order[at + 3 * step])], weight[np.uintp(order[at + 4 * step])]
+    return filter_part(a, b, c, d, e, e, real)
 
 
 @kernel
-def store_filter_row(transformed, at, step, a, b, c, half):
+def store_filter_row(transformed, at, step, a, b, c, d, e, square):
     """Multiply a row of G g with Gt and write it."""
-    e, f, g, h = filter_part(a, b, c, half)
-    transformed[at] = e
-    transformed[at + step] = f
-    transformed[at + 2 * step] = g
-    transformed[at + 3 * step] = h
+    row = filter_part(a, b, c, d, e, c if len(square) == 4 else e, transformed.dtype.type)
+    transformed[at] = row[0]
+    transformed[at + step] = row[1]
+    transformed[at + np.uintp(2) * step] = row[2]
+    transformed[at + np.uintp(3) * step] = row[3]
+    transformed[at + np.uintp(4) * step] = row[4]
+    transformed[at + np.uintp(5) * step] = row[5]
 
 
 @parallel_kernel
-def transform_filters(weight, order, transformed, channels, tiles, height):
+def transform_filters(weight, order, transformed, channels, tiles, height, square):
     """Write transformed[tile of filters, p, c, filter in tile] = G g Gt.
 
     order[r, s, tile of filters, c, filter in tile] says where in `weight` a number is; `height` is that of tall tiles.
     """
-    tap = np.uintp(order.size // 9)
-    half = weight.dtype.type(0.5)
+    taps = np.uintp(SIDE + 1 - len(square))
+    tap = np.uintp(order.size) // (taps * taps)
+    zero = weight.dtype.type(0)
     for index in prange(tiles.tall + tiles.short):
         tile = np.intp(index)
         begin = np.uintp((tile * height - max(tile - tiles.tall, 0)) * channels)
         size = np.uintp(channels * (height if tile < tiles.tall else height - 1))
         for at in range(begin, begin + size):
-            a0, b0, c0, d0 = filter_column(weight, order, at, 3 * tap, half)
-            a1, b1, c1, d1 = filter_column(weight, order, at + tap, 3 * tap, half)
-            a2, b2, c2, d2 = filter_column(weight, order, at + 2 * tap, 3 * tap, half)
+            x0 = filter_column(weight, order, at, taps * tap, square)
+            x1 = filter_column(weight, order, at + tap, taps * tap, square)
+            x2 = filter_column(weight, order, at + np.uintp(2) * tap, taps * tap, square)
+            x3 = x4 = (zero, zero, zero, zero, zero, zero)
+            if len(square) == 2:
+                x3 = filter_column(weight, order, at + np.uintp(3) * tap, taps * tap, square)
+                x4 = filter_column(weight, order, at + np.uintp(4) * tap, taps * tap, square)
             place = begin * np.uintp(PLACES) + at - begin
-            store_filter_row(transformed, place, size, a0, a1, a2, half)
-            store_filter_row(transformed, place + 4 * size, size, b0, b1, b2, half)
-            store_filter_row(transformed, place + 8 * size, size, c0, c1, c2, half)
-            store_filter_row(transformed, place + 12 * size, size, d0, d1, d2, half)
+            row = np.uintp(SIDE) * size
+            store_filter_row(transformed, place, size, x0[0], x1[0], x2[0], x3[0], x4[0], square)
+            store_filter_row(transformed, place + row, size, x0[1], x1[1], x2[1], x3[1], x4[1], square)
+            store_filter_row(transformed, place + np.uintp(2) * row, size, x0[2], x1[2], x2[2], x3[2], x4[2], square)
+            store_filter_row(transformed, place + np.uintp(3) * row, size, x0[3], x1[3], x2[3], x3[3], x4[3], square)
+            store_filter_row(transformed, place + np.uintp(4) * row, size, x0[4], x1[4], x2[4], x3[4], x4[4], square)
+            store_filter_row(transformed, place + np.uintp(5) * row, size, x0[5], x1[5], x2[5], x3[5], x4[5], square)
 
 
 @kernel
@@ -116,119 +175,179 @@ def pixel(image, at, inside, edge):
 
 
 @kernel
-def patch_column(image, at, step, top, second, third, bottom, edge):
-    """Multiply Bt with a column of a patch."""
-    return patch_part(
-        pixel(image, at, top, edge), pixel(image, at + step, second, edge), pixel(image, at + 2 * step, third, edge),
-        pixel(image, at + 3 * step, bottom, edge),
-    )  # fmt: skip
-
-
-@kernel
-def store_row(scratch, at, step, a, b, c, d):
-    """Multiply a row of Bt d with B and write it."""
-    e, f, g, h = patch_part(a, b, c, d)
-    store(scratch, at, e)
-    store(scratch, at + step, f)
-    store(scratch, at + 2 * step, g)
-    store(scratch, at + 3 * step, h)
-
-
-@kernel
 def reach(axis, i):
-    """Tell whether row or column i is in the image."""
-    return 0 <= i < axis.input_size
-
-
-@kernel
-def transform_patch(image, b, row, column, rows, columns, channels, first, last, scratch, at, place, edge):
-    """Write Bt d B of channels `first` to `last` of the patch at (row, column).
-
-    Place p of the first channel is written to scratch[at + p * place], the others behind it. Only
-    where `edge` (a dummy tuple) is not empty the patch may hang over the image's edge.
-    """
-    r0, r1, r2, r3 = reach(rows, row), reach(rows, row + 1), reach(rows, row + 2), reach(rows, row + 3)
-    s0, s1, s2, s3 = (
-        reach(columns, column), reach(columns, column + 1), reach(columns, column + 2), reach(columns, column + 3)
+    """Tell which of the six rows or columns from i on are in the image."""
+    size = axis.input_size
+    return (
+        0 <= i < size, 0 <= i + 1 < size, 0 <= i + 2 < size, 0 <= i + 3 < size, 0 <= i + 4 < size, 0 <= i + 5 < size
     )  # fmt: skip
-    width = channels * LANES
-    step = columns.input_size * width
+
+
+@kernel
+def store_six(scratch, at, step, values):
+    """Write six lane vectors."""
+    store(scratch, at, values[0])
+    store(scratch, at + step, values[1])
+    store(scratch, at + 2 * step, values[2])
+    store(scratch, at + 3 * step, values[3])
+    store(scratch, at + 4 * step, values[4])
+    store(scratch, at + 5 * step, values[5])
+
+
+@kernel
+def transform_columns(image, at, step, rows, count, scratch, to, to_step, edge):
+    """Multiply Bt with a column of a patch, for `count` channels; `rows` of it are in the image."""
+    for _ in range(count):
+        a, b = pixel(image, at, rows[0], edge), pixel(image, at + step, rows[1], edge)
+        c, d = pixel(image, at + 2 * step, rows[2], edge), pixel(image, at + 3 * step, rows[3], edge)
+        e, f = pixel(image, at + 4 * step, rows[4], edge), pixel(image, at + 5 * step, rows[5], edge)
+        store_six(scratch, to, to_step, patch_part(a, b, c, d, e, f))
+        at += LANES
+        to += LANES
+
+
+@kernel
+def transform_rows(scratch, at, step, count, to, to_step):
+    """Multiply a row of Bt d with B, for `count` channels."""
+    for _ in range(count):
+        a, b, c = load(scratch, at), load(scratch, at + step), load(scratch, at + 2 * step)
+        d, e, f = load(scratch, at + 3 * step), load(scratch, at + 4 * step), load(scratch, at + 5 * step)
+        store_six(scratch, to, to_step, patch_part(a, b, c, d, e, f))
+        at += LANES
+        to += LANES
+
+
+@kernel
+def transform_run(image, b, i, j, count, rows, columns, channels, first, last, scratch, at, place, room, square):
+    """Write Bt d B of `count` patches side by side, from output (i, j) on.
+
+    Bt d passes through scratch[room:], a few channels at a time, and is computed once for the columns that neighbours
+    share. With as many channels as a power of two all pixels lie in the same few places of the L1 cache: no more than a
+    column of six may be read at a time.
+    """
+    row, column = i + rows.offset, j + columns.offset
+    r = reach(rows, row)
+    inside = row >= 0 and row + SIDE <= rows.input_size
+    width, line = channels * LANES, SIDE * CHUNK * LANES
     source = ((b * rows.input_size + row) * columns.input_size + column) * width
-    for c in range(first, last):
-        x = source + c * LANES
-        to = at + (c - first) * LANES
-        a0, b0, c0, d0 = patch_column(image, x, step, r0 and s0, r1 and s0, r2 and s0, r3 and s0, edge)
-        a1, b1, c1, d1 = patch_column(image, x + width, step, r0 and s1, r1 and s1, r2 and s1, r3 and s1, edge)
-        a2, b2, c2, d2 = patch_column(image, x + 2 * width, step, r0 and s2, r1 and s2, r2 and s2, r3 and s2, edge)
-        a3, b3, c3, d3 = patch_column(image, x + 3 * width, step, r0 and s3, r1 and s3, r2 and s3, r3 and s3, edge)
-        store_row(scratch, to, place, a0, a1, a2, a3)
-        store_row(scratch, to + 4 * place, place, b0, b1, b2, b3)
-        store_row(scratch, to + 8 * place, place, c0, c1, c2, c3)
-        store_row(scratch, to + 12 * place, place, d0, d1, d2, d3)
+    for c in range(first, last, CHUNK):
+        group = min(last - c, CHUNK)
+        for s in range((count - 1) * len(square) + SIDE):
+            x, to = source + s * width + c * LANES, room + s * line
+            if not 0 <= column + s < columns.input_size:
+                for n in range(SIDE * CHUNK):
+                    store(scratch, to + n * LANES, constant(scratch, 0))
+            elif inside:
+                transform_columns(image, x, columns.input_size * width, r, group, scratch, to, CHUNK * LANES, ())
+            else:
+                transform_columns(image, x, columns.input_size * width, r, group, scratch, to, CHUNK * LANES, (0,))
+        for n in range(count):
+            x, to = room + n * len(square) * line, at + (n * (last - first) + c - first) * LANES
+            for _ in range(SIDE):
+                transform_rows(scratch, x, line, group, to, place)
+                x += CHUNK * LANES
+                to += SIDE * place
 
 
 @kernel
-def transform_patch_anywhere(image, b, row, column, rows, columns, channels, first, last, scratch, at, place):
-    """As `transform_patch`, in the form that the patch needs."""
-    if row >= 0 and row + 4 <= rows.input_size and column >= 0 and column + 4 <= columns.input_size:
-        transform_patch(image, b, row, column, rows, columns, channels, first, last, scratch, at, place, ())
-    else:
-        transform_patch(image, b, row, column, rows, columns, channels, first, last, scratch, at, place, (0,))
+def transform_patches(
+    image, begin, end, rows, columns, patches, channels, first, last, scratch, at, place, room, square
+):
+    """Write Bt d B of channels `first` to `last` of the patches `begin` to `end`.
+
+    Place p of the first channel of the first patch is written to scratch[at + p * place], the other channels behind it,
+    then the other patches.
+    """
+    n = begin
+    while n < end:
+        b, i, j = corner_of(n, patches, square)
+        count = min(min(end - n, patches.columns - n % patches.columns), 1 + (COLUMNS - SIDE) // len(square))
+        to = at + (n - begin) * (last - first) * LANES
+        transform_run(image, b, i, j, count, rows, columns, channels, first, last, scratch, to, place, room, square)
+        n += count
 
 
 @kernel
-def output_row(scratch, at, place):
-    """Load a row of M and multiply it with A."""
+def output_column(scratch, at, place, square):
+    """Multiply At with a column of M."""
     return output_part(
-        load(scratch, at), load(scratch, at + place), load(scratch, at + 2 * place), load(scratch, at + 3 * place)
-    )
+        load(scratch, at), load(scratch, at + 6 * place), load(scratch, at + 12 * place),
+        load(scratch, at + 18 * place), load(scratch, at + 24 * place), load(scratch, at + 30 * place), square,
+    )  # fmt: skip
+
+
+@kernel
+def store_output_row(output, at, width, count, bias, a, b, c, d, e, f, square):
+    """Multiply a row of At M with A and write `count` outputs of it, plus bias."""
+    row = output_part(a, b, c, d, e, f, square)
+    store(output, at, row[0] + bias)
+    if count > 1:
+        store(output, at + width, row[1] + bias)
+    if len(square) == 4:
+        if count > 2:
+            store(output, at + 2 * width, row[2] + bias)
+        if count > 3:
+            store(output, at + 3 * width, row[3] + bias)
+
+
+@kernel
+def store_square(scratch, at, place, output, to, width, step, down, right, bias, square):
+    """Write At M A, plus bias: `down` rows of `right` outputs."""
+    x0 = output_column(scratch, at, place, square)
+    x1 = output_column(scratch, at + place, place, square)
+    x2 = output_column(scratch, at + 2 * place, place, square)
+    x3 = output_column(scratch, at + 3 * place, place, square)
+    x4 = output_column(scratch, at + 4 * place, place, square)
+    x5 = output_column(scratch, at + 5 * place, place, square)
+    store_output_row(output, to, width, right, bias, x0[0], x1[0], x2[0], x3[0], x4[0], x5[0], square)
+    if down > 1:
+        to += step
+        store_output_row(output, to, width, right, bias, x0[1], x1[1], x2[1], x3[1], x4[1], x5[1], square)
+    if len(square) == 4:
+        if down > 2:
+            to += step
+            store_output_row(output, to, width, right, bias, x0[2], x1[2], x2[2], x3[2], x4[2], x5[2], square)
+        if down > 3:
+            to += step
+            store_output_row(output, to, width, right, bias, x0[3], x1[3], x2[3], x3[3], x4[3], x5[3], square)
 
 
 @kernel
 def multiply_and_store(
-    weights, bias, output, scratch, patches_at, products_at, b, i, j, t0, t1, k, w,
-    rows, columns, inputs, outputs, stretch, pair, filters,
+    weights, bias, output, scratch, patches_at, products_at, first, last, k, w,
+    rows, columns, inputs, outputs, patches, square, pair, filters,
 ):  # fmt: skip
     """Do one tile of filters for a stretch of patches: the products of all places, then At M A."""
-    place = place_size(stretch, len(filters))
-    patch_place = place_size(stretch, inputs)
-    for p in range(PLACES):
-        for t in range(0, t1 - t0, len(pair)):
+    place = place_size(len(pair), len(filters))
+    patch_place = place_size(patches.stretch, inputs)
+    width = outputs * LANES
+    for n in range(first, last, len(pair)):
+        for p in range(PLACES):
             tile = tile_zero(scratch, pair, filters)
-            x = patches_at + p * patch_place + t * inputs * LANES
+            x = patches_at + p * patch_place + (n - first) * inputs * LANES
             at = w + p * inputs * len(filters)
             for _ in range(inputs):
                 tile = accumulate(tile, scratch, x, inputs * LANES, weights, at, 1)
                 x += LANES
                 at += len(filters)
-            tile_store(scratch, products_at + p * place + t * len(filters) * LANES, len(filters) * LANES, LANES, tile)
-    width = outputs * LANES
-    for t in range(t1 - t0):
-        x = j + 2 * t
-        for f in range(len(filters)):
-            at = products_at + (t * len(filters) + f) * LANES
-            a0, b0 = output_row(scratch, at, place)
-            a1, b1 = output_row(scratch, at + 4 * place, place)
-            a2, b2 = output_row(scratch, at + 8 * place, place)
-            a3, b3 = output_row(scratch, at + 12 * place, place)
-            upper_left, lower_left = output_part(a0, a1, a2, a3)
-            upper_right, lower_right = output_part(b0, b1, b2, b3)
-            more = splat(bias[k + f])
-            target = ((b * rows.count + i) * columns.count + x) * width + (k + f) * LANES
-            store(output, target, upper_left + more)
-            if x + 1 < columns.count:
-                store(output, target + width, upper_right + more)
-            if i + 1 < rows.count:
-                target += columns.count * width
-                store(output, target, lower_left + more)
-                if x + 1 < columns.count:
-                    store(output, target + width, lower_right + more)
+            tile_store(scratch, products_at + p * place, len(filters) * LANES, LANES, tile)
+        for m in range(n, min(n + len(pair), last)):
+            b, i, j = corner_of(m, patches, square)
+            to = ((b * rows.count + i) * columns.count + j) * width + k * LANES
+            at = products_at + (m - n) * len(filters) * LANES
+            for f in range(len(filters)):
+                store_square(
+                    scratch, at, place, output, to, width, columns.count * width, rows.count - i, columns.count - j,
+                    splat(bias[k + f]), square,
+                )  # fmt: skip
+                to += LANES
+                at += LANES
 
 
 @parallel_kernel
-def correlate_3x3(
+def correlate_patches(
     image, weights, bias, output, scratch, workers, blocks, rows, columns, inputs, outputs, patches, tiles,
-    pair, tall, short,
+    square, pair, tall, short,
 ):  # fmt: skip
     """Correlate the first `blocks` blocks with filters from `transform_filters`.
 
@@ -241,7 +360,7 @@ def correlate_3x3(
     scratch : 1-D array
         Room for `workers` stretches of patches and of products.
     rows, columns : Axis
-        With stride, step and dilation 1, first 0 and three taps.
+        With stride, step and dilation 1, first 0 and three or five taps.
     workers : int
         Any number gives the same bits.
     inputs, outputs : int
@@ -249,39 +368,39 @@ def correlate_3x3(
     patches : Patches
     tiles : Tiles
         How the filters are cut.
-    pair, tall, short : tuple of int
-        Only their lengths count: patches side by side in a register tile, and the two tile heights.
+    square, pair, tall, short : tuple of int
+        Only their lengths count: outputs of a square's side, patches side by side in a register tile, and the two tile
+        heights.
     """
-    stretches = (patches.columns + patches.stretch - 1) // patches.stretch
-    units = blocks * patches.rows * stretches
+    total = blocks * patches.rows * patches.columns
+    units = (total + patches.stretch - 1) // patches.stretch
     patch_place = place_size(patches.stretch, inputs)
-    size = PLACES * (patch_place + place_size(patches.stretch, len(tall)))
+    products = PLACES * place_size(len(pair), len(tall))
+    size = PLACES * patch_place + products + ROOM
     for index in prange(workers):
         worker = np.intp(index)
         patches_at = worker * size
         products_at = patches_at + PLACES * patch_place
+        room = products_at + products
         for unit in range(worker * units // workers, (worker + 1) * units // workers):
-            t0 = unit % stretches * patches.stretch
-            t1 = min(t0 + patches.stretch, patches.columns)
-            i = unit // stretches % patches.rows * 2
-            b = unit // (stretches * patches.rows)
-            for t in range(t0, t1):
-                transform_patch_anywhere(
-                    image, b, i + rows.offset, 2 * t + columns.offset, rows, columns, inputs, np.intp(0), inputs,
-                    scratch, patches_at + (t - t0) * inputs * LANES, patch_place,
-                )  # fmt: skip
+            first = unit * patches.stretch
+            last = min(first + patches.stretch, total)
+            transform_patches(
+                image, first, last, rows, columns, patches, inputs, np.intp(0), inputs,
+                scratch, patches_at, patch_place, room, square,
+            )  # fmt: skip
             k, w = np.intp(0), np.intp(0)
             for _ in range(tiles.tall):
                 multiply_and_store(
-                    weights, bias, output, scratch, patches_at, products_at, b, i, 2 * t0, t0, t1, k, w,
-                    rows, columns, inputs, outputs, patches.stretch, pair, tall,
+                    weights, bias, output, scratch, patches_at, products_at, first, last, k, w,
+                    rows, columns, inputs, outputs, patches, square, pair, tall,
                 )  # fmt: skip
                 k += len(tall)
                 w += PLACES * inputs * len(tall)
             for _ in range(tiles.short):
                 multiply_and_store(
-                    weights, bias, output, scratch, patches_at, products_at, b, i, 2 * t0, t0, t1, k, w,
-                    rows, columns, inputs, outputs, patches.stretch, pair, short,
+                    weights, bias, output, scratch, patches_at, products_at, first, last, k, w,
+                    rows, columns, inputs, outputs, patches, square, pair, short,
                 )  # fmt: skip
                 k += len(short)
                 w += PLACES * inputs * len(short)

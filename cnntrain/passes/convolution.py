@@ -13,7 +13,14 @@ from cnntrain.kernels.layout import gather
 from cnntrain.passes.depthwise import DepthwiseCorrelation, DepthwiseWeightGradient
 from cnntrain.passes.tiling import cut, length, packed_order, side_by_side, tile_height
 from cnntrain.passes.weight_gradient import BiasGradient, WeightGradient
-from cnntrain.passes.winograd import WinogradCorrelation, WinogradWeightGradient, saves, saves_weights
+from cnntrain.passes.winograd import (
+    WinogradCorrelation,
+    WinogradInputGradient,
+    WinogradWeightGradient,
+    saves,
+    saves_input,
+    saves_weights,
+)
 
 
 @dataclass(frozen=True)
@@ -168,6 +175,15 @@ def _correlation(
     return kind(row_phases, column_phases, indices, blocks, dtype)
 
 
+def _input_gradient(
+    geometry: ConvolutionGeometry, rows: Axis, columns: Axis, indices: NDArray[np.intp], blocks: int, dtype: np.dtype
+) -> DepthwiseCorrelation | WinogradCorrelation | WinogradInputGradient | Correlation:
+    """Choose how the gradient of the input is computed."""
+    if not geometry.depthwise and saves_input(rows, columns, indices):
+        return WinogradInputGradient(rows, columns, indices, blocks, dtype)
+    return _correlation(geometry, geometry.rows.backward(), geometry.columns.backward(), indices, blocks, dtype)
+
+
 def _weight_gradient(
     geometry: ConvolutionGeometry, rows: Axis, columns: Axis, indices: NDArray[np.intp], blocks: int, dtype: np.dtype
 ) -> DepthwiseWeightGradient | WinogradWeightGradient | WeightGradient:
@@ -197,9 +213,7 @@ class Convolution:
         rows, columns = g.rows.forward(), g.columns.forward()
         all_rows, all_columns = list(range(g.rows.taps)), list(range(g.columns.taps))
         self.forward = _correlation(g, [(rows, all_rows)], [(columns, all_columns)], indices, blocks, dtype)
-        self._full = _correlation(
-            g, g.rows.backward(), g.columns.backward(), indices.swapaxes(1, 2), blocks, dtype
-        )  # fmt: skip
+        self._full = _input_gradient(g, rows, columns, indices.swapaxes(1, 2), blocks, dtype)
         self._zeros = np.zeros(g.channels, dtype)
         self._weights = _weight_gradient(g, rows, columns, indices, blocks, dtype)
         self._biases = BiasGradient(g.filters, dtype)

@@ -1,4 +1,4 @@
-"""The passes of convolutions with 3x3 filters and stride 1, by Winograd's algorithm."""
+"""The passes of convolutions with 3x3 or 5x5 filters and stride 1, by Winograd's algorithm."""
 
 from __future__ import annotations
 
@@ -6,54 +6,74 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.kernels.convolution import Axis
+from cnntrain.kernels.convolution import Axis, Tiles
 from cnntrain.kernels.weight_gradient import Division
-from cnntrain.kernels.winograd import PLACES, Patches, correlate_3x3, transform_filters
-from cnntrain.kernels.winograd_weights import gradient_3x3, weights_3x3
+from cnntrain.kernels.winograd import PLACES, ROOM, SIDE, Patches, correlate_patches, transform_filters
+from cnntrain.kernels.winograd_input import add_patches
+from cnntrain.kernels.winograd_weights import gradient_of_places, weights_by_patches
 from cnntrain.passes.tiling import LANES, cut, length, packed_order, side_by_side, tall_tile_height
 from cnntrain.passes.weight_gradient import UNITS, tile_of
 
 CACHE = 256 * 1024  # bytes of transformed patches at a time, a part of a common L2 cache
-TRANSFORM = 100  # multiply-adds that take as long as the transforms of a patch of one channel
-TRANSPOSITION = 180  # the same with its transposition, and for the slower loops around
-WORTH = 32  # patches that are worth sums of their own; filters for which it is worth transforming patches again
+PATCH = 340  # multiply-adds that take as long as the transform of a patch of one channel
+SQUARE = 200  # the same of a square of one filter
+ENOUGH = 0.85  # share of the direct form's time below which another algorithm is worth its compilation and its scratch
+WORTH = 64  # patches that are worth sums of their own
+APART = 32  # channels for which it is worth transforming the delta again
 PARTIAL = 16 * 1024 * 1024  # bytes of sums that are kept apart; more of them let more cores work
 
 
 def saves(
     row_phases: list[tuple[Axis, list[int]]], column_phases: list[tuple[Axis, list[int]]], indices: NDArray[np.intp]
 ) -> bool:
-    """Tell whether the algorithm can compute a correlation, and in less time than tap by tap.
-
-    Times are counted in multiply-adds; `TRANSFORM` and the comparison agree with measurements to about a tenth.
-    """
+    """Tell whether the algorithm can compute a correlation, and in clearly less time than tap by tap."""
     axes = [axis for axis, _ in (*row_phases, *column_phases)]
     if len(axes) != 2:
         return False
     rows, columns = axes
+    return _computable(rows, columns, indices) and _shortens(rows, columns, *indices.shape[1:3])
+
+
+def saves_input(rows: Axis, columns: Axis, indices: NDArray[np.intp]) -> bool:
+    """Tell the same of the transposed map, with the forward axes: the image must have more patches than the output."""
     if not _computable(rows, columns, indices):
         return False
-    outputs, inputs = indices.shape[1:3]
-    patches = -(-rows.count // 2) * (-(-columns.count // 4) * 2)
-    direct = _visits(rows) * _visits(columns) * inputs * outputs
-    return patches * (PLACES * inputs * outputs + TRANSFORM * (inputs + outputs)) < direct
+    inputs, outputs = indices.shape[1:3]
+    image = -(-rows.input_size // _square(rows)) * -(-columns.input_size // _square(columns))
+    return _patches(rows) * _patches(columns) < image and _shortens(rows, columns, inputs, outputs)
 
 
 def saves_weights(rows: Axis, columns: Axis, indices: NDArray[np.intp]) -> bool:
-    """Tell the same of the gradient of the weights, whose channels are filled up to whole vectors."""
-    if not _computable(rows, columns, indices):
-        return False
+    """Tell the same of the gradient of the weights, whose filters are filled up to whole vectors."""
     outputs, inputs = indices.shape[1:3]
-    patches = -(-rows.count // 2) * -(-columns.count // 2)
-    direct = _visits(rows) * _visits(columns) * inputs * outputs
-    filled = -(-inputs // LANES) * LANES
-    return patches * (PLACES * filled * outputs + TRANSPOSITION * filled + TRANSFORM * outputs) < direct
+    return _computable(rows, columns, indices) and outputs >= LANES and _shortens(rows, columns, outputs, inputs, LANES)
+
+
+def _shortens(rows: Axis, columns: Axis, outputs: int, inputs: int, multiple: int = 1) -> bool:
+    """Compare times, counted in multiply-adds, where outputs are filled up to a multiple of some number.
+
+    That agrees with measurements to about a tenth.
+    """
+    filled = -(-outputs // multiple) * multiple
+    patches = _patches(rows) * _patches(columns)
+    time = patches * (PLACES * inputs * filled + PATCH * inputs + SQUARE * filled)
+    return time < ENOUGH * _visits(rows) * _visits(columns) * inputs * outputs
 
 
 def _computable(rows: Axis, columns: Axis, indices: NDArray[np.intp]) -> bool:
-    """Tell whether it is a convolution with 3x3 taps, one pixel apart, one pixel after the other."""
-    same = all((axis.taps, axis.stride, axis.step, axis.dilation) == (3, 1, 1, 1) for axis in (rows, columns))
-    return same and indices.shape[0] == 1
+    """Tell whether it is a convolution with 3x3 or 5x5 taps, one pixel apart, one pixel after the other."""
+    steps = all((axis.stride, axis.step, axis.dilation) == (1, 1, 1) for axis in (rows, columns))
+    return steps and rows.taps == columns.taps and rows.taps in (3, 5) and indices.shape[0] == 1
+
+
+def _square(axis: Axis) -> int:
+    """Return how many outputs a patch has along an axis."""
+    return SIDE + 1 - axis.taps
+
+
+def _patches(axis: Axis) -> int:
+    """Return how many patches an image has along an axis."""
+    return -(-axis.count // _square(axis))
 
 
 def _workers(units: int) -> int:
@@ -68,6 +88,36 @@ def _visits(axis: Axis) -> int:
     return sum(0 <= read < axis.input_size for read in reads)
 
 
+class _TransformedFilters:
+    """The filters of one direction, their outputs cut into register tiles, and transformed anew for each batch."""
+
+    def __init__(self, indices: NDArray[np.intp], taps: list[tuple[int, int]], square: int, dtype: np.dtype) -> None:
+        _, self.outputs, self.inputs = indices.shape[:3]
+        self.tiles, self.tall, self.short = cut(self.outputs, tall_tile_height())
+        self.square, self.pair = length(square), length(2 if side_by_side(2, dtype) == 2 else 1)
+        stretch = max(CACHE // (PLACES * self.inputs * LANES * dtype.itemsize), 1)
+        self.stretch = stretch + stretch % len(self.pair)
+        self._order = np.concatenate([
+            packed_order(indices[0, :, :, r : r + 1, s : s + 1], self.tiles, len(self.tall)) for r, s in taps
+        ])  # fmt: skip
+        self._transformed = np.empty(self._order.size // len(taps) * PLACES, dtype)
+
+    def __call__(self, weight: NDArray) -> NDArray:
+        """Return the transforms of the filters in `weight`."""
+        transform_filters(weight, self._order, self._transformed, self.inputs, self.tiles, len(self.tall), self.square)
+        return self._transformed
+
+    @property
+    def scratch(self) -> int:
+        """How many numbers a stretch of patches and a register tile's products take."""
+        return PLACES * (self.stretch * self.inputs + len(self.pair) * len(self.tall) + 2) * LANES + ROOM
+
+    @property
+    def sizes(self) -> tuple[Tiles, tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        """The last arguments of the kernels."""
+        return self.tiles, self.square, self.pair, self.tall, self.short
+
+
 class WinogradCorrelation:
     """What `passes.convolution.Correlation` does, with the same parameters, for what `saves` allows."""
 
@@ -80,31 +130,52 @@ class WinogradCorrelation:
         dtype: np.dtype,
     ) -> None:
         [(self._rows, row_taps)], [(self._columns, column_taps)] = row_phases, column_phases
-        _, self._outputs, self._inputs = indices.shape[:3]
-        self._tiles, self._tall, self._short = cut(self._outputs, tall_tile_height())
-        self._pair = length(2 if side_by_side(2, dtype) == 2 else 1)
-        columns = -(-self._columns.count // 2)
-        most = max(CACHE // (PLACES * self._inputs * LANES * dtype.itemsize), 1)
-        stretch = min(-(-columns // -(-columns // most)), columns)
-        stretch += stretch % len(self._pair)
-        self._patches = Patches(-(-self._rows.count // 2), columns, stretch)
-        self._order = np.concatenate([
-            packed_order(indices[0, :, :, r : r + 1, s : s + 1], self._tiles, len(self._tall))
-            for r in row_taps for s in column_taps
-        ])  # fmt: skip
-        self._transformed = np.empty(self._order.size // 9 * PLACES, dtype)
-        self._workers = _workers(blocks * self._patches.rows)
-        self._scratch = np.zeros(
-            self._workers * PLACES * (stretch * (self._inputs + len(self._tall)) + 2) * LANES, dtype
-        )  # zeros: where a stretch is filled up, products of whatever is there are computed and not used
+        taps = [(r, s) for r in row_taps for s in column_taps]
+        self._filters = _TransformedFilters(indices, taps, _square(self._rows), dtype)
+        self._patches = Patches(_patches(self._rows), _patches(self._columns), self._filters.stretch)
+        self._workers = _workers(-(-blocks * self._patches.rows * self._patches.columns // self._patches.stretch))
+        # zeros: where a stretch is filled up, products of whatever is there are computed and not used
+        self._scratch = np.zeros(self._workers * self._filters.scratch, dtype)
 
     def __call__(self, image: NDArray, weight: NDArray, bias: NDArray, output: NDArray, blocks: int) -> None:
         """Write `output` from `image`; `weight` is flat and canonical, `bias` has one number per output channel."""
-        transform_filters(weight, self._order, self._transformed, self._inputs, self._tiles, len(self._tall))
-        correlate_3x3(
-            image, self._transformed, bias, output, self._scratch, min(self._workers, numba.get_num_threads()), blocks,
-            self._rows, self._columns, self._inputs, self._outputs, self._patches, self._tiles,
-            self._pair, self._tall, self._short,
+        filters = self._filters
+        correlate_patches(
+            image, filters(weight), bias, output, self._scratch, min(self._workers, numba.get_num_threads()), blocks,
+            self._rows, self._columns, filters.inputs, filters.outputs, self._patches, *filters.sizes,
+        )  # fmt: skip
+
+
+class WinogradInputGradient:
+    """Backward to the input by the transposed map, for what `saves_input` allows.
+
+    Parameters
+    ----------
+    rows, columns : Axis
+        Of the forward pass.
+    indices : ndarray of int
+        Flat index of each weight, as (group, channel, filter, r, s).
+    blocks : int
+        Blocks in the largest batch.
+    dtype : float32 or float64
+    """
+
+    def __init__(self, rows: Axis, columns: Axis, indices: NDArray[np.intp], blocks: int, dtype: np.dtype) -> None:
+        taps = [(r, s) for r in range(rows.taps) for s in range(columns.taps)]
+        self._filters = _TransformedFilters(indices, taps, _square(rows), dtype)
+        self._axes = rows, columns
+        self._patches = Patches(_patches(rows), _patches(columns), self._filters.stretch)
+        self._workers = _workers(blocks * sum(self._filters.tiles))
+        self._scratch = np.zeros(self._workers * self._filters.scratch, dtype)  # zeros: as above
+
+    def __call__(self, delta: NDArray, weight: NDArray, _: NDArray, grad_input: NDArray, blocks: int) -> None:
+        """Write `grad_input` from `delta`; `weight` is flat and canonical."""
+        filters = self._filters
+        bundles = min(-(-numba.get_num_threads() // blocks), sum(filters.tiles))
+        workers = min(self._workers, numba.get_num_threads(), blocks * bundles)
+        add_patches(
+            delta, filters(weight), grad_input, self._scratch[: workers * filters.scratch], workers, blocks, bundles,
+            *self._axes, filters.outputs, filters.inputs, self._patches, *filters.sizes,
         )  # fmt: skip
 
 
@@ -113,33 +184,36 @@ class WinogradWeightGradient:
 
     def __init__(self, rows: Axis, columns: Axis, indices: NDArray[np.intp], blocks: int, dtype: np.dtype) -> None:
         _, outputs, inputs = indices.shape[:3]
-        vectors = -(-inputs // LANES)
+        vectors = -(-outputs // LANES)
         pair, height = tile_of(vectors)
-        self._tiles, *sizes = cut(outputs, height)
-        self._sizes = length(pair), *sizes
-        self._channels = -(-vectors // pair) * pair * LANES
-        size = PLACES * outputs * self._channels
-        patch_rows, patch_columns = -(-rows.count // 2), -(-columns.count // 2)
+        self._tiles, *sizes = cut(inputs, height)
+        self._sizes = length(_square(rows)), length(pair), *sizes
+        self._filled = -(-vectors // pair) * pair * LANES
+        size = PLACES * inputs * self._filled
+        patch_rows, patch_columns = _patches(rows), _patches(columns)
         patches = blocks * patch_rows * patch_columns
         slots = max(min(UNITS, PARTIAL // (size * dtype.itemsize), patches // WORTH), 1)
-        bundles = max(min(UNITS // slots, outputs // WORTH), 1)
-        filters = -(-sum(self._tiles) // bundles) * len(sizes[0])  # of a bundle, at most
-        most = max(2 * CACHE // (PLACES * (self._channels + filters) * LANES * dtype.itemsize), 1)
-        stretch = -(-patch_columns // -(-patch_columns // most))
+        bundles = max(min(UNITS // slots, inputs // APART), 1)
+        channels = -(-sum(self._tiles) // bundles) * len(sizes[0])  # of a bundle, at most
+        # at least six patches for each time that the sums are read and written
+        stretch = max(2 * CACHE // (PLACES * (self._filled + channels) * LANES * dtype.itemsize), 6)
         self._arguments = rows, columns, inputs, outputs
         self._cuts = Patches(patch_rows, patch_columns, stretch), Division(bundles, 1, slots), self._tiles
         self._workers = _workers(slots * bundles)
-        lines = PLACES * (stretch * (self._channels + filters) + 2 + LANES + 1)
-        self._scratch = np.zeros(self._workers * lines * LANES, dtype)
-        self._room = lines * LANES
+        self._room = PLACES * (stretch * (self._filled + channels) + 2) * LANES + ROOM
+        self._scratch = np.empty(self._workers * self._room, dtype)
         self._partial = np.empty(slots * size, dtype)
         self._slots = slots
-        self._canonical = indices[0].transpose(2, 3, 0, 1).ravel().astype(np.int64)
+        self._canonical = indices[0].transpose(2, 3, 1, 0).ravel().astype(np.int64)
 
     def __call__(self, image: NDArray, delta: NDArray, gradient: NDArray, blocks: int) -> None:
         """Write the gradient (flat, canonical order) from the first `blocks` blocks."""
         workers = min(self._workers, numba.get_num_threads())
         scratch = self._scratch[: workers * self._room]
-        weights_3x3(image, delta, self._partial, scratch, workers, blocks, *self._arguments, *self._cuts, *self._sizes)
+        weights_by_patches(
+            image, delta, self._partial, scratch, workers, blocks, *self._arguments, *self._cuts, *self._sizes
+        )
         _, _, inputs, outputs = self._arguments
-        gradient_3x3(self._partial, self._slots, self._canonical, gradient, inputs, outputs, self._channels)
+        gradient_of_places(
+            self._partial, self._slots, self._canonical, gradient, inputs, outputs, self._filled, self._sizes[0]
+        )
