@@ -228,13 +228,18 @@ class Network:
             yield "loss", made
 
     def warm_up(self, image_type: Any = np.uint8) -> None:
-        """Compile or load from the cache every kernel that training and evaluation need, changing nothing."""
+        """Compile or load from the cache every kernel that training and evaluation need, changing nothing.
+
+        Layer by layer, both ways, so that another process may come from the other end: see `warm_up_backwards`.
+        """
         self._batch = Batch(1)
         self._input[:] = 0
         gradients = [parameter.gradient.copy() for parameter in self.parameters]
         statistics = [statistic.value.copy() for statistic in self.statistics]
         blank, zero = np.zeros(self.input_shape.size, image_type), np.zeros(self.input_shape.channels, self.dtype)
         to_lanes(blank, np.zeros(1, np.int64), zero, zero, self._input, *self.input_shape)
+        if self._loss is not None:
+            self._warm_up_layers(1)
         self.forward()
         self.logits()
         self.forward(training=True)
@@ -247,12 +252,20 @@ class Network:
             statistic.value[...] = value
 
     def warm_up_backwards(self) -> None:
-        """Compile each layer's kernels, from the last layer to the first; for a process that compiles nothing else.
+        """Compile the loss, then each layer's kernels, from the last on; for a process that does nothing else.
 
         Meets another process that runs `warm_up` half-way. What the network holds afterwards is of no use.
         """
+        self._batch, self._output = Batch(1), np.zeros(self._blocks * self.output_shape.size * LANES, self.dtype)
+        self.logits()
+        self.loss(np.zeros(1, np.int64))
+        self._warm_up_layers(-1)
+
+    def _warm_up_layers(self, direction: int) -> None:
+        """Run each layer forward and backward, from the first on (direction 1) or from the last (-1)."""
         batch = Batch(1, training=True)
-        for layer, shape in zip(reversed(self._body.layers), reversed(self._body.input_shapes), strict=True):
+        layers = list(zip(self._body.layers, self._body.input_shapes, strict=True))
+        for layer, shape in layers[::direction]:
             output = layer.forward(np.zeros(self._blocks * shape.size * LANES, self.dtype), batch)
             layer.backward(np.zeros_like(output), batch)
 

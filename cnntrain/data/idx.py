@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
 
@@ -42,7 +43,8 @@ class IdxFiles:
     def load(self, class_names: list[str] | None) -> Loaded:
         """Read the four files; without names there are as many classes as the largest training label says."""
         classes = classes_of(read_idx(self.train[1], 1), class_names, str(self.train[1]))
-        train, test = self._split(self.train, classes), self._split(self.test, classes)
+        with ThreadPoolExecutor(2) as pool:  # decompression works without the interpreter's lock
+            train, test = pool.map(lambda files: self._split(files, classes), (self.train, self.test))
         if train.images.shape[1:] != test.images.shape[1:]:
             (_, _, *train_size), (_, _, *test_size) = train.images.shape, test.images.shape
             raise DataError(

@@ -130,9 +130,14 @@ def channel_statistics(images: Any) -> tuple[NDArray[np.float64], NDArray[np.flo
 def byte_counts(images: Any) -> NDArray[np.int64]:
     """How often each value occurs in each channel of uint8 images: (C, 256)."""
     counts = np.zeros((images.shape[1], 256), np.int64)
-    for chunk in _chunks(images):
+    for chunk in _chunks(images, 4 * _CHUNK):
         for channel in range(len(counts)):
-            counts[channel] += np.bincount(chunk[:, channel].reshape(-1), minlength=256)
+            values = np.ascontiguousarray(chunk[:, channel]).reshape(-1)
+            if values.size % 2 == 0:  # two bytes at a time: one step for each of the 65,536 pairs instead of two
+                pairs = np.bincount(values.view(np.uint16), minlength=1 << 16).reshape(256, 256)
+                counts[channel] += pairs.sum(axis=0) + pairs.sum(axis=1)
+            else:
+                counts[channel] += np.bincount(values, minlength=256)
     return counts
 
 
@@ -150,7 +155,7 @@ def _divisible(std: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(std < np.finfo(np.float32).tiny, 1.0, std)
 
 
-def _chunks(images: Any) -> Iterator[NDArray[Any]]:
-    step = max(1, _CHUNK // (images.shape[1] * images.shape[2] * images.shape[3]))
+def _chunks(images: Any, size: int = _CHUNK) -> Iterator[NDArray[Any]]:
+    step = max(1, size // (images.shape[1] * images.shape[2] * images.shape[3]))
     for start in range(0, len(images), step):
         yield images[start : start + step]

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cnntrain.data.images import LazyRows
-from cnntrain.data.normalization import Normalization, channel_statistics, normalization_of
+from cnntrain.data.normalization import Normalization, byte_counts, channel_statistics, normalization_of
 from cnntrain.data.settings import MeanImage, MeanImageSettings, MeanStd
 from cnntrain.errors import ConfigError
 
@@ -53,6 +53,15 @@ def test_standard_gives_zero_mean_and_unit_deviation() -> None:
     mean, std = channel_statistics(images)
     np.testing.assert_allclose(mean, images.mean(axis=(0, 2, 3), dtype=np.float64), rtol=1e-12)
     np.testing.assert_allclose(std, images.std(axis=(0, 2, 3), dtype=np.float64), rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(2000, 1, 28, 28), (5, 3, 7, 9), (1, 1, 1, 1)], ids=str)
+def test_bytes_are_counted_one_by_one(shape: tuple[int, ...]) -> None:
+    """However many are counted at a time: even and odd numbers of them, in one pass and in several."""
+    images = np.random.default_rng(2).integers(0, 256, shape, np.uint8)
+    expected = [[int((channel == value).sum()) for value in range(256)] for channel in images.swapaxes(0, 1)]
+    np.testing.assert_array_equal(byte_counts(images), expected)
+    np.testing.assert_array_equal(byte_counts(images[:, ::-1]), expected[::-1])
 
 
 def test_sums_are_float64() -> None:
