@@ -99,71 +99,71 @@ def output_part(a, b, c, d, e, f, square):
 
 
 @kernel
-def filter_part(a, b, c, d, e, last, real):
+def store_six(scratch, at, step, values):
+    """Write six lane vectors."""
+    store(scratch, at, values[0])
+    store(scratch, at + step, values[1])
+    store(scratch, at + 2 * step, values[2])
+    store(scratch, at + 3 * step, values[3])
+    store(scratch, at + 4 * step, values[4])
+    store(scratch, at + 5 * step, values[5])
+
+
+@kernel
+def filter_part(a, b, c, d, e, last):
     """Multiply G with a column of a filter; with three taps, d and e are 0.
 
     G has for each point p the row (1, p, p^2, ...) divided by the product of p's differences from the other points
     (1, 3, -3, -15/16 and 15), and for infinity (0, ..., 0, 1).
     """
-    even, odd = a + c + e, b + d
-    half = real(16) * a + real(8) * b + real(4) * c + real(2) * d + e
-    minus_two = a - real(2) * b + real(4) * c - real(8) * d + real(16) * e
-    return a, (even + odd) / real(3), (odd - even) / real(3), half / real(-15), minus_two / real(15), last
+    even, odd = (a + c) + e, b + d
+    two, four, eight, sixteen = constant(a, 2), constant(a, 4), constant(a, 8), constant(a, 16)
+    half = fma(sixteen, a, fma(eight, b, fma(four, c, fma(two, d, e))))
+    minus_two = fma(sixteen, e, fma(four, c, a)) - fma(eight, d, two * b)
+    return (
+        a, (even + odd) / constant(a, 3), (odd - even) / constant(a, 3), half / constant(a, -15),
+        minus_two / constant(a, 15), last,
+    )  # fmt: skip
 
 
 @kernel
-def filter_column(weight, order, at, step, square):
+def filter_column(packed, at, step, square):
     """Multiply G with a column of a filter."""
-    real = weight.dtype.type
-    a, b = weight[np.uintp(order[at])], weight[np.uintp(order[at + step])]
-    c = weight[np.uintp(order[at + 2 * step])]
+    a, b, c = load(packed, at), load(packed, at + step), load(packed, at + 2 * step)
     if len(square) == 4:
-        return filter_part(a, b, c, real(0), real(0), c, real)
-    d, e = weight[np.uintp(order[at + 3 * step])], weight[np.uintp(order[at + 4 * step])]
-    return filter_part(a, b, c, d, e, e, real)
+        return filter_part(a, b, c, constant(a, 0), constant(a, 0), c)
+    e = load(packed, at + 4 * step)
+    return filter_part(a, b, c, load(packed, at + 3 * step), e, e)
 
 
 @kernel
-def store_filter_row(transformed, at, step, a, b, c, d, e, square):
-    """Multiply a row of G g with Gt and write it."""
-    row = filter_part(a, b, c, d, e, c if len(square) == 4 else e, transformed.dtype.type)
-    transformed[at] = row[0]
-    transformed[at + step] = row[1]
-    transformed[at + np.uintp(2) * step] = row[2]
-    transformed[at + np.uintp(3) * step] = row[3]
-    transformed[at + np.uintp(4) * step] = row[4]
-    transformed[at + np.uintp(5) * step] = row[5]
+def filter_row(a, b, c, d, e, square):
+    """Multiply a row of G g with Gt."""
+    return filter_part(a, b, c, d, e, c if len(square) == 4 else e)
 
 
 @parallel_kernel
-def transform_filters(weight, order, transformed, channels, tiles, height, square):
-    """Write transformed[tile of filters, p, c, filter in tile] = G g Gt.
-
-    order[r, s, tile of filters, c, filter in tile] says where in `weight` a number is; `height` is that of tall tiles.
-    """
-    taps = np.uintp(SIDE + 1 - len(square))
-    tap = np.uintp(order.size) // (taps * taps)
-    zero = weight.dtype.type(0)
-    for index in prange(tiles.tall + tiles.short):
-        tile = np.intp(index)
-        begin = np.uintp((tile * height - max(tile - tiles.tall, 0)) * channels)
-        size = np.uintp(channels * (height if tile < tiles.tall else height - 1))
-        for at in range(begin, begin + size):
-            x0 = filter_column(weight, order, at, taps * tap, square)
-            x1 = filter_column(weight, order, at + tap, taps * tap, square)
-            x2 = filter_column(weight, order, at + np.uintp(2) * tap, taps * tap, square)
-            x3 = x4 = (zero, zero, zero, zero, zero, zero)
-            if len(square) == 2:
-                x3 = filter_column(weight, order, at + np.uintp(3) * tap, taps * tap, square)
-                x4 = filter_column(weight, order, at + np.uintp(4) * tap, taps * tap, square)
-            place = begin * np.uintp(PLACES) + at - begin
-            row = np.uintp(SIDE) * size
-            store_filter_row(transformed, place, size, x0[0], x1[0], x2[0], x3[0], x4[0], square)
-            store_filter_row(transformed, place + row, size, x0[1], x1[1], x2[1], x3[1], x4[1], square)
-            store_filter_row(transformed, place + np.uintp(2) * row, size, x0[2], x1[2], x2[2], x3[2], x4[2], square)
-            store_filter_row(transformed, place + np.uintp(3) * row, size, x0[3], x1[3], x2[3], x3[3], x4[3], square)
-            store_filter_row(transformed, place + np.uintp(4) * row, size, x0[4], x1[4], x2[4], x3[4], x4[4], square)
-            store_filter_row(transformed, place + np.uintp(5) * row, size, x0[5], x1[5], x2[5], x3[5], x4[5], square)
+def transform_filters(packed, transformed, square):
+    """Write transformed[p, i] = G g Gt for the filters packed[r, s, i], as many as a multiple of 16."""
+    taps = SIDE + 1 - len(square)
+    size = packed.size // (taps * taps)
+    for index in prange(size // LANES):
+        at = np.intp(index) * LANES
+        step = taps * size
+        x0 = filter_column(packed, at, step, square)
+        x1 = filter_column(packed, at + size, step, square)
+        x2 = filter_column(packed, at + 2 * size, step, square)
+        nothing = constant(packed, 0)
+        x3 = x4 = (nothing, nothing, nothing, nothing, nothing, nothing)
+        if len(square) == 2:
+            x3 = filter_column(packed, at + 3 * size, step, square)
+            x4 = filter_column(packed, at + 4 * size, step, square)
+        store_six(transformed, at, size, filter_row(x0[0], x1[0], x2[0], x3[0], x4[0], square))
+        store_six(transformed, at + 6 * size, size, filter_row(x0[1], x1[1], x2[1], x3[1], x4[1], square))
+        store_six(transformed, at + 12 * size, size, filter_row(x0[2], x1[2], x2[2], x3[2], x4[2], square))
+        store_six(transformed, at + 18 * size, size, filter_row(x0[3], x1[3], x2[3], x3[3], x4[3], square))
+        store_six(transformed, at + 24 * size, size, filter_row(x0[4], x1[4], x2[4], x3[4], x4[4], square))
+        store_six(transformed, at + 30 * size, size, filter_row(x0[5], x1[5], x2[5], x3[5], x4[5], square))
 
 
 @kernel
@@ -181,17 +181,6 @@ def reach(axis, i):
     return (
         0 <= i < size, 0 <= i + 1 < size, 0 <= i + 2 < size, 0 <= i + 3 < size, 0 <= i + 4 < size, 0 <= i + 5 < size
     )  # fmt: skip
-
-
-@kernel
-def store_six(scratch, at, step, values):
-    """Write six lane vectors."""
-    store(scratch, at, values[0])
-    store(scratch, at + step, values[1])
-    store(scratch, at + 2 * step, values[2])
-    store(scratch, at + 3 * step, values[3])
-    store(scratch, at + 4 * step, values[4])
-    store(scratch, at + 5 * step, values[5])
 
 
 @kernel
@@ -315,7 +304,7 @@ def store_square(scratch, at, place, output, to, width, step, down, right, bias,
 @kernel
 def multiply_and_store(
     weights, bias, output, scratch, patches_at, products_at, first, last, k, w,
-    rows, columns, inputs, outputs, patches, square, pair, filters,
+    size, rows, columns, inputs, outputs, patches, square, pair, filters,
 ):  # fmt: skip
     """Do one tile of filters for a stretch of patches: the products of all places, then At M A."""
     place = place_size(len(pair), len(filters))
@@ -325,7 +314,7 @@ def multiply_and_store(
         for p in range(PLACES):
             tile = tile_zero(scratch, pair, filters)
             x = patches_at + p * patch_place + (n - first) * inputs * LANES
-            at = w + p * inputs * len(filters)
+            at = w + p * size
             for _ in range(inputs):
                 tile = accumulate(tile, scratch, x, inputs * LANES, weights, at, 1)
                 x += LANES
@@ -355,6 +344,7 @@ def correlate_patches(
     ----------
     image, output : 1-D array, float32 or float64
     weights : 1-D array
+        As (p, tile of filters, c, filter in tile).
     bias : 1-D array
         One number per output channel.
     scratch : 1-D array
@@ -393,14 +383,14 @@ def correlate_patches(
             for _ in range(tiles.tall):
                 multiply_and_store(
                     weights, bias, output, scratch, patches_at, products_at, first, last, k, w,
-                    rows, columns, inputs, outputs, patches, square, pair, tall,
+                    weights.size // PLACES, rows, columns, inputs, outputs, patches, square, pair, tall,
                 )  # fmt: skip
                 k += len(tall)
-                w += PLACES * inputs * len(tall)
+                w += inputs * len(tall)
             for _ in range(tiles.short):
                 multiply_and_store(
                     weights, bias, output, scratch, patches_at, products_at, first, last, k, w,
-                    rows, columns, inputs, outputs, patches, square, pair, short,
+                    weights.size // PLACES, rows, columns, inputs, outputs, patches, square, pair, short,
                 )  # fmt: skip
                 k += len(short)
-                w += PLACES * inputs * len(short)
+                w += inputs * len(short)

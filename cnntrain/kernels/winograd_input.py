@@ -116,7 +116,7 @@ def add_patch(scratch, at, place, room, grad_input, b, row, column, rows, column
 
 @kernel
 def multiply_and_add(
-    weights, grad_input, scratch, deltas_at, products_at, room, first, last, c, w, rows, columns, inputs, outputs,
+    weights, grad_input, scratch, deltas_at, products_at, room, first, last, c, w, size, rows, columns, inputs, outputs,
     patches, square, pair, channels,
 ):  # fmt: skip
     """Do one tile of channels for a stretch of squares: the products of all places, then B M Bt."""
@@ -126,7 +126,7 @@ def multiply_and_add(
         for p in range(PLACES):
             tile = tile_zero(scratch, pair, channels)
             x = deltas_at + p * delta_place + (n - first) * outputs * LANES
-            at = w + p * outputs * len(channels)
+            at = w + p * size
             for _ in range(outputs):
                 tile = accumulate(tile, scratch, x, outputs * LANES, weights, at, 1)
                 x += LANES
@@ -151,7 +151,7 @@ def add_patches(
     ----------
     delta, grad_input : 1-D array, float32 or float64
     weights : 1-D array
-        As (tile of channels, p, filter, channel in tile).
+        As (p, tile of channels, filter, channel in tile).
     scratch : 1-D array
         Room for a stretch of squares and of products per worker.
     workers, bundles : int
@@ -194,16 +194,16 @@ def add_patches(
                     )  # fmt: skip
                 c = c0
                 for cut in range(cut0, cut1):
-                    w = PLACES * outputs * c
+                    w = outputs * c
                     if cut < tiles.tall:
                         multiply_and_add(
                             weights, grad_input, scratch, deltas_at, products_at, room, first, last, c, w,
-                            rows, columns, inputs, outputs, patches, square, pair, tall,
+                            weights.size // PLACES, rows, columns, inputs, outputs, patches, square, pair, tall,
                         )  # fmt: skip
                         c += len(tall)
                     else:
                         multiply_and_add(
                             weights, grad_input, scratch, deltas_at, products_at, room, first, last, c, w,
-                            rows, columns, inputs, outputs, patches, square, pair, short,
+                            weights.size // PLACES, rows, columns, inputs, outputs, patches, square, pair, short,
                         )  # fmt: skip
                         c += len(short)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.kernels.convolution import Axis, Tiles
+from cnntrain.kernels.layout import gather
 from cnntrain.kernels.weight_gradient import Division
 from cnntrain.kernels.winograd import PLACES, ROOM, SIDE, Patches, correlate_patches, transform_filters
 from cnntrain.kernels.winograd_input import add_patches
@@ -18,7 +19,7 @@ CACHE = 256 * 1024  # bytes of transformed patches at a time, a part of a common
 PATCH = 340  # multiply-adds that take as long as the transform of a patch of one channel
 SQUARE = 200  # the same of a square of one filter
 ENOUGH = 0.85  # share of the direct form's time below which another algorithm is worth its compilation and its scratch
-WORTH = 64  # patches that are worth sums of their own
+WORTH = 16  # patches that are worth sums of their own
 APART = 32  # channels for which it is worth transforming the delta again
 PARTIAL = 16 * 1024 * 1024  # bytes of sums that are kept apart; more of them let more cores work
 
@@ -97,14 +98,16 @@ class _TransformedFilters:
         self.square, self.pair = length(square), length(2 if side_by_side(2, dtype) == 2 else 1)
         stretch = max(CACHE // (PLACES * self.inputs * LANES * dtype.itemsize), 1)
         self.stretch = stretch + stretch % len(self.pair)
-        self._order = np.concatenate([
-            packed_order(indices[0, :, :, r : r + 1, s : s + 1], self.tiles, len(self.tall)) for r, s in taps
-        ])  # fmt: skip
+        order = [packed_order(indices[0, :, :, r : r + 1, s : s + 1], self.tiles, len(self.tall)) for r, s in taps]
+        fill = -order[0].size % LANES  # with anything: what becomes of it is not used
+        self._order = np.concatenate([np.pad(part, (0, fill)) for part in order])
+        self._packed = np.empty(self._order.size, dtype)
         self._transformed = np.empty(self._order.size // len(taps) * PLACES, dtype)
 
     def __call__(self, weight: NDArray) -> NDArray:
         """Return the transforms of the filters in `weight`."""
-        transform_filters(weight, self._order, self._transformed, self.inputs, self.tiles, len(self.tall), self.square)
+        gather(weight, self._order, self._packed)
+        transform_filters(self._packed, self._transformed, self.square)
         return self._transformed
 
     @property
