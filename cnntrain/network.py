@@ -263,11 +263,12 @@ class Network:
 
     def _warm_up_layers(self, direction: int) -> None:
         """Run each layer forward and backward, from the first on (direction 1) or from the last (-1)."""
-        batch = Batch(1, training=True)
-        layers = list(zip(self._body.layers, self._body.input_shapes, strict=True))
-        for layer, shape in layers[::direction]:
-            output = layer.forward(np.zeros(self._blocks * shape.size * LANES, self.dtype), batch)
-            layer.backward(np.zeros_like(output), batch)
+        batch, room = Batch(1, training=True), capacity(1, self.dtype) * LANES
+        shapes = [*self._body.input_shapes, self.output_shape]
+        for index in range(len(self._body.layers))[::direction]:
+            layer, given, made = self._body.layers[index], shapes[index], shapes[index + 1]
+            layer.forward(np.zeros(room * given.size, self.dtype), batch)
+            layer.backward(np.zeros(room * made.size, self.dtype), batch)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return copies of all learned arrays, in canonical shapes, and of all statistics, by name."""

@@ -30,8 +30,8 @@ from cnntrain.kernels.simd import LANES, accumulate, constant, fma, load, splat,
 
 SIDE = 6  # pixels of a patch's side
 PLACES = SIDE * SIDE
-CHUNK = 16  # channels whose patches pass through the L1 cache at a time
-COLUMNS = 10  # and columns of them
+CHUNK = 16  # channels that are transformed at a time, column by column and then row by row
+COLUMNS = 10  # columns at a time: two patches side by side with 3x3 taps, three with 5x5
 ROOM = COLUMNS * SIDE * CHUNK * LANES
 
 

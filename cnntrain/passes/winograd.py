@@ -21,7 +21,7 @@ SQUARE = 200  # the same of a square of one filter
 ENOUGH = 0.85  # share of the direct form's time below which another algorithm is worth its compilation and its scratch
 WORTH = 16  # patches that are worth sums of their own
 APART = 32  # channels for which it is worth transforming the delta again
-PARTIAL = 16 * 1024 * 1024  # bytes of sums that are kept apart; more of them let more cores work
+PARTIAL = 8 * 1024 * 1024  # bytes of sums that are kept apart; more of them let more cores work
 
 
 def saves(
