@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -77,16 +79,27 @@ def _patches(axis: Axis) -> int:
     return -(-axis.count // _square(axis))
 
 
-def _workers(units: int) -> int:
-    """Return how many stretches are worked on at the same time at most: as many as there may be threads."""
-    available: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-    return min(available, units)
-
-
 def _visits(axis: Axis) -> int:
     """Return how many pairs of an output and a tap read inside the image."""
     reads = [i + axis.offset + tap for i in range(axis.count) for tap in range(axis.taps)]
     return sum(0 <= read < axis.input_size for read in reads)
+
+
+class _Workspace(threading.local):
+    """Arrays that a pass needs only while it runs: all passes of a Python thread share them."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[tuple[str, np.dtype], NDArray] = {}
+
+    def __call__(self, name: str, size: int, dtype: np.dtype) -> NDArray:
+        """Return `size` numbers of any value."""
+        array = self._arrays.get((name, dtype))
+        if array is None or array.size < size:
+            array = self._arrays[name, dtype] = np.zeros(size, dtype)
+        return array[:size]
+
+
+_workspace = _Workspace()
 
 
 class _TransformedFilters:
@@ -101,19 +114,24 @@ class _TransformedFilters:
         order = [packed_order(indices[0, :, :, r : r + 1, s : s + 1], self.tiles, len(self.tall)) for r, s in taps]
         fill = -order[0].size % LANES  # with anything: what becomes of it is not used
         self._order = np.concatenate([np.pad(part, (0, fill)) for part in order])
-        self._packed = np.empty(self._order.size, dtype)
-        self._transformed = np.empty(self._order.size // len(taps) * PLACES, dtype)
+        self._transformed = self._order.size // len(taps) * PLACES
+        self._dtype = dtype
 
     def __call__(self, weight: NDArray) -> NDArray:
         """Return the transforms of the filters in `weight`."""
-        gather(weight, self._order, self._packed)
-        transform_filters(self._packed, self._transformed, self.square)
-        return self._transformed
+        packed = _workspace("packed", self._order.size, self._dtype)
+        transformed = _workspace("transformed", self._transformed, self._dtype)
+        gather(weight, self._order, packed)
+        transform_filters(packed, transformed, self.square)
+        return transformed
 
-    @property
-    def scratch(self) -> int:
-        """How many numbers a stretch of patches and a register tile's products take."""
-        return PLACES * (self.stretch * self.inputs + len(self.pair) * len(self.tall) + 2) * LANES + ROOM
+    def scratch(self, workers: int) -> NDArray:
+        """Return room for a stretch of patches and a register tile's products, for each worker.
+
+        Where a stretch is filled up, products of whatever is there are computed and not used.
+        """
+        each = PLACES * (self.stretch * self.inputs + len(self.pair) * len(self.tall) + 2) * LANES + ROOM
+        return _workspace("scratch", workers * each, self._dtype)
 
     @property
     def sizes(self) -> tuple[Tiles, tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
@@ -136,15 +154,13 @@ class WinogradCorrelation:
         taps = [(r, s) for r in row_taps for s in column_taps]
         self._filters = _TransformedFilters(indices, taps, _square(self._rows), dtype)
         self._patches = Patches(_patches(self._rows), _patches(self._columns), self._filters.stretch)
-        self._workers = _workers(-(-blocks * self._patches.rows * self._patches.columns // self._patches.stretch))
-        # zeros: where a stretch is filled up, products of whatever is there are computed and not used
-        self._scratch = np.zeros(self._workers * self._filters.scratch, dtype)
+        self._units = -(-blocks * self._patches.rows * self._patches.columns // self._patches.stretch)
 
     def __call__(self, image: NDArray, weight: NDArray, bias: NDArray, output: NDArray, blocks: int) -> None:
         """Write `output` from `image`; `weight` is flat and canonical, `bias` has one number per output channel."""
-        filters = self._filters
+        filters, workers = self._filters, min(self._units, numba.get_num_threads())
         correlate_patches(
-            image, filters(weight), bias, output, self._scratch, min(self._workers, numba.get_num_threads()), blocks,
+            image, filters(weight), bias, output, filters.scratch(workers), workers, blocks,
             self._rows, self._columns, filters.inputs, filters.outputs, self._patches, *filters.sizes,
         )  # fmt: skip
 
@@ -168,16 +184,14 @@ class WinogradInputGradient:
         self._filters = _TransformedFilters(indices, taps, _square(rows), dtype)
         self._axes = rows, columns
         self._patches = Patches(_patches(rows), _patches(columns), self._filters.stretch)
-        self._workers = _workers(blocks * sum(self._filters.tiles))
-        self._scratch = np.zeros(self._workers * self._filters.scratch, dtype)  # zeros: as above
 
     def __call__(self, delta: NDArray, weight: NDArray, _: NDArray, grad_input: NDArray, blocks: int) -> None:
         """Write `grad_input` from `delta`; `weight` is flat and canonical."""
         filters = self._filters
         bundles = min(-(-numba.get_num_threads() // blocks), sum(filters.tiles))
-        workers = min(self._workers, numba.get_num_threads(), blocks * bundles)
+        workers = min(numba.get_num_threads(), blocks * bundles)
         add_patches(
-            delta, filters(weight), grad_input, self._scratch[: workers * filters.scratch], workers, blocks, bundles,
+            delta, filters(weight), grad_input, filters.scratch(workers), workers, blocks, bundles,
             *self._axes, filters.outputs, filters.inputs, self._patches, *filters.sizes,
         )  # fmt: skip
 
@@ -202,21 +216,19 @@ class WinogradWeightGradient:
         stretch = max(2 * CACHE // (PLACES * (self._filled + channels) * LANES * dtype.itemsize), 6)
         self._arguments = rows, columns, inputs, outputs
         self._cuts = Patches(patch_rows, patch_columns, stretch), Division(bundles, 1, slots), self._tiles
-        self._workers = _workers(slots * bundles)
+        self._units = slots * bundles
         self._room = PLACES * (stretch * (self._filled + channels) + 2) * LANES + ROOM
-        self._scratch = np.empty(self._workers * self._room, dtype)
-        self._partial = np.empty(slots * size, dtype)
-        self._slots = slots
+        self._slots, self._size = slots, slots * size
+        self._dtype = dtype
         self._canonical = indices[0].transpose(2, 3, 1, 0).ravel().astype(np.int64)
 
     def __call__(self, image: NDArray, delta: NDArray, gradient: NDArray, blocks: int) -> None:
         """Write the gradient (flat, canonical order) from the first `blocks` blocks."""
-        workers = min(self._workers, numba.get_num_threads())
-        scratch = self._scratch[: workers * self._room]
-        weights_by_patches(
-            image, delta, self._partial, scratch, workers, blocks, *self._arguments, *self._cuts, *self._sizes
-        )
+        workers = min(self._units, numba.get_num_threads())
+        scratch = _workspace("scratch", workers * self._room, self._dtype)
+        partial = _workspace("partial", self._size, self._dtype)
+        weights_by_patches(image, delta, partial, scratch, workers, blocks, *self._arguments, *self._cuts, *self._sizes)
         _, _, inputs, outputs = self._arguments
         gradient_of_places(
-            self._partial, self._slots, self._canonical, gradient, inputs, outputs, self._filled, self._sizes[0]
+            partial, self._slots, self._canonical, gradient, inputs, outputs, self._filled, self._sizes[0]
         )
