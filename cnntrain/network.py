@@ -263,12 +263,15 @@ class Network:
 
     def _warm_up_layers(self, direction: int) -> None:
         """Run each layer forward and backward, from the first on (direction 1) or from the last (-1)."""
-        batch, room = Batch(1, training=True), capacity(1, self.dtype) * LANES
         shapes = [*self._body.input_shapes, self.output_shape]
+        room = self._blocks * LANES
+        # two arrays for all layers: of what one block does not touch, none takes memory
+        x, delta = (np.zeros(room * max(shape.size for shape in shapes), self.dtype) for _ in range(2))
+        batch = Batch(1, training=True)
         for index in range(len(self._body.layers))[::direction]:
             layer, given, made = self._body.layers[index], shapes[index], shapes[index + 1]
-            layer.forward(np.zeros(room * given.size, self.dtype), batch)
-            layer.backward(np.zeros(room * made.size, self.dtype), batch)
+            layer.forward(x[: room * given.size], batch)
+            layer.backward(delta[: room * made.size], batch)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return copies of all learned arrays, in canonical shapes, and of all statistics, by name."""

@@ -302,24 +302,35 @@ def store_square(scratch, at, place, output, to, width, step, down, right, bias,
 
 
 @kernel
+def multiply_places(scratch, x, x_place, inputs, weights, w, products_at, pair, filters):
+    """Write the products of `len(pair)` patches and a tile of filters at all places, summed over the inputs.
+
+    They are written as (place, patch, filter in tile), places a `place_size` apart.
+    """
+    size = weights.size // PLACES
+    place = place_size(len(pair), len(filters))
+    for p in range(PLACES):
+        tile = tile_zero(scratch, pair, filters)
+        left, right = x + p * x_place, w + p * size
+        for _ in range(inputs):
+            tile = accumulate(tile, scratch, left, inputs * LANES, weights, right, 1)
+            left += LANES
+            right += len(filters)
+        tile_store(scratch, products_at + p * place, len(filters) * LANES, LANES, tile)
+
+
+@kernel
 def multiply_and_store(
     weights, bias, output, scratch, patches_at, products_at, first, last, k, w,
-    size, rows, columns, inputs, outputs, patches, square, pair, filters,
+    rows, columns, inputs, outputs, patches, square, pair, filters,
 ):  # fmt: skip
     """Do one tile of filters for a stretch of patches: the products of all places, then At M A."""
     place = place_size(len(pair), len(filters))
     patch_place = place_size(patches.stretch, inputs)
     width = outputs * LANES
     for n in range(first, last, len(pair)):
-        for p in range(PLACES):
-            tile = tile_zero(scratch, pair, filters)
-            x = patches_at + p * patch_place + (n - first) * inputs * LANES
-            at = w + p * size
-            for _ in range(inputs):
-                tile = accumulate(tile, scratch, x, inputs * LANES, weights, at, 1)
-                x += LANES
-                at += len(filters)
-            tile_store(scratch, products_at + p * place, len(filters) * LANES, LANES, tile)
+        x = patches_at + (n - first) * inputs * LANES
+        multiply_places(scratch, x, patch_place, inputs, weights, w, products_at, pair, filters)
         for m in range(n, min(n + len(pair), last)):
             b, i, j = corner_of(m, patches, square)
             to = ((b * rows.count + i) * columns.count + j) * width + k * LANES
@@ -383,14 +394,14 @@ def correlate_patches(
             for _ in range(tiles.tall):
                 multiply_and_store(
                     weights, bias, output, scratch, patches_at, products_at, first, last, k, w,
-                    weights.size // PLACES, rows, columns, inputs, outputs, patches, square, pair, tall,
+                    rows, columns, inputs, outputs, patches, square, pair, tall,
                 )  # fmt: skip
                 k += len(tall)
                 w += inputs * len(tall)
             for _ in range(tiles.short):
                 multiply_and_store(
                     weights, bias, output, scratch, patches_at, products_at, first, last, k, w,
-                    weights.size // PLACES, rows, columns, inputs, outputs, patches, square, pair, short,
+                    rows, columns, inputs, outputs, patches, square, pair, short,
                 )  # fmt: skip
                 k += len(short)
                 w += inputs * len(short)

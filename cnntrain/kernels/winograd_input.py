@@ -15,8 +15,8 @@ import numpy as np
 from numba import prange
 
 from cnntrain.kernels.jit import kernel, parallel_kernel
-from cnntrain.kernels.simd import LANES, accumulate, constant, fma, load, store, tile_store, tile_zero
-from cnntrain.kernels.winograd import PLACES, SIDE, corner_of, pixel, place_size, store_six
+from cnntrain.kernels.simd import LANES, constant, fma, load, store
+from cnntrain.kernels.winograd import PLACES, SIDE, corner_of, multiply_places, pixel, place_size, store_six
 from cnntrain.kernels.winograd_weights import delta_part
 
 
@@ -116,22 +116,15 @@ def add_patch(scratch, at, place, room, grad_input, b, row, column, rows, column
 
 @kernel
 def multiply_and_add(
-    weights, grad_input, scratch, deltas_at, products_at, room, first, last, c, w, size, rows, columns, inputs, outputs,
+    weights, grad_input, scratch, deltas_at, products_at, room, first, last, c, w, rows, columns, inputs, outputs,
     patches, square, pair, channels,
 ):  # fmt: skip
     """Do one tile of channels for a stretch of squares: the products of all places, then B M Bt."""
     place = place_size(len(pair), len(channels))
     delta_place = place_size(patches.stretch, outputs)
     for n in range(first, last, len(pair)):
-        for p in range(PLACES):
-            tile = tile_zero(scratch, pair, channels)
-            x = deltas_at + p * delta_place + (n - first) * outputs * LANES
-            at = w + p * size
-            for _ in range(outputs):
-                tile = accumulate(tile, scratch, x, outputs * LANES, weights, at, 1)
-                x += LANES
-                at += len(channels)
-            tile_store(scratch, products_at + p * place, len(channels) * LANES, LANES, tile)
+        x = deltas_at + (n - first) * outputs * LANES
+        multiply_places(scratch, x, delta_place, outputs, weights, w, products_at, pair, channels)
         for m in range(n, min(n + len(pair), last)):
             b, i, j = corner_of(m, patches, square)
             add_patch(
@@ -198,12 +191,12 @@ def add_patches(
                     if cut < tiles.tall:
                         multiply_and_add(
                             weights, grad_input, scratch, deltas_at, products_at, room, first, last, c, w,
-                            weights.size // PLACES, rows, columns, inputs, outputs, patches, square, pair, tall,
+                            rows, columns, inputs, outputs, patches, square, pair, tall,
                         )  # fmt: skip
                         c += len(tall)
                     else:
                         multiply_and_add(
                             weights, grad_input, scratch, deltas_at, products_at, room, first, last, c, w,
-                            weights.size // PLACES, rows, columns, inputs, outputs, patches, square, pair, short,
+                            rows, columns, inputs, outputs, patches, square, pair, short,
                         )  # fmt: skip
                         c += len(short)
