@@ -112,17 +112,46 @@ def _step(builder: Any, base: Any, stride: Any, times: int) -> Any:
     return builder.add(base, builder.mul(stride, ir.Constant(base.type, times)))
 
 
-# --- operators on lane vectors ------------------------------------------------------------------------------------
+# --- operators on lane vectors and tiles --------------------------------------------------------------------------
+
+
+def _vectors(builder: Any, kind: Any, value: Any) -> list[Any]:
+    """Take a tile apart; a lane vector is a tile of one."""
+    if isinstance(kind, Lanes):
+        return [value]
+    return [builder.extract_value(value, i) for i in range(kind.height * kind.width)]
+
+
+def _together(context: Any, builder: Any, kind: Any, vectors: list[Any]) -> Any:
+    """Undo `_vectors`."""
+    if isinstance(kind, Lanes):
+        return vectors[0]
+    result = ir.Constant(context.get_value_type(kind), ir.Undefined)
+    for i, vector in enumerate(vectors):
+        result = builder.insert_value(result, vector, i)
+    return result
+
+
+def _element(kind: Any) -> Any:
+    """Return the element type of lane vectors, tiles and arrays."""
+    if isinstance(kind, Tile):
+        kind = kind.lanes
+    return kind.element if isinstance(kind, Lanes) else kind.dtype
 
 
 def _register_operator(symbol: Any, floating: str, integer: str | None, result: str | None = None) -> None:
-    """Teach Numba `Lanes <symbol> Lanes`; `floating` and `integer` name methods of the LLVM builder."""
+    """Teach Numba `Lanes <symbol> Lanes`; `floating` and `integer` name methods of the LLVM builder.
+
+    Those of floating-point numbers that make numbers work on tiles too, vector by vector.
+    """
 
     @infer_global(symbol)
     class _Template(AbstractTemplate):
         def generic(self, args: Any, kws: Any) -> Any:
             if len(args) == 2 and isinstance(args[0], Lanes) and args[0] == args[1]:
                 return signature(Lanes(types.boolean) if result else args[0], *args)
+            if len(args) == 2 and isinstance(args[0], Tile) and args[0] == args[1] and floating and not result:
+                return signature(args[0], *args)
             return None
 
     @lower_builtin(symbol, Lanes, Lanes)
@@ -133,6 +162,11 @@ def _register_operator(symbol: Any, floating: str, integer: str | None, result: 
         if result:
             return getattr(builder, method)(result, *args)
         return getattr(builder, method)(*args)
+
+    @lower_builtin(symbol, Tile, Tile)
+    def _lower_tile(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pairs = zip(*(_vectors(builder, sig.return_type, tile) for tile in args), strict=True)
+        return _together(context, builder, sig.return_type, [getattr(builder, floating)(a, b) for a, b in pairs])
 
 
 for _symbol, _floating, _integer in (
@@ -156,7 +190,7 @@ for _symbol, _comparison in (
     _register_operator(_symbol, "fcmp_ordered", "icmp_signed", _comparison)
 
 
-# --- functions on lane vectors ------------------------------------------------------------------------------------
+# --- functions on lane vectors and tiles --------------------------------------------------------------------------
 
 
 @intrinsic
@@ -192,13 +226,16 @@ def splat(typingctx, scalar):
 
 @intrinsic
 def constant(typingctx, like, number):
-    """Put `number` (any scalar) into every lane, in the element type of the lane vector or array `like`."""
-    element = like.element if isinstance(like, Lanes) else like.dtype
+    """Put `number` (any scalar) into every lane of a vector like `like`: a lane vector, a tile, or an array of such."""
+    element = _element(like)
+    kind = like if isinstance(like, Tile) else Lanes(element)
 
     def codegen(context, builder, sig, args):
-        return _splat(builder, context.cast(builder, args[1], sig.args[1], element))
+        vector = _splat(builder, context.cast(builder, args[1], sig.args[1], element))
+        size = kind.height * kind.width if isinstance(kind, Tile) else 1
+        return _together(context, builder, kind, [vector] * size)
 
-    return Lanes(element)(like, number), codegen
+    return kind(like, number), codegen
 
 
 @intrinsic
@@ -206,7 +243,8 @@ def fma(typingctx, a, b, c):
     """Return a * b + c, rounded once."""
 
     def codegen(context, builder, sig, args):
-        return _fma(builder, *args)
+        vectors = zip(*(_vectors(builder, a, arg) for arg in args), strict=True)
+        return _together(context, builder, a, [_fma(builder, *each) for each in vectors])
 
     return a(a, b, c), codegen
 

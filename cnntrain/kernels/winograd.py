@@ -207,34 +207,44 @@ def transform_rows(scratch, at, step, count, to, to_step):
 
 
 @kernel
-def transform_run(image, b, i, j, count, rows, columns, channels, first, last, scratch, at, place, room, square):
-    """Write Bt d B of `count` patches side by side, from output (i, j) on.
+def transform_columns_of_run(image, b, i, j, count, rows, columns, channels, c, group, scratch, room, step, square):
+    """Write Bt d of `count` patches side by side, from output (i, j) on, for `group` channels from c on.
 
-    Bt d passes through scratch[room:], a few channels at a time, and is computed once for the columns that neighbours
-    share. With as many channels as a power of two all pixels lie in the same few places of the L1 cache: no more than a
-    column of six may be read at a time.
+    The result at (column, row) is written to scratch[room + (6 column + row) step], computed once for the columns that
+    neighbours share. With as many channels as a power of two all pixels lie in the same few places of the L1 cache: no
+    more than a column of six may be read at a time.
     """
     row, column = i + rows.offset, j + columns.offset
     r = reach(rows, row)
     inside = row >= 0 and row + SIDE <= rows.input_size
-    width, line = channels * LANES, SIDE * CHUNK * LANES
-    source = ((b * rows.input_size + row) * columns.input_size + column) * width
+    width = channels * LANES
+    at = ((b * rows.input_size + row) * columns.input_size + column) * width + c * LANES
+    to = room
+    for s in range((count - 1) * len(square) + SIDE):
+        if not 0 <= column + s < columns.input_size:
+            for n in range(SIDE):
+                for m in range(group):
+                    store(scratch, to + n * step + m * LANES, constant(scratch, 0))
+        elif inside:
+            transform_columns(image, at, columns.input_size * width, r, group, scratch, to, step, ())
+        else:
+            transform_columns(image, at, columns.input_size * width, r, group, scratch, to, step, (0,))
+        at += width
+        to += SIDE * step
+
+
+@kernel
+def transform_run(image, b, i, j, count, rows, columns, channels, first, last, scratch, at, place, room, square):
+    """Write Bt d B of `count` patches side by side; Bt d passes through scratch[room:], a few channels at a time."""
+    step = CHUNK * LANES
     for c in range(first, last, CHUNK):
         group = min(last - c, CHUNK)
-        for s in range((count - 1) * len(square) + SIDE):
-            x, to = source + s * width + c * LANES, room + s * line
-            if not 0 <= column + s < columns.input_size:
-                for n in range(SIDE * CHUNK):
-                    store(scratch, to + n * LANES, constant(scratch, 0))
-            elif inside:
-                transform_columns(image, x, columns.input_size * width, r, group, scratch, to, CHUNK * LANES, ())
-            else:
-                transform_columns(image, x, columns.input_size * width, r, group, scratch, to, CHUNK * LANES, (0,))
+        transform_columns_of_run(image, b, i, j, count, rows, columns, channels, c, group, scratch, room, step, square)
         for n in range(count):
-            x, to = room + n * len(square) * line, at + (n * (last - first) + c - first) * LANES
+            x, to = room + n * len(square) * SIDE * step, at + (n * (last - first) + c - first) * LANES
             for _ in range(SIDE):
-                transform_rows(scratch, x, line, group, to, place)
-                x += CHUNK * LANES
+                transform_rows(scratch, x, SIDE * step, group, to, place)
+                x += step
                 to += SIDE * place
 
 
@@ -266,8 +276,8 @@ def output_column(scratch, at, place, square):
 
 
 @kernel
-def store_output_row(output, at, width, count, bias, a, b, c, d, e, f, square):
-    """Multiply a row of At M with A and write `count` outputs of it, plus bias."""
+def store_output_line(output, at, width, count, bias, a, b, c, d, e, f, square):
+    """Multiply At with a column, or a row with A, and write `count` outputs of it, `width` apart, plus bias."""
     row = output_part(a, b, c, d, e, f, square)
     store(output, at, row[0] + bias)
     if count > 1:
@@ -288,17 +298,17 @@ def store_square(scratch, at, place, output, to, width, step, down, right, bias,
     x3 = output_column(scratch, at + 3 * place, place, square)
     x4 = output_column(scratch, at + 4 * place, place, square)
     x5 = output_column(scratch, at + 5 * place, place, square)
-    store_output_row(output, to, width, right, bias, x0[0], x1[0], x2[0], x3[0], x4[0], x5[0], square)
+    store_output_line(output, to, width, right, bias, x0[0], x1[0], x2[0], x3[0], x4[0], x5[0], square)
     if down > 1:
         to += step
-        store_output_row(output, to, width, right, bias, x0[1], x1[1], x2[1], x3[1], x4[1], x5[1], square)
+        store_output_line(output, to, width, right, bias, x0[1], x1[1], x2[1], x3[1], x4[1], x5[1], square)
     if len(square) == 4:
         if down > 2:
             to += step
-            store_output_row(output, to, width, right, bias, x0[2], x1[2], x2[2], x3[2], x4[2], x5[2], square)
+            store_output_line(output, to, width, right, bias, x0[2], x1[2], x2[2], x3[2], x4[2], x5[2], square)
         if down > 3:
             to += step
-            store_output_row(output, to, width, right, bias, x0[3], x1[3], x2[3], x3[3], x4[3], x5[3], square)
+            store_output_line(output, to, width, right, bias, x0[3], x1[3], x2[3], x3[3], x4[3], x5[3], square)
 
 
 @kernel

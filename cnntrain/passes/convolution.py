@@ -16,7 +16,9 @@ from cnntrain.passes.weight_gradient import BiasGradient, WeightGradient
 from cnntrain.passes.winograd import (
     WinogradCorrelation,
     WinogradInputGradient,
+    WinogradRowCorrelation,
     WinogradWeightGradient,
+    row_by_row,
     saves,
     saves_input,
     saves_weights,
@@ -158,6 +160,9 @@ class Correlation:
             )  # fmt: skip
 
 
+AnyCorrelation = Correlation | DepthwiseCorrelation | WinogradCorrelation | WinogradRowCorrelation
+
+
 def _correlation(
     geometry: ConvolutionGeometry,
     row_phases: list[tuple[Axis, list[int]]],
@@ -165,19 +170,19 @@ def _correlation(
     indices: NDArray[np.intp],
     blocks: int,
     dtype: np.dtype,
-) -> DepthwiseCorrelation | WinogradCorrelation | Correlation:
+) -> AnyCorrelation:
     """Choose how a direction is computed."""
-    kind: type[DepthwiseCorrelation | WinogradCorrelation | Correlation] = Correlation
+    kind: type[AnyCorrelation] = Correlation
     if geometry.depthwise:
         kind = DepthwiseCorrelation
     elif saves(row_phases, column_phases, indices):
-        kind = WinogradCorrelation
+        kind = WinogradRowCorrelation if row_by_row() else WinogradCorrelation
     return kind(row_phases, column_phases, indices, blocks, dtype)
 
 
 def _input_gradient(
     geometry: ConvolutionGeometry, rows: Axis, columns: Axis, indices: NDArray[np.intp], blocks: int, dtype: np.dtype
-) -> DepthwiseCorrelation | WinogradCorrelation | WinogradInputGradient | Correlation:
+) -> AnyCorrelation | WinogradInputGradient:
     """Choose how the gradient of the input is computed."""
     if not geometry.depthwise and saves_input(rows, columns, indices):
         return WinogradInputGradient(rows, columns, indices, blocks, dtype)

@@ -3,27 +3,53 @@
 from __future__ import annotations
 
 import threading
+from typing import NamedTuple
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.kernels.convolution import Axis, Tiles
+from cnntrain.kernels.convolution import Axis
 from cnntrain.kernels.layout import gather
 from cnntrain.kernels.weight_gradient import Division
-from cnntrain.kernels.winograd import PLACES, ROOM, SIDE, Patches, correlate_patches, transform_filters
+from cnntrain.kernels.winograd import COLUMNS, PLACES, ROOM, SIDE, Patches, correlate_patches, transform_filters
 from cnntrain.kernels.winograd_input import add_patches
+from cnntrain.kernels.winograd_rows import correlate_rows
 from cnntrain.kernels.winograd_weights import gradient_of_places, weights_by_patches
-from cnntrain.passes.tiling import LANES, cut, length, packed_order, side_by_side, tall_tile_height
+from cnntrain.passes.tiling import (
+    LANES,
+    accumulators,
+    cut,
+    has_512_bit_vectors,
+    length,
+    packed_order,
+    side_by_side,
+    tall_tile_height,
+)
 from cnntrain.passes.weight_gradient import UNITS, tile_of
 
 CACHE = 256 * 1024  # bytes of transformed patches at a time, a part of a common L2 cache
-PATCH = 340  # multiply-adds that take as long as the transform of a patch of one channel
-SQUARE = 200  # the same of a square of one filter
 ENOUGH = 0.85  # share of the direct form's time below which another algorithm is worth its compilation and its scratch
+LARGE = 300_000  # multiply-adds per image; of fewer a whole epoch saves less than compilation takes
 WORTH = 16  # patches that are worth sums of their own
 APART = 32  # channels for which it is worth transforming the delta again
 PARTIAL = 8 * 1024 * 1024  # bytes of sums that are kept apart; more of them let more cores work
+
+
+class Cost(NamedTuple):
+    """Multiply-adds that take as long as transforms: of a patch of one channel, of the square of one filter."""
+
+    patch: int
+    square: int
+
+
+COST = Cost(340, 200)
+ROW_COSTS = {4: Cost(300, 220), 2: Cost(240, 60)}  # by the square's side
+
+
+def row_by_row() -> bool:
+    """Tell which of the two forms of the algorithm suits this machine: `kernels.winograd_rows` says why."""
+    return has_512_bit_vectors()
 
 
 def saves(
@@ -34,7 +60,10 @@ def saves(
     if len(axes) != 2:
         return False
     rows, columns = axes
-    return _computable(rows, columns, indices) and _shortens(rows, columns, *indices.shape[1:3])
+    if not _computable(rows, columns, indices):
+        return False
+    outputs, inputs = indices.shape[1:3]
+    return _shortens(rows, columns, outputs, inputs, ROW_COSTS[_square(rows)] if row_by_row() else COST)
 
 
 def saves_input(rows: Axis, columns: Axis, indices: NDArray[np.intp]) -> bool:
@@ -43,24 +72,27 @@ def saves_input(rows: Axis, columns: Axis, indices: NDArray[np.intp]) -> bool:
         return False
     inputs, outputs = indices.shape[1:3]
     image = -(-rows.input_size // _square(rows)) * -(-columns.input_size // _square(columns))
-    return _patches(rows) * _patches(columns) < image and _shortens(rows, columns, inputs, outputs)
+    return _patches(rows) * _patches(columns) < image and _shortens(rows, columns, inputs, outputs, COST)
 
 
 def saves_weights(rows: Axis, columns: Axis, indices: NDArray[np.intp]) -> bool:
     """Tell the same of the gradient of the weights, whose filters are filled up to whole vectors."""
     outputs, inputs = indices.shape[1:3]
-    return _computable(rows, columns, indices) and outputs >= LANES and _shortens(rows, columns, outputs, inputs, LANES)
+    if not _computable(rows, columns, indices) or outputs < LANES:
+        return False
+    return _shortens(rows, columns, outputs, inputs, COST, LANES)
 
 
-def _shortens(rows: Axis, columns: Axis, outputs: int, inputs: int, multiple: int = 1) -> bool:
+def _shortens(rows: Axis, columns: Axis, outputs: int, inputs: int, cost: Cost, multiple: int = 1) -> bool:
     """Compare times, counted in multiply-adds, where outputs are filled up to a multiple of some number.
 
     That agrees with measurements to about a tenth.
     """
     filled = -(-outputs // multiple) * multiple
     patches = _patches(rows) * _patches(columns)
-    time = patches * (PLACES * inputs * filled + PATCH * inputs + SQUARE * filled)
-    return time < ENOUGH * _visits(rows) * _visits(columns) * inputs * outputs
+    time = patches * (PLACES * inputs * filled + cost.patch * inputs + cost.square * filled)
+    direct = _visits(rows) * _visits(columns) * inputs * outputs
+    return direct >= LARGE and time < ENOUGH * direct
 
 
 def _computable(rows: Axis, columns: Axis, indices: NDArray[np.intp]) -> bool:
@@ -105,12 +137,12 @@ _workspace = _Workspace()
 class _TransformedFilters:
     """The filters of one direction, their outputs cut into register tiles, and transformed anew for each batch."""
 
-    def __init__(self, indices: NDArray[np.intp], taps: list[tuple[int, int]], square: int, dtype: np.dtype) -> None:
+    def __init__(
+        self, indices: NDArray[np.intp], taps: list[tuple[int, int]], square: int, height: int, dtype: np.dtype
+    ) -> None:
         _, self.outputs, self.inputs = indices.shape[:3]
-        self.tiles, self.tall, self.short = cut(self.outputs, tall_tile_height())
-        self.square, self.pair = length(square), length(2 if side_by_side(2, dtype) == 2 else 1)
-        stretch = max(CACHE // (PLACES * self.inputs * LANES * dtype.itemsize), 1)
-        self.stretch = stretch + stretch % len(self.pair)
+        self.tiles, self.tall, self.short = cut(self.outputs, height)
+        self.square = length(square)
         order = [packed_order(indices[0, :, :, r : r + 1, s : s + 1], self.tiles, len(self.tall)) for r, s in taps]
         fill = -order[0].size % LANES  # with anything: what becomes of it is not used
         self._order = np.concatenate([np.pad(part, (0, fill)) for part in order])
@@ -125,18 +157,25 @@ class _TransformedFilters:
         transform_filters(packed, transformed, self.square)
         return transformed
 
+
+class _Stretch:
+    """Scratch memory for the patches that are multiplied with all filters before it is the next ones' turn."""
+
+    def __init__(self, filters: _TransformedFilters, patches: int, dtype: np.dtype) -> None:
+        self.pair = length(2 if side_by_side(2, dtype) == 2 else 1)
+        cached = CACHE // (PLACES * filters.inputs * LANES * dtype.itemsize)
+        patches_each = max(min(cached, -(-patches // UNITS)), 1)  # enough stretches for several workers
+        self.patches = -(-patches_each // len(self.pair)) * len(self.pair)
+        products = len(self.pair) * len(filters.tall)
+        self._size = PLACES * (self.patches * filters.inputs + products + 2) * LANES + ROOM
+        self._dtype = dtype
+
     def scratch(self, workers: int) -> NDArray:
         """Return room for a stretch of patches and a register tile's products, for each worker.
 
         Where a stretch is filled up, products of whatever is there are computed and not used.
         """
-        each = PLACES * (self.stretch * self.inputs + len(self.pair) * len(self.tall) + 2) * LANES + ROOM
-        return _workspace("scratch", workers * each, self._dtype)
-
-    @property
-    def sizes(self) -> tuple[Tiles, tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-        """The last arguments of the kernels."""
-        return self.tiles, self.square, self.pair, self.tall, self.short
+        return _workspace("scratch", workers * self._size, self._dtype)
 
 
 class WinogradCorrelation:
@@ -152,16 +191,49 @@ class WinogradCorrelation:
     ) -> None:
         [(self._rows, row_taps)], [(self._columns, column_taps)] = row_phases, column_phases
         taps = [(r, s) for r in row_taps for s in column_taps]
-        self._filters = _TransformedFilters(indices, taps, _square(self._rows), dtype)
-        self._patches = Patches(_patches(self._rows), _patches(self._columns), self._filters.stretch)
-        self._units = -(-blocks * self._patches.rows * self._patches.columns // self._patches.stretch)
+        self._filters = _TransformedFilters(indices, taps, _square(self._rows), tall_tile_height(), dtype)
+        rows, columns = _patches(self._rows), _patches(self._columns)
+        self._stretch = _Stretch(self._filters, blocks * rows * columns, dtype)
+        self._patches = Patches(rows, columns, self._stretch.patches)
+        self._units = -(-blocks * rows * columns // self._stretch.patches)
+
+    def __call__(self, image: NDArray, weight: NDArray, bias: NDArray, output: NDArray, blocks: int) -> None:
+        """Write `output` from `image`; `weight` is flat and canonical, `bias` has one number per output channel."""
+        filters, stretch, workers = self._filters, self._stretch, min(self._units, numba.get_num_threads())
+        correlate_patches(
+            image, filters(weight), bias, output, stretch.scratch(workers), workers, blocks,
+            self._rows, self._columns, filters.inputs, filters.outputs, self._patches, filters.tiles,
+            filters.square, stretch.pair, filters.tall, filters.short,
+        )  # fmt: skip
+
+
+class WinogradRowCorrelation:
+    """The same, a row of a patch at a time, for machines where that is faster: see `row_by_row`."""
+
+    def __init__(
+        self,
+        row_phases: list[tuple[Axis, list[int]]],
+        column_phases: list[tuple[Axis, list[int]]],
+        indices: NDArray[np.intp],
+        blocks: int,
+        dtype: np.dtype,
+    ) -> None:
+        [(self._rows, row_taps)], [(self._columns, column_taps)] = row_phases, column_phases
+        taps = [(r, s) for r in row_taps for s in column_taps]
+        square = _square(self._rows)
+        self._filters = _TransformedFilters(indices, taps, square, accumulators() // SIDE, dtype)
+        self._patches = Patches(_patches(self._rows), _patches(self._columns), 0)
+        self._units = blocks * self._patches.rows * self._patches.columns
+        self._room = SIDE * ((1 + COLUMNS) * (self._filters.inputs + 1) + square * (self._filters.outputs + 1)) * LANES
+        self._dtype = dtype
 
     def __call__(self, image: NDArray, weight: NDArray, bias: NDArray, output: NDArray, blocks: int) -> None:
         """Write `output` from `image`; `weight` is flat and canonical, `bias` has one number per output channel."""
         filters, workers = self._filters, min(self._units, numba.get_num_threads())
-        correlate_patches(
-            image, filters(weight), bias, output, filters.scratch(workers), workers, blocks,
-            self._rows, self._columns, filters.inputs, filters.outputs, self._patches, *filters.sizes,
+        correlate_rows(
+            image, filters(weight), bias, output, _workspace("scratch", workers * self._room, self._dtype), workers,
+            blocks, self._rows, self._columns, filters.inputs, filters.outputs, self._patches, filters.tiles,
+            filters.square, filters.tall, filters.short,
         )  # fmt: skip
 
 
@@ -181,18 +253,21 @@ class WinogradInputGradient:
 
     def __init__(self, rows: Axis, columns: Axis, indices: NDArray[np.intp], blocks: int, dtype: np.dtype) -> None:
         taps = [(r, s) for r in range(rows.taps) for s in range(columns.taps)]
-        self._filters = _TransformedFilters(indices, taps, _square(rows), dtype)
+        self._filters = _TransformedFilters(indices, taps, _square(rows), tall_tile_height(), dtype)
         self._axes = rows, columns
-        self._patches = Patches(_patches(rows), _patches(columns), self._filters.stretch)
+        patches = blocks * _patches(rows) * _patches(columns)
+        self._stretch = _Stretch(self._filters, patches, dtype)
+        self._patches = Patches(_patches(rows), _patches(columns), self._stretch.patches)
 
     def __call__(self, delta: NDArray, weight: NDArray, _: NDArray, grad_input: NDArray, blocks: int) -> None:
         """Write `grad_input` from `delta`; `weight` is flat and canonical."""
-        filters = self._filters
+        filters, stretch = self._filters, self._stretch
         bundles = min(-(-numba.get_num_threads() // blocks), sum(filters.tiles))
         workers = min(numba.get_num_threads(), blocks * bundles)
         add_patches(
-            delta, filters(weight), grad_input, filters.scratch(workers), workers, blocks, bundles,
-            *self._axes, filters.outputs, filters.inputs, self._patches, *filters.sizes,
+            delta, filters(weight), grad_input, stretch.scratch(workers), workers, blocks, bundles,
+            *self._axes, filters.outputs, filters.inputs, self._patches, filters.tiles,
+            filters.square, stretch.pair, filters.tall, filters.short,
         )  # fmt: skip
 
 

@@ -8,7 +8,12 @@ import pytest
 from cnntrain import functional
 from cnntrain.passes import convolution, winograd
 from cnntrain.passes.convolution import Convolution, ConvolutionGeometry, Correlation, Window
-from cnntrain.passes.winograd import WinogradCorrelation, WinogradInputGradient, WinogradWeightGradient
+from cnntrain.passes.winograd import (
+    WinogradCorrelation,
+    WinogradInputGradient,
+    WinogradRowCorrelation,
+    WinogradWeightGradient,
+)
 from tests import naive
 from tests.functional.arrays import Array, Case, assert_same, assert_sum_close, normal, whole
 
@@ -53,20 +58,29 @@ def kinds(case: Case) -> list[type]:
 def whatever_it_costs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every shape that the algorithm can compute be computed by it."""
     monkeypatch.setattr(winograd, "ENOUGH", float("inf"))
+    monkeypatch.setattr(winograd, "LARGE", 0)
     monkeypatch.setattr(winograd, "WORTH", 2)  # several sums, several bundles of channels
     monkeypatch.setattr(winograd, "APART", 4)
+
+
+@pytest.fixture(params=[False, True], ids=["patches", "rows"])
+def forward_form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> type:
+    """Take the form of the algorithm that suits machines with few registers, or with many."""
+    monkeypatch.setattr(convolution, "row_by_row", lambda: request.param)
+    monkeypatch.setattr(winograd, "row_by_row", lambda: request.param)
+    return WinogradRowCorrelation if request.param else WinogradCorrelation
 
 
 @pytest.mark.usefixtures("whatever_it_costs")
 @pytest.mark.parametrize("transposed", [False, True], ids=["full", "transposed"])
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_forward_and_backward_equal_the_naive_loops(
-    case: Case, transposed: bool, monkeypatch: pytest.MonkeyPatch
+    case: Case, transposed: bool, forward_form: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Exactly, in float64, on whole numbers that all denominators divide."""
     monkeypatch.setattr(convolution, "saves_input", lambda *_: transposed)
-    to_input = WinogradInputGradient if transposed else WinogradCorrelation
-    assert kinds(case) == [WinogradCorrelation, to_input, WinogradWeightGradient]
+    to_input = WinogradInputGradient if transposed else forward_form
+    assert kinds(case) == [forward_form, to_input, WinogradWeightGradient]
     generator = np.random.default_rng(71)
     x, weight = (whole(generator, shape, np.float64) for shape in (case.x_shape, case.weight_shape))
     weight *= G_DENOMINATOR
@@ -81,7 +95,7 @@ def test_forward_and_backward_equal_the_naive_loops(
         assert_same(actual, wanted, np.float64)
 
 
-@pytest.mark.usefixtures("whatever_it_costs")
+@pytest.mark.usefixtures("whatever_it_costs", "forward_form")
 @pytest.mark.parametrize("case", [CASES[0], CASES[2], CASES[10], CASES[11]], ids=str)
 def test_rounding_errors_stay_within_those_of_a_sum(case: Case) -> None:
     """In float32, compared with the largest sum: errors of a patch spread over all of its outputs."""
@@ -107,16 +121,17 @@ def test_few_channels_and_small_images_are_computed_tap_by_tap() -> None:
     assert isinstance(Convolution(strided, 2, np.dtype(np.float32)).forward, Correlation)
 
 
-def test_the_cheapest_of_several_ways_is_taken() -> None:
+def test_the_cheapest_of_several_ways_is_taken(forward_form: type) -> None:
     """As measured: see docs/kernels.md."""
-    all_passes = [WinogradCorrelation, WinogradCorrelation, WinogradWeightGradient]
+    all_passes = [forward_form, forward_form, WinogradWeightGradient]
     assert kinds(Case(2, 16, (32, 32), 16, (3, 3), padding=1)) == all_passes
     assert kinds(Case(2, 32, (16, 16), 32, (5, 5), padding=2)) == all_passes
-    assert kinds(Case(2, 20, (12, 12), 50, (5, 5))) == [
-        WinogradCorrelation, WinogradInputGradient, WinogradWeightGradient
-    ]  # fmt: skip
+    assert kinds(Case(2, 20, (12, 12), 50, (5, 5))) == [forward_form, WinogradInputGradient, WinogradWeightGradient]
+    few_channels = kinds(Case(2, 3, (32, 32), 32, (5, 5), padding=2))
+    assert few_channels[0] == (WinogradRowCorrelation if forward_form is WinogradRowCorrelation else Correlation)
 
 
+@pytest.mark.usefixtures("whatever_it_costs", "forward_form")
 @pytest.mark.parametrize("padding", [0, 1])
 def test_a_bad_delta_is_seen_in_the_gradients(padding: int) -> None:
     generator = np.random.default_rng(75)
@@ -131,6 +146,7 @@ def test_a_bad_delta_is_seen_in_the_gradients(padding: int) -> None:
     np.testing.assert_array_equal(np.isnan(grad_bias), np.arange(16) == 2)
 
 
+@pytest.mark.usefixtures("whatever_it_costs", "forward_form")
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_bad_pixel_is_seen_by_every_output_that_reads_it_and_by_its_patches_alone(bad: float) -> None:
     generator = np.random.default_rng(73)
@@ -145,6 +161,7 @@ def test_a_bad_pixel_is_seen_by_every_output_that_reads_it_and_by_its_patches_al
     np.testing.assert_array_equal(y[~patches], clean[~patches])
 
 
+@pytest.mark.usefixtures("whatever_it_costs", "forward_form")
 def test_images_do_not_see_each_other_and_batches_give_the_same_bits() -> None:
     generator = np.random.default_rng(74)
     x = normal(generator, (40, 16, 9, 9), np.float32)

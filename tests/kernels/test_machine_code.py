@@ -21,7 +21,8 @@ AVX2 = {
     "NUMBA_CPU_NAME": "znver3",
     "NUMBA_CPU_FEATURES": "+avx2,+avx,+fma,+sse4.2,+sse4.1,+ssse3,+sse3,+popcnt,+bmi,+bmi2,+f16c",
 }
-WINOGRAD = ["correlate_patches", "add_patches", "weights_by_patches"]
+WINOGRAD = ["add_patches", "weights_by_patches"]
+WIDE = bool(binding.get_host_cpu_features().get("avx512f"))
 # Runs every pass of the layers once, and gives the machine code of all kernels that were compiled for it.
 PROGRAM = """
 import json, sys
@@ -49,14 +50,18 @@ for name in sys.argv[1].split():
         continue
     F.conv2d_backward(F.conv2d(x, w, draw(len(w)), padding=1), x, w, padding=1)
 
-code = {}
+code, counting = {}, []
 for name, module in list(sys.modules.items()):
     if name.startswith("cnntrain.kernels."):
         for value in vars(module).values():
             if isinstance(value, Dispatcher) and value.targetoptions.get("parallel"):
                 assert not value.stats.cache_hits  # code from the cache cannot be read
                 code[value.py_func.__name__] = list(value.inspect_asm().values())
-print(json.dumps({name: texts for name, texts in code.items() if texts}))
+            elif isinstance(value, Dispatcher):
+                texts = value.inspect_asm().values()
+                code.setdefault("kernels", []).extend(texts)
+                counting += [value.py_func.__name__ for text in texts if "NRT_" in text]
+print(json.dumps({"counting": counting, **{name: texts for name, texts in code.items() if texts}}))
 """
 
 pytestmark = pytest.mark.skipif(
@@ -105,24 +110,32 @@ def loops_of(code: dict[str, list[str]], kernel: str, register: str) -> list[lis
     return loops
 
 
-@pytest.mark.parametrize("kernel", ["correlate", "multiply", "by_lanes", "by_positions", *WINOGRAD])
+@pytest.mark.parametrize(
+    "kernel",
+    ["correlate", "multiply", "by_lanes", "by_positions", "correlate_rows" if WIDE else "correlate_patches", *WINOGRAD],
+)
 def test_accumulators_stay_in_registers(own_code: dict[str, list[str]], kernel: str) -> None:
     """On whatever this is; a few moves per unrolled loop are none of accumulators, but of weights loaded far ahead.
 
     LLVM does that where it has 32 registers, and they cost nothing beside so many multiply-adds.
     """
-    wide = binding.get_host_cpu_features().get("avx512f")
-    for loop in loops_of(own_code, kernel, "zmm" if wide else "ymm"):
+    for loop in loops_of(own_code, kernel, "zmm" if WIDE else "ymm"):
         text = "\n".join(loop)
         assert len(spills(loop)) <= multiply_adds(loop) / 8, f"{kernel} keeps too much on the stack:\n{text}"
 
 
-@pytest.mark.parametrize("kernel", ["correlate", "by_positions", *WINOGRAD])
+@pytest.mark.parametrize("kernel", ["correlate", "by_positions", "correlate_patches", *WINOGRAD])
 def test_accumulators_stay_in_registers_with_avx2(avx2_code: dict[str, list[str]], kernel: str) -> None:
     assert not any("%zmm" in text for text in avx2_code[kernel])
     for loop in loops_of(avx2_code, kernel, "ymm"):
         text = "\n".join(loop)
         assert spills(loop) == [], f"{kernel} moves vectors to the stack and back in its inner loop:\n{text}"
+
+
+def test_inner_loops_do_not_count_references_to_arrays(own_code: dict[str, list[str]]) -> None:
+    """Counting is atomic, and takes all vectors out of their registers: a third of the time of some transforms."""
+    assert len(own_code["kernels"]) > 30
+    assert own_code["counting"] == []
 
 
 def test_float32_kernels_compute_in_float32(own_code: dict[str, list[str]]) -> None:
@@ -136,7 +149,7 @@ def test_float32_kernels_compute_in_float32(own_code: dict[str, list[str]]) -> N
         "bias_gradient",
         "tanh",
     } <= set(own_code)
-    found = {name: double_precision(text) for name, texts in own_code.items() for text in texts}
+    found = {name: double_precision(text) for name, texts in own_code.items() if name != "counting" for text in texts}
     assert {name: lines for name, lines in found.items() if lines} == {}
 
 
