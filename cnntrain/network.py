@@ -18,6 +18,7 @@ from cnntrain.layers.plan import LayerRow
 from cnntrain.layers.sequence import LayerSequence
 from cnntrain.losses import LOSSES, Loss
 from cnntrain.losses.mixture import Mixture
+from cnntrain.passes.memory import line_aligned
 from cnntrain.passes.tiling import capacity
 from cnntrain.randomness import generator
 from cnntrain.settings import Choice
@@ -80,7 +81,7 @@ class Network:
         self.parameters = [parameter for layer in layers for parameter in layer.parameters]
         self.statistics = [statistic for layer in layers for statistic in layer.statistics]
         _share_flat_arrays(self.parameters, self.dtype)
-        self._input = np.zeros(self._blocks * self.input_shape.size * LANES, self.dtype)
+        self._input = line_aligned(self._blocks * self.input_shape.size * LANES, self.dtype)
         self._output = np.zeros(0, self.dtype)
         self._batch = Batch(0)
         self._grad_input: NDArray[Any] | None = None
@@ -256,7 +257,7 @@ class Network:
 
         Meets another process that runs `warm_up` half-way. What the network holds afterwards is of no use.
         """
-        self._batch, self._output = Batch(1), np.zeros(self._blocks * self.output_shape.size * LANES, self.dtype)
+        self._batch, self._output = Batch(1), line_aligned(self._blocks * self.output_shape.size * LANES, self.dtype)
         self.logits()
         self.loss(np.zeros(1, np.int64))
         self._warm_up_layers(-1)
@@ -266,7 +267,7 @@ class Network:
         shapes = [*self._body.input_shapes, self.output_shape]
         room = self._blocks * LANES
         # two arrays for all layers: of what one block does not touch, none takes memory
-        x, delta = (np.zeros(room * max(shape.size for shape in shapes), self.dtype) for _ in range(2))
+        x, delta = (line_aligned(room * max(shape.size for shape in shapes), self.dtype) for _ in range(2))
         batch = Batch(1, training=True)
         for index in range(len(self._body.layers))[::direction]:
             layer, given, made = self._body.layers[index], shapes[index], shapes[index + 1]
@@ -307,7 +308,7 @@ def _initial(seed: int, name: str) -> np.random.Generator:
 def _share_flat_arrays(parameters: Sequence[Parameter], dtype: np.dtype) -> None:
     """Move all parameters into one flat array, and all gradients into another, so that one kernel can update all."""
     size = sum(parameter.value.size for parameter in parameters)
-    values, gradients = np.zeros(size, dtype), np.zeros(size, dtype)
+    values, gradients = line_aligned(size, dtype), line_aligned(size, dtype)
     start = 0
     for parameter in parameters:
         stop, shape = start + parameter.value.size, parameter.value.shape

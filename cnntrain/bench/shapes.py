@@ -15,6 +15,7 @@ from cnntrain.bench.timing import Spread, each_of, times_for
 from cnntrain.errors import ArgumentError
 from cnntrain.passes.convolution import Convolution, ConvolutionGeometry, Window
 from cnntrain.passes.dense import Dense
+from cnntrain.passes.memory import line_aligned
 from cnntrain.passes.tiling import LANES, capacity
 from cnntrain.training.threads import set_threads
 
@@ -173,10 +174,9 @@ def _calls(shape: GivenShape) -> dict[str, Callable[[], Any]]:
     else:
         passes = Convolution(shape.convolution, held, dtype)
         outputs, weights = shape.convolution.filters, int(np.prod(shape.convolution.weight_shape[1:]))
-    image = random.standard_normal(held * shape.inputs * LANES, dtype)
-    delta = random.standard_normal(held * shape.outputs * LANES, dtype)
-    weight, bias = random.standard_normal(outputs * weights, dtype), np.zeros(outputs, dtype)
-    output, grad_image, grad_weight, grad_bias = (np.zeros_like(a) for a in (delta, image, weight, bias))
+    sizes = held * shape.inputs * LANES, held * shape.outputs * LANES, outputs * weights, outputs
+    image, delta, weight, bias = (random.standard_normal(out=line_aligned(size, dtype), dtype=dtype) for size in sizes)
+    grad_image, output, grad_weight, grad_bias = (line_aligned(size, dtype) for size in sizes)
     calls: dict[str, Callable[[], Any]] = {
         "forward": lambda: passes.forward(image, weight, bias, output, blocks),
         "to input": lambda: passes.backward_input(delta, weight, grad_image, blocks),

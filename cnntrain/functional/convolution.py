@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cnntrain.errors import ArgumentError
 from cnntrain.functional.arrays import block_count, enter, flat, floating, leave, pair, room, same_shape, whole
 from cnntrain.passes.convolution import Convolution, ConvolutionGeometry, Window
+from cnntrain.passes.memory import line_aligned
 from cnntrain.passes.tiling import capacity
 
 Pair = int | tuple[int, int]
@@ -169,6 +170,6 @@ def conv2d_backward(
     image, delta = enter(x), enter(grad_output)
     grad_weight, grad_bias = np.empty(weight.size, x.dtype), np.empty(geometry.filters, x.dtype)
     convolution.backward_weight(image, delta, grad_weight, grad_bias, blocks)
-    grad_input = np.empty_like(image)
+    grad_input = line_aligned(image.size, image.dtype)
     convolution.backward_input(delta, flat(weight), grad_input, blocks)
     return leave(grad_input, x.shape), grad_weight.reshape(weight.shape), grad_bias

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from cnntrain.functional.arrays import block_count, enter, flat, floating, leave, room, same_shape
 from cnntrain.passes.dense import Dense
+from cnntrain.passes.memory import line_aligned
 from cnntrain.passes.tiling import capacity
 
 
@@ -73,7 +74,7 @@ def dense_backward(grad_output: NDArray, x: NDArray, weight: NDArray) -> tuple[N
     image, delta = enter(x[:, :, None, None]), enter(grad_output[:, :, None, None])
     grad_weight, grad_bias = np.empty(weight.size, x.dtype), np.empty(units, x.dtype)
     layer.backward_weight(image, delta, grad_weight, grad_bias, blocks)
-    grad_input = np.empty_like(image)
+    grad_input = line_aligned(image.size, image.dtype)
     layer.backward_input(delta, flat(weight), grad_input, blocks)
     return (
         leave(grad_input, (images, inputs, 1, 1)).reshape(images, inputs),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cnntrain.errors import ArgumentError
 from cnntrain.functional.arrays import block_count, enter, floating, leave, room, same_shape
 from cnntrain.passes.batch_norm import BatchNormalization
+from cnntrain.passes.memory import line_aligned
 from cnntrain.passes.tiling import capacity
 
 
@@ -80,7 +81,7 @@ def batch_norm2d_backward(
     normalization.measure(lanes, images)
     deviation = np.sqrt(normalization.variance + x.dtype.type(epsilon))
     total, product = normalization.sums(delta, lanes, normalization.mean, images)
-    grad_input = np.empty_like(lanes)
+    grad_input = line_aligned(lanes.size, lanes.dtype)
     normalization.backward_input(
         delta, lanes, grad_input, normalization.mean, scale / deviation,
         total / count, product / (deviation * deviation * count), images,

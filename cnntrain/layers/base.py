@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cnntrain.initializers import INITIALIZERS
 from cnntrain.layers.gradients import GradientBuffers, GradInput, Level
+from cnntrain.passes.memory import line_aligned
 from cnntrain.randomness import generator
 from cnntrain.settings import Choice, Settings
 
@@ -191,7 +192,7 @@ class LayerContext:
 
     def buffer(self, shape: Shape, dtype: type | np.dtype | None = None) -> NDArray[Any]:
         """Return a flat array for a batch of images of a shape."""
-        return np.zeros(self.blocks * shape.size * LANES, dtype or self.dtype)
+        return line_aligned(self.blocks * shape.size * LANES, dtype or self.dtype)
 
     def parameter(
         self,

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cnntrain.passes.memory import line_aligned
+
 Level = tuple[int, int]  # how deep a sequence is inside others, and its number among those of its layer
 
 
@@ -22,7 +24,7 @@ class _Turns:
     def other(self, gradient: NDArray[Any]) -> NDArray[Any]:
         """Return the buffer in which `gradient` is not."""
         if not self._buffers:  # by now every layer has said how much room it needs
-            self._buffers = [np.zeros(self.size, self._dtype) for _ in range(2)]
+            self._buffers = [line_aligned(self.size, self._dtype) for _ in range(2)]
         first, second = self._buffers
         return second if gradient.base is first else first
 

@@ -16,6 +16,7 @@ from cnntrain.layers.activations import ActivationSettings
 from cnntrain.layers.base import LANES, Batch, Layer, LayerContext, Shape
 from cnntrain.layers.weights import check_initializers
 from cnntrain.passes.batch_norm import sheet_of
+from cnntrain.passes.memory import line_aligned
 from cnntrain.settings import NonNegativeFloat
 
 
@@ -57,7 +58,7 @@ class Prelu(Layer):
         )  # fmt: skip
         self.parameters = [self._slope]
         self._slopes, self._sums = np.zeros(channels, context.dtype), np.zeros(channels, context.dtype)
-        self._partial = np.empty(self._sheet.slots * channels * LANES, context.dtype)
+        self._partial = line_aligned(self._sheet.slots * channels * LANES, context.dtype)
         self._z = self.output = context.buffer(input_shape)
         self._grad_input, self._needed = context.reserve(input_shape), context.needs_grad_input
         self._block = input_shape.size * LANES

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cnntrain.errors import ArgumentError, ShapeError
 from cnntrain.layers.base import LANES
 from cnntrain.losses.mixture import Mixture
+from cnntrain.passes.memory import line_aligned
 from cnntrain.settings import Settings
 
 
@@ -42,7 +43,7 @@ class Loss(ABC):
         except ShapeError as error:
             raise ArgumentError(f"{self.name} {error}") from error
         self.settings, self.classes = settings, classes
-        self.gradient: NDArray[Any] = np.zeros(blocks * classes * LANES, dtype)
+        self.gradient = line_aligned(blocks * classes * LANES, dtype)
         self.total = self.weight = 0.0
         self._losses = np.zeros(blocks * LANES)
         self._correct = np.zeros(blocks * LANES, np.int64)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cnntrain.kernels import losses as kernels
 from cnntrain.losses.base import Loss
+from cnntrain.passes.memory import line_aligned
 
 
 class Mse(Loss):
@@ -18,7 +19,7 @@ class Mse(Loss):
 
     def __init__(self, settings: Any, classes: int, blocks: int, dtype: np.dtype) -> None:
         super().__init__(settings, classes, blocks, dtype)
-        self._targets = np.zeros_like(self.gradient)
+        self._targets = line_aligned(self.gradient.size, self.gradient.dtype)
 
     def compute(self, outputs: NDArray[Any], labels: NDArray[np.int64], blocks: int) -> None:
         """Make one-hot targets and run the kernel."""

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from cnntrain.errors import CheckpointError
 from cnntrain.kernels import optimizers as kernels
 from cnntrain.layers.base import Parameter
+from cnntrain.passes.memory import line_aligned
 from cnntrain.settings import NonNegativeFloat, PositiveFloat, Settings
 
 CHUNK = 4096  # elements of one parameter that one unit of work updates
@@ -95,7 +96,7 @@ class Optimizer(ABC):
         self._values, self._gradients = (_whole([getattr(p, key) for p in parameters]) for key in ("value", "gradient"))
         self._steps = 0
         slots = (*self.slots(settings), *([AVERAGE] if settings.ema is not None else []))
-        self._kept = {slot: np.zeros_like(self._values) for slot in slots}
+        self._kept = {slot: line_aligned(self._values.size, self._values.dtype) for slot in slots}
         self._moving: list[tuple[Parameter, slice]] = []
         start = 0
         for parameter in parameters:

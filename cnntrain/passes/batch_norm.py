@@ -14,6 +14,7 @@ from cnntrain.kernels.batch_norm import (
     normalize_sums,
 )
 from cnntrain.kernels.slots import sum_slots
+from cnntrain.passes.memory import line_aligned
 from cnntrain.passes.tiling import LANES
 from cnntrain.passes.weight_gradient import UNITS
 
@@ -39,9 +40,9 @@ class BatchNormalization:
     def __init__(self, channels: int, pixels: int, blocks: int, dtype: np.dtype) -> None:
         self._sheet = sheet = sheet_of(channels, pixels, blocks, dtype)
         self.mean, self.variance = np.zeros(channels, dtype), np.zeros(channels, dtype)
-        self._moments = np.empty(2 * sheet.slots * channels * LANES, dtype)
-        self._scratch = np.empty_like(self._moments)
-        self._counts = np.empty(sheet.slots * LANES, np.int64)
+        self._moments = line_aligned(2 * sheet.slots * channels * LANES, dtype)
+        self._scratch = line_aligned(self._moments.size, dtype)
+        self._counts = line_aligned(sheet.slots * LANES, np.int64)
         self._sums = np.empty(2 * channels, dtype)
 
     def measure(self, x: NDArray, images: int) -> None:

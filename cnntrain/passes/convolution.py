@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cnntrain.kernels.convolution import Axis, Channels, correlate
 from cnntrain.kernels.layout import gather
 from cnntrain.passes.depthwise import DepthwiseCorrelation, DepthwiseWeightGradient
+from cnntrain.passes.memory import line_aligned
 from cnntrain.passes.tiling import cut, length, packed_order, side_by_side, tile_height
 from cnntrain.passes.weight_gradient import BiasGradient, WeightGradient
 from cnntrain.passes.winograd import (
@@ -148,7 +149,7 @@ class Correlation:
                     for group in indices
                 ]
         self._order = np.concatenate(order)
-        self._packed = np.empty(self._order.size, dtype)
+        self._packed = line_aligned(self._order.size, dtype)
 
     def __call__(self, image: NDArray, weight: NDArray, bias: NDArray, output: NDArray, blocks: int) -> None:
         """Write `output` from `image`; `weight` is flat and canonical, `bias` has one number per output channel."""

@@ -9,6 +9,7 @@ from cnntrain.kernels.convolution import Axis
 from cnntrain.kernels.depthwise import depthwise, depthwise_weight_gradient
 from cnntrain.kernels.layout import gather
 from cnntrain.kernels.slots import sum_slots
+from cnntrain.passes.memory import line_aligned
 from cnntrain.passes.tiling import LANES, accumulators, cut, length, tile_height
 from cnntrain.passes.weight_gradient import UNITS
 
@@ -34,7 +35,7 @@ class DepthwiseCorrelation:
                 taps = indices[:, 0, 0][:, row_taps, :][..., column_taps]
                 order.append(taps.transpose(1, 2, 0).ravel())
         self._order = np.concatenate(order)
-        self._packed = np.empty(self._order.size, dtype)
+        self._packed = line_aligned(self._order.size, dtype)
 
     def __call__(self, image: NDArray, weight: NDArray, bias: NDArray, output: NDArray, blocks: int) -> None:
         """Write `output` from `image`; `weight` is flat and canonical, `bias` has one number per channel."""
@@ -56,8 +57,8 @@ class DepthwiseWeightGradient:
         self._slots = max(min(UNITS, blocks * rows.count), 1)
         # sums are in the order (r, s, channel)
         self._order = indices.reshape(self._channels, -1).T.ravel()
-        self._sums = np.empty(self._order.size, dtype)
-        self._partial = np.empty(self._slots * self._order.size * LANES, dtype)
+        self._sums = line_aligned(self._order.size, dtype)
+        self._partial = line_aligned(self._slots * self._order.size * LANES, dtype)
 
     def __call__(self, image: NDArray, delta: NDArray, gradient: NDArray, blocks: int) -> None:
         """Write the gradient (flat, canonical order) from the first `blocks` blocks."""

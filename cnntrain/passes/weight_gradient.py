@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cnntrain.kernels.convolution import Axis, Channels
 from cnntrain.kernels.weight_gradient import Division, add_slots, bias_gradient, by_lanes, by_positions
+from cnntrain.passes.memory import line_aligned
 from cnntrain.passes.tiling import LANES, accumulators, cut, length, tall_tile_height, tile_height
 
 UNITS = 16  # units of work to aim at: enough for many cores, whatever the number that this machine has
@@ -20,7 +21,7 @@ class BiasGradient:
     """The gradient of the biases: the delta summed over everything but its channel."""
 
     def __init__(self, outputs: int, dtype: np.dtype) -> None:
-        self._partial = np.empty(UNITS * outputs, dtype)
+        self._partial = line_aligned(UNITS * outputs, dtype)
 
     def __call__(self, delta: NDArray[Any], gradient: NDArray[Any], pixels: int) -> None:
         """Sum over `pixels` pixels, those of all blocks counted."""
@@ -67,8 +68,8 @@ class WeightGradient:
             places, size = _places_by_positions(runs, run, filled, outputs), outputs * runs * filled
         slots = max(min(units // bundles, lines), 1)
         self._arguments = (rows, columns, Channels(groups, inputs, outputs), Division(bundles, 1, slots))
-        self._scratch = np.empty(groups * bundles * slots * scratch, dtype)
-        self._partial = np.empty(slots * groups * size, dtype)
+        self._scratch = line_aligned(groups * bundles * slots * scratch, dtype)
+        self._partial = line_aligned(slots * groups * size, dtype)
         self._slots, self._slot_size = slots, groups * size
         # places count positions (r, s, c); in canonical order the channel comes first
         by_tap = indices.transpose(0, 1, 3, 4, 2).reshape(groups, outputs, runs * run)
@@ -98,10 +99,10 @@ class DenseWeightGradient:
         bundles = max(min(UNITS // chunks, sum(self._tiles)), 1)
         self._arguments = Channels(1, inputs, units), Division(bundles, chunks, 1)
         width = -(-pairs // chunks) * pair * LANES
-        self._scratch = np.empty(bundles * chunks * _lane_stride(blocks * width) * LANES, dtype)
+        self._scratch = line_aligned(bundles * chunks * _lane_stride(blocks * width) * LANES, dtype)
         # rows of whole tiles are written into the gradient itself
         filled = _filled(inputs, pair)
-        self._filled = None if filled == inputs else np.empty(units * filled, dtype)
+        self._filled = None if filled == inputs else line_aligned(units * filled, dtype)
         self._shape = units, inputs
 
     def __call__(self, image: NDArray[Any], delta: NDArray[Any], gradient: NDArray[Any], blocks: int) -> None:

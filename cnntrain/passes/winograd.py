@@ -16,6 +16,7 @@ from cnntrain.kernels.winograd import COLUMNS, PLACES, ROOM, SIDE, Patches, corr
 from cnntrain.kernels.winograd_input import add_patches
 from cnntrain.kernels.winograd_rows import correlate_rows
 from cnntrain.kernels.winograd_weights import gradient_of_places, weights_by_patches
+from cnntrain.passes.memory import line_aligned
 from cnntrain.passes.tiling import (
     LANES,
     accumulators,
@@ -127,7 +128,7 @@ class _Workspace(threading.local):
         """Return `size` numbers of any value."""
         array = self._arrays.get((name, dtype))
         if array is None or array.size < size:
-            array = self._arrays[name, dtype] = np.zeros(size, dtype)
+            array = self._arrays[name, dtype] = line_aligned(size, dtype)
         return array[:size]
 
 
