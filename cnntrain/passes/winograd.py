@@ -288,8 +288,8 @@ class WinogradWeightGradient:
         slots = max(min(UNITS, PARTIAL // (size * dtype.itemsize), patches // WORTH), 1)
         bundles = max(min(UNITS // slots, inputs // APART), 1)
         channels = -(-sum(self._tiles) // bundles) * len(sizes[0])  # of a bundle, at most
-        # at least six patches for each time that the sums are read and written
-        stretch = max(2 * CACHE // (PLACES * (self._filled + channels) * LANES * dtype.itemsize), 6)
+        # at least four patches for each time that the sums are read and written
+        stretch = max(2 * CACHE // (PLACES * (self._filled + channels) * LANES * dtype.itemsize), 4)
         self._arguments = rows, columns, inputs, outputs
         self._cuts = Patches(patch_rows, patch_columns, stretch), Division(bundles, 1, slots), self._tiles
         self._units = slots * bundles
