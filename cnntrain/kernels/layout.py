@@ -47,10 +47,9 @@ def from_lanes(lanes, images, count, channels, rows, columns):
     for index in prange(count * channels):
         unit = np.intp(index)
         n, c = unit // channels, unit % channels
-        for row in range(rows):
-            for column in range(columns):
-                at = (((n // LANES * rows + row) * columns + column) * channels + c) * LANES + n % LANES
-                images[np.uintp((unit * rows + row) * columns + column)] = lanes[np.uintp(at)]
+        source, target = (n // LANES * rows * columns * channels + c) * LANES + n % LANES, unit * rows * columns
+        for pixel in range(rows * columns):
+            images[np.uintp(target + pixel)] = lanes[np.uintp(source + pixel * channels * LANES)]
 
 
 @parallel_kernel

@@ -18,13 +18,15 @@ from cnntrain.kernels.simd import LANES, constant, is_nan, lane_of, load, negate
 def count_correct(outputs, start, classes, labels, correct, b, images):
     """correct[image] = 1 where the label has the largest output (ties: the first class wins; NaN is never right)."""
     for lane in range(min(LANES, images - b * LANES)):
-        best = outputs[start + lane]
+        best = outputs[np.uintp(start + lane)]
         winner = 0
         for k in range(1, classes):
-            if outputs[start + k * LANES + lane] > best:
-                best = outputs[start + k * LANES + lane]
+            value = outputs[np.uintp(start + k * LANES + lane)]
+            if value > best:
+                best = value
                 winner = k
-        correct[b * LANES + lane] = 1 if winner == labels[b * LANES + lane] and best == best else 0
+        image = np.uintp(b * LANES + lane)
+        correct[image] = 1 if winner == labels[image] and best == best else 0
 
 
 @kernel
@@ -32,7 +34,7 @@ def clear_unused_lanes(grad_outputs, start, classes, used):
     """Set the gradient to zero in the lanes that hold no image."""
     for k in range(classes):
         for lane in range(used, LANES):
-            grad_outputs[start + k * LANES + lane] = 0
+            grad_outputs[np.uintp(start + k * LANES + lane)] = 0
 
 
 @parallel_kernel
@@ -60,20 +62,22 @@ def cross_entropy(
             total = total + power
         mass = spread[0]  # of all targets but the label's own
         for k in range(1, classes):
-            mass += spread[k]
+            mass += spread[np.uintp(k)]
         for lane in range(used):
-            image = b * LANES + lane
+            image = np.uintp(b * LANES + lane)
             label = labels[image]
-            factor = (own[label] + mass) / (lane_of(total, lane) * weight)
+            place, share = np.uintp(start + label * LANES + lane), own[np.uintp(label)]
+            factor = (share + mass) / (lane_of(total, lane) * weight)
             for k in range(classes):
-                at = start + k * LANES + lane
-                grad_logits[at] = grad_logits[at] * factor - spread[k] / weight
-            grad_logits[start + label * LANES + lane] -= own[label] / weight
+                at = np.uintp(start + k * LANES + lane)
+                grad_logits[at] = grad_logits[at] * factor - spread[np.uintp(k)] / weight
+            grad_logits[place] -= share / weight
             log_total, top = np.log(np.float64(lane_of(total, lane))), np.float64(lane_of(largest, lane))
-            loss = own[label] * (log_total - (np.float64(logits[start + label * LANES + lane]) - top))
+            loss = share * (log_total - (np.float64(logits[place]) - top))
             if smoothed:
                 for k in range(classes):
-                    loss += spread[k] * (log_total - (np.float64(logits[start + k * LANES + lane]) - top))
+                    z = np.float64(logits[np.uintp(start + k * LANES + lane)])
+                    loss += spread[np.uintp(k)] * (log_total - (z - top))
             losses[image] = loss
         count_correct(logits, start, classes, labels, correct, b, images)
         clear_unused_lanes(grad_logits, start, classes, used)

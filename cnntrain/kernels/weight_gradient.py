@@ -310,12 +310,14 @@ def add_slots(partial, slots, slot_size, lanes, canonical, gradient):
             for slot in range(1, slots):
                 total = total + load(partial, slot * slot_size + v * LANES)
             if lanes:
-                if canonical[v] >= 0:
-                    gradient[canonical[v]] = sum_lanes(total)
+                place = canonical[np.uintp(v)]
+                if place >= 0:
+                    gradient[np.uintp(place)] = sum_lanes(total)
             else:
                 for p in range(LANES):
-                    if canonical[v * LANES + p] >= 0:
-                        gradient[canonical[v * LANES + p]] = lane_of(total, p)
+                    place = canonical[np.uintp(v * LANES + p)]
+                    if place >= 0:
+                        gradient[np.uintp(place)] = lane_of(total, p)
 
 
 @kernel
@@ -331,10 +333,10 @@ def sum_channels(delta, partial, at, begin, end, channels):
             b = b + load(delta, (p + c1) * LANES)
             e = e + load(delta, (p + c2) * LANES)
             f = f + load(delta, (p + c3) * LANES)
-        partial[at + c] = sum_lanes(a)
-        partial[at + c1] = sum_lanes(b)
-        partial[at + c2] = sum_lanes(e)
-        partial[at + c3] = sum_lanes(f)
+        partial[np.uintp(at + c)] = sum_lanes(a)
+        partial[np.uintp(at + c1)] = sum_lanes(b)
+        partial[np.uintp(at + c2)] = sum_lanes(e)
+        partial[np.uintp(at + c3)] = sum_lanes(f)
 
 
 @parallel_kernel
@@ -348,7 +350,7 @@ def bias_gradient(delta, partial, gradient, pixels, slots):
         begin, end = slot * pixels // slots, (slot + 1) * pixels // slots
         sum_channels(delta, partial, slot * gradient.size, begin, end, gradient.size)
     for k in range(gradient.size):
-        total = partial[k]
+        total = partial[np.uintp(k)]
         for slot in range(1, slots):
-            total += partial[slot * gradient.size + k]
-        gradient[k] = total
+            total += partial[np.uintp(slot * gradient.size + k)]
+        gradient[np.uintp(k)] = total

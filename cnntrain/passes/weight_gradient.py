@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,7 +52,7 @@ class WeightGradient:
         if self._by_lanes:
             filters = _largest_divisor(outputs, accumulators() // run)  # a whole run of positions in one tile
             if filters < 4:
-                filters = _largest_divisor(outputs, accumulators() // 3)
+                filters = _largest_divisor(outputs, max(accumulators() // 4, 2))  # with 8, accumulators are spilled
             bundles = outputs // filters
             self._tiles, *sizes = cut(run, max(accumulators() // filters, 2))
             self._sizes = length(filters), *sizes
@@ -95,8 +96,10 @@ class DenseWeightGradient:
         self._tiles, *sizes = cut(units, tile_height())
         self._sizes = length(pair), *sizes
         pairs = -(-inputs // (pair * LANES))
-        chunks = min(UNITS, pairs)
-        bundles = max(min(UNITS // chunks, sum(self._tiles)), 1)
+        # no unit sums a part of the batch: their number may follow the machine, and few leave each a long row
+        some = 2 * numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+        chunks = min(some, pairs)
+        bundles = max(min(some // chunks, sum(self._tiles)), 1)
         self._arguments = Channels(1, inputs, units), Division(bundles, chunks, 1)
         width = -(-pairs // chunks) * pair * LANES
         self._scratch = line_aligned(bundles * chunks * _lane_stride(blocks * width) * LANES, dtype)
