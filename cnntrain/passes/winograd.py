@@ -179,8 +179,8 @@ class _Stretch:
         return _workspace("scratch", workers * self._size, self._dtype)
 
 
-class WinogradCorrelation:
-    """What `passes.convolution.Correlation` does, with the same parameters, for what `saves` allows."""
+class _Correlation:
+    """What the two forms have in common; parameters as those of `passes.convolution.Correlation`."""
 
     def __init__(
         self,
@@ -190,50 +190,61 @@ class WinogradCorrelation:
         blocks: int,
         dtype: np.dtype,
     ) -> None:
-        [(self._rows, row_taps)], [(self._columns, column_taps)] = row_phases, column_phases
+        [(rows, row_taps)], [(columns, column_taps)] = row_phases, column_phases
         taps = [(r, s) for r in row_taps for s in column_taps]
-        self._filters = _TransformedFilters(indices, taps, _square(self._rows), tall_tile_height(), dtype)
-        rows, columns = _patches(self._rows), _patches(self._columns)
-        self._stretch = _Stretch(self._filters, blocks * rows * columns, dtype)
-        self._patches = Patches(rows, columns, self._stretch.patches)
-        self._units = -(-blocks * rows * columns // self._stretch.patches)
+        self._axes, self._dtype = (rows, columns), dtype
+        self._filters = _TransformedFilters(indices, taps, _square(rows), self._tile_height(), dtype)
+        self._patches = Patches(_patches(rows), _patches(columns), 0)
+        self._total = blocks * self._patches.rows * self._patches.columns
+        self._plan()
+
+    def _tile_height(self) -> int:
+        """Return how many filters a register tile has at most."""
+        raise NotImplementedError
+
+    def _plan(self) -> None:
+        """Say how much memory and how many workers it takes."""
+        raise NotImplementedError
+
+
+class WinogradCorrelation(_Correlation):
+    """What `passes.convolution.Correlation` does, for what `saves` allows."""
+
+    def _tile_height(self) -> int:
+        return tall_tile_height()
+
+    def _plan(self) -> None:
+        self._stretch = _Stretch(self._filters, self._total, self._dtype)
+        self._patches = self._patches._replace(stretch=self._stretch.patches)
+        self._units = -(-self._total // self._stretch.patches)
 
     def __call__(self, image: NDArray, weight: NDArray, bias: NDArray, output: NDArray, blocks: int) -> None:
         """Write `output` from `image`; `weight` is flat and canonical, `bias` has one number per output channel."""
         filters, stretch, workers = self._filters, self._stretch, min(self._units, numba.get_num_threads())
         correlate_patches(
-            image, filters(weight), bias, output, stretch.scratch(workers), workers, blocks,
-            self._rows, self._columns, filters.inputs, filters.outputs, self._patches, filters.tiles,
+            image, filters(weight), bias, output, stretch.scratch(workers), workers, blocks, *self._axes,
+            filters.inputs, filters.outputs, self._patches, filters.tiles,
             filters.square, stretch.pair, filters.tall, filters.short,
         )  # fmt: skip
 
 
-class WinogradRowCorrelation:
+class WinogradRowCorrelation(_Correlation):
     """The same, a row of a patch at a time, for machines where that is faster: see `row_by_row`."""
 
-    def __init__(
-        self,
-        row_phases: list[tuple[Axis, list[int]]],
-        column_phases: list[tuple[Axis, list[int]]],
-        indices: NDArray[np.intp],
-        blocks: int,
-        dtype: np.dtype,
-    ) -> None:
-        [(self._rows, row_taps)], [(self._columns, column_taps)] = row_phases, column_phases
-        taps = [(r, s) for r in row_taps for s in column_taps]
-        square = _square(self._rows)
-        self._filters = _TransformedFilters(indices, taps, square, accumulators() // SIDE, dtype)
-        self._patches = Patches(_patches(self._rows), _patches(self._columns), 0)
-        self._units = blocks * self._patches.rows * self._patches.columns
-        self._room = SIDE * ((1 + COLUMNS) * (self._filters.inputs + 1) + square * (self._filters.outputs + 1)) * LANES
-        self._dtype = dtype
+    def _tile_height(self) -> int:
+        return accumulators() // SIDE
+
+    def _plan(self) -> None:
+        filters = self._filters
+        products = len(filters.square) * (filters.outputs + 1)
+        self._room = SIDE * ((1 + COLUMNS) * (filters.inputs + 1) + products) * LANES
 
     def __call__(self, image: NDArray, weight: NDArray, bias: NDArray, output: NDArray, blocks: int) -> None:
         """Write `output` from `image`; `weight` is flat and canonical, `bias` has one number per output channel."""
-        filters, workers = self._filters, min(self._units, numba.get_num_threads())
+        filters, workers = self._filters, min(self._total, numba.get_num_threads())
         correlate_rows(
             image, filters(weight), bias, output, _workspace("scratch", workers * self._room, self._dtype), workers,
-            blocks, self._rows, self._columns, filters.inputs, filters.outputs, self._patches, filters.tiles,
+            blocks, *self._axes, filters.inputs, filters.outputs, self._patches, filters.tiles,
             filters.square, filters.tall, filters.short,
         )  # fmt: skip
 
