@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "schedules": BASE,
     "layers": BASE | {"kernels", "passes", "initializers"},
     "losses": BASE | {"kernels", "passes", "layers"},
-    "optimizers": BASE | {"kernels", "layers"},
+    "optimizers": BASE | {"kernels", "passes", "layers"},
     "augmentations": BASE | {"kernels"},
     "data": BASE | {"augmentations", "layers"},
     "config": BASE | NETWORK | {"data", "augmentations"},

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 DTYPES: list[np.dtype[Any]] = [np.dtype(np.float32), np.dtype(np.float64)]
+# Winograd's algorithm is exact in float64 on whole numbers that its denominators divide.
+G_DENOMINATOR = 15 * 15  # of G g Gt, and of Gt M G
+A_DENOMINATOR = 8 * 8  # of A delta At
 
 
 def whole(generator: np.random.Generator, shape: tuple[int, ...], dtype: Any, largest: int = 4) -> Array:

@@ -15,7 +15,16 @@ from cnntrain.passes.winograd import (
     WinogradWeightGradient,
 )
 from tests import naive
-from tests.functional.arrays import Array, Case, assert_same, assert_sum_close, normal, whole
+from tests.functional.arrays import (
+    A_DENOMINATOR,
+    G_DENOMINATOR,
+    Array,
+    Case,
+    assert_same,
+    assert_sum_close,
+    normal,
+    whole,
+)
 
 # Sizes even and odd, patches that hang over the edge on each side, filters that do and do not fill register tiles and
 # vectors, padding that makes the output larger than the image and none at all.
@@ -39,8 +48,6 @@ CASES = [
     Case(2, 3, (1, 1), 16, (5, 5), padding=2),
     Case(2, 20, (12, 13), 16, (5, 5), padding=2, mode="convolution"),
 ]
-G_DENOMINATOR = 15 * 15  # of G g Gt, and of Gt M G
-A_DENOMINATOR = 8 * 8  # of A delta At
 
 
 def kinds(case: Case) -> list[type]:
