@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import numba
@@ -160,13 +161,12 @@ class _TransformedFilters:
 
 
 class _Stretch:
-    """Scratch memory for the patches that are multiplied with all filters before it is the next ones' turn."""
+    """Scratch memory for the patches, at most `most`, that meet all filters before it is the next ones' turn."""
 
-    def __init__(self, filters: _TransformedFilters, patches: int, dtype: np.dtype) -> None:
+    def __init__(self, filters: _TransformedFilters, most: int, dtype: np.dtype) -> None:
         self.pair = length(2 if side_by_side(2, dtype) == 2 else 1)
         cached = CACHE // (PLACES * filters.inputs * LANES * dtype.itemsize)
-        patches_each = max(min(cached, -(-patches // UNITS)), 1)  # enough stretches for several workers
-        self.patches = -(-patches_each // len(self.pair)) * len(self.pair)
+        self.patches = -(-max(min(cached, most), 1) // len(self.pair)) * len(self.pair)
         products = len(self.pair) * len(filters.tall)
         self._size = PLACES * (self.patches * filters.inputs + products + 2) * LANES + ROOM
         self._dtype = dtype
@@ -179,7 +179,7 @@ class _Stretch:
         return _workspace("scratch", workers * self._size, self._dtype)
 
 
-class _Correlation:
+class _Correlation(ABC):
     """What the two forms have in common; parameters as those of `passes.convolution.Correlation`."""
 
     def __init__(
@@ -198,13 +198,13 @@ class _Correlation:
         self._total = blocks * self._patches.rows * self._patches.columns
         self._plan()
 
+    @abstractmethod
     def _tile_height(self) -> int:
         """Return how many filters a register tile has at most."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _plan(self) -> None:
         """Say how much memory and how many workers it takes."""
-        raise NotImplementedError
 
 
 class WinogradCorrelation(_Correlation):
@@ -214,7 +214,7 @@ class WinogradCorrelation(_Correlation):
         return tall_tile_height()
 
     def _plan(self) -> None:
-        self._stretch = _Stretch(self._filters, self._total, self._dtype)
+        self._stretch = _Stretch(self._filters, -(-self._total // UNITS), self._dtype)  # enough for several workers
         self._patches = self._patches._replace(stretch=self._stretch.patches)
         self._units = -(-self._total // self._stretch.patches)
 
@@ -267,8 +267,8 @@ class WinogradInputGradient:
         taps = [(r, s) for r in range(rows.taps) for s in range(columns.taps)]
         self._filters = _TransformedFilters(indices, taps, _square(rows), tall_tile_height(), dtype)
         self._axes = rows, columns
-        patches = blocks * _patches(rows) * _patches(columns)
-        self._stretch = _Stretch(self._filters, patches, dtype)
+        image = _patches(rows) * _patches(columns)  # no stretch is longer: blocks are done one by one
+        self._stretch = _Stretch(self._filters, image, dtype)
         self._patches = Patches(_patches(rows), _patches(columns), self._stretch.patches)
 
     def __call__(self, delta: NDArray, weight: NDArray, _: NDArray, grad_input: NDArray, blocks: int) -> None:

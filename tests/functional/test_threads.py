@@ -8,7 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numba
+import numpy as np
 import pytest
+
+from cnntrain import functional
 
 SCRIPT = """
 import hashlib, json
@@ -94,3 +98,17 @@ def test_the_digests_can_tell_results_apart(digests: dict[str, list[str]]) -> No
     """Not a comparison of empty arrays: different results have different digests."""
     different = {found[0] for name, found in digests.items() if "mask" not in name}  # masks are int64 for both dtypes
     assert len(different) == len([name for name in digests if "mask" not in name])
+
+
+def test_a_dense_gradient_has_the_same_bits_on_machines_with_any_number_of_cores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its division into units follows the number of cores."""
+    generator = np.random.default_rng(6)
+    x, weight = (generator.standard_normal(shape, np.float32) for shape in ((70, 400), (120, 400)))
+    grad_output = generator.standard_normal((70, 120), np.float32)
+    found = set()
+    for cores in (1, 2, 5, 64):
+        monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", cores)
+        found.add(functional.dense_backward(grad_output, x, weight)[1].tobytes())
+    assert len(found) == 1

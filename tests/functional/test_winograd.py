@@ -176,3 +176,12 @@ def test_images_do_not_see_each_other_and_batches_give_the_same_bits() -> None:
     together: Array = functional.conv2d(x, weight, padding=1)
     one_by_one = np.concatenate([functional.conv2d(x[n : n + 1], weight, padding=1) for n in range(40)])
     assert together.tobytes() == one_by_one.tobytes()
+
+
+def test_a_small_batch_is_cut_for_several_workers() -> None:
+    """8 channels would let all patches of 64 images of 8x8 pixels fit the cache at once."""
+    axis = Window(8, 3, 1, 1, 1).forward()
+    geometry = ConvolutionGeometry(8, 8, Window(8, 3, 1, 1, 1), Window(8, 3, 1, 1, 1))
+    taps = [(axis, [0, 1, 2])]
+    correlation = WinogradCorrelation(taps, taps, geometry.weight_indices(), 4, np.dtype(np.float32))
+    assert correlation._units >= 8
