@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.convolution import end_tap, first_tap
+from cnntrain.kernels.convolution import Axis, end_tap, first_tap
 from cnntrain.kernels.jit import kernel, parallel_kernel
 from cnntrain.kernels.simd import LANES, constant, load, store
 
@@ -28,8 +28,9 @@ def extent(axis, base, count_padding):
 
 
 @parallel_kernel
-def average_pool(image, output, blocks, channels, rows, columns, count_padding):
-    """Take the mean of each window; output is (block, y, x, channel, lane)."""
+def average_pool(image, output, blocks, channels, geometry, count_padding):
+    """Take the mean of each window; output is (block, y, x, channel, lane), geometry as in `kernels.pooling`."""
+    rows, columns = Axis(*geometry[0]), Axis(*geometry[1])
     for index in prange(blocks * rows.count):
         unit = np.intp(index)
         b, y = unit // rows.count, unit % rows.count
@@ -51,8 +52,9 @@ def average_pool(image, output, blocks, channels, rows, columns, count_padding):
 
 
 @parallel_kernel
-def average_pool_backward(grad_output, grad_input, blocks, channels, rows, columns, count_padding):
+def average_pool_backward(grad_output, grad_input, blocks, channels, geometry, count_padding):
     """Give each pixel its share of the windows that it lies in; grad_input is all written."""
+    rows, columns = Axis(*geometry[0]), Axis(*geometry[1])
     for index in prange(blocks * rows.input_size):
         unit = np.intp(index)
         b, row = unit // rows.input_size, unit % rows.input_size

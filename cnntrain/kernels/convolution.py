@@ -29,7 +29,11 @@ from cnntrain.kernels.simd import LANES, accumulate, tile_splat, tile_store
 
 
 class Axis(NamedTuple):
-    """One axis (rows or columns) of one correlation."""
+    """One axis (rows or columns) of one correlation.
+
+    Parallel kernels are called with plain tuples in the place of this class and others like it, and name the fields
+    themselves: of each named tuple in a call from Python Numba reads the names of all fields, for up to a microsecond.
+    """
 
     input_size: int
     output_size: int
@@ -108,7 +112,7 @@ def correlate_row(image, weights, bias, output, b, i, group, k, w, rows, columns
 
 
 @parallel_kernel
-def correlate(image, weights, at, bias, output, blocks, rows, columns, channels, tiles, pair, tall, short):
+def correlate(image, weights, at, bias, output, blocks, geometry, pair, tall, short):
     """Correlate the first `blocks` blocks, rounded up to whole register tiles, with the weights packed at `at`.
 
     Parameters
@@ -119,12 +123,13 @@ def correlate(image, weights, at, bias, output, blocks, rows, columns, channels,
         Packed, see above.
     bias : 1-D array
         One number per output channel.
-    rows, columns : Axis
-    channels : Channels
-    tiles : Tiles
+    geometry : tuple of (rows, columns, channels, tiles)
+        Axis, Axis, Channels and Tiles, each as a plain tuple.
     pair, tall, short : tuple of int
         Only their lengths count: blocks side by side in a register tile, and the two tile heights.
     """
+    rows, columns = Axis(*geometry[0]), Axis(*geometry[1])
+    channels, tiles = Channels(*geometry[2]), Tiles(*geometry[3])
     bundles = (blocks + len(pair) - 1) // len(pair)
     taps = rows.taps * columns.taps * channels.inputs
     for index in prange(bundles * rows.count):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
+from cnntrain.kernels.convolution import Tiles
 from cnntrain.kernels.jit import kernel, parallel_kernel
 from cnntrain.kernels.simd import LANES, accumulate, tile_splat, tile_store
 
@@ -30,12 +31,14 @@ def multiply_tile(image, weights, bias, output, blocks, k, sums, outputs, output
 
 
 @parallel_kernel
-def multiply(image, weights, bias, output, blocks, sums, outputs, output_step, sum_step, tiles, pair, tall, short):
+def multiply(image, weights, bias, output, blocks, sums, outputs, output_step, sum_step, cuts, pair, tall, short):
     """output[b, k, lane] = bias[k] + sum over j < sums of weights[k * output_step + j * sum_step] * image[b, j, lane].
 
     Forward: sums = inputs, output_step = inputs, sum_step = 1. To the input: sums = units, output_step = 1,
-    sum_step = inputs. Blocks are rounded up to whole register tiles; of pair, tall and short only the lengths count.
+    sum_step = inputs. Blocks are rounded up to whole register tiles. `cuts` is Tiles as a plain tuple; of pair, tall
+    and short only the lengths count.
     """
+    tiles = Tiles(*cuts)
     for index in prange(tiles.tall + tiles.short):
         t = np.intp(index)
         if t < tiles.tall:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.convolution import end_tap, first_tap
+from cnntrain.kernels.convolution import Axis, Tiles, end_tap, first_tap
 from cnntrain.kernels.jit import kernel, parallel_kernel
 from cnntrain.kernels.simd import (
     LANES,
@@ -51,7 +51,7 @@ def depthwise_row(image, weights, at, bias, output, b, i, k, rows, columns, chan
 
 
 @parallel_kernel
-def depthwise(image, weights, at, bias, output, blocks, rows, columns, channels, tiles, tall, short):
+def depthwise(image, weights, at, bias, output, blocks, channels, geometry, tall, short):
     """Correlate each channel with its own filter, packed at `at`.
 
     Parameters
@@ -59,12 +59,12 @@ def depthwise(image, weights, at, bias, output, blocks, rows, columns, channels,
     image, output : 1-D array, float32 or float64
     weights, bias : 1-D array
         Packed (r, s, channel); one number per channel.
-    rows, columns : Axis
-    tiles : Tiles
-        How the channels are cut.
+    geometry : tuple of (rows, columns, tiles)
+        Axis, Axis and Tiles (how the channels are cut), each as a plain tuple.
     tall, short : tuple of int
         Only their lengths count: the two tile sizes.
     """
+    rows, columns, tiles = Axis(*geometry[0]), Axis(*geometry[1]), Tiles(*geometry[2])
     for index in prange(blocks * rows.count):
         unit = np.intp(index)
         b, i = unit // rows.count, unit % rows.count
@@ -128,17 +128,19 @@ def add_line(partial, base, image, delta, b, y, k, rows, columns, channels, tile
 
 
 @parallel_kernel
-def depthwise_weight_gradient(image, delta, partial, blocks, rows, columns, channels, slots, tiles, tall, short, taps):
-    """Add up partial (slot, r, s, channel, lane); arguments as for `depthwise`.
+def depthwise_weight_gradient(image, delta, partial, blocks, fresh, channels, slots, geometry, tall, short, taps):
+    """Add to partial (slot, r, s, channel, lane), or with `fresh` to zero; arguments as for `depthwise`.
 
     As many taps of a row as `taps` is long are done at a time.
     """
+    rows, columns, tiles = Axis(*geometry[0]), Axis(*geometry[1]), Tiles(*geometry[2])
     size = rows.taps * columns.taps * channels * LANES
     lines = blocks * rows.count
     for index in prange(slots):
         slot = np.intp(index)
-        for p in range(slot * size, (slot + 1) * size, LANES):
-            store(partial, p, constant(image, 0))
+        if fresh:
+            for p in range(slot * size, (slot + 1) * size, LANES):
+                store(partial, p, constant(image, 0))
         for line in range(slot * lines // slots, (slot + 1) * lines // slots):
             b, y = line // rows.count, line % rows.count
             k = np.intp(0)

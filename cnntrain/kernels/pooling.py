@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.convolution import end_tap, first_tap
+from cnntrain.kernels.convolution import Axis, end_tap, first_tap
 from cnntrain.kernels.jit import kernel, parallel_kernel
 from cnntrain.kernels.simd import LANES, constant, is_nan, load, negate, select, store
 
@@ -54,11 +54,13 @@ def any_window(image, corner, row_step, column_step, output, mask, at, r0, r1, s
 
 
 @parallel_kernel
-def max_pool(image, output, mask, blocks, channels, rows, columns, tall, wide):
+def max_pool(image, output, mask, blocks, channels, geometry, tall, wide):
     """Take the maximum of each window; output and mask are (block, y, x, channel, lane).
 
-    Of tall and wide (dummy tuples) the lengths count: those of a window that is small enough to be unrolled, or zero.
+    `geometry` is (rows, columns), each an Axis as a plain tuple. Of tall and wide (dummy tuples) the lengths count:
+    those of a window that is small enough to be unrolled, or zero.
     """
+    rows, columns = Axis(*geometry[0]), Axis(*geometry[1])
     column_step = channels * LANES
     row_step = columns.input_size * column_step
     for index in prange(blocks * rows.count):
@@ -82,8 +84,9 @@ def max_pool(image, output, mask, blocks, channels, rows, columns, tall, wide):
 
 
 @parallel_kernel
-def max_pool_backward(grad_output, mask, grad_input, blocks, channels, rows, columns):
+def max_pool_backward(grad_output, mask, grad_input, blocks, channels, geometry):
     """Route each gradient to its winner; grad_input is (block, row, column, channel, lane), all of it written."""
+    rows, columns = Axis(*geometry[0]), Axis(*geometry[1])
     for index in prange(blocks * rows.input_size):
         unit = np.intp(index)
         b, row = unit // rows.input_size, unit % rows.input_size
@@ -106,8 +109,9 @@ def max_pool_backward(grad_output, mask, grad_input, blocks, channels, rows, col
 
 
 @parallel_kernel
-def disjoint_max_pool_backward(grad_output, mask, grad_input, blocks, channels, rows, columns, tall, wide):
+def disjoint_max_pool_backward(grad_output, mask, grad_input, blocks, channels, geometry, tall, wide):
     """The same for windows that tile the image side by side: each pixel belongs to one, or at the far edges to none."""
+    rows, columns = Axis(*geometry[0]), Axis(*geometry[1])
     column_step = channels * LANES
     row_step = columns.input_size * column_step
     for index in prange(blocks * rows.count):

@@ -24,6 +24,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import prange
 
+from cnntrain.kernels.convolution import Axis, Channels, Tiles
 from cnntrain.kernels.jit import kernel, parallel_kernel
 from cnntrain.kernels.simd import (
     LANES,
@@ -95,7 +96,7 @@ def tile_by_lanes(partial, at, pixels, x, x_step, delta, d, d_step, count, filte
 
 @kernel
 def unit_by_lanes(
-    unit, image, delta, partial, scratch, blocks, rows, columns, channels, division, tiles, filters, tall, short
+    unit, image, delta, partial, scratch, blocks, fresh, rows, columns, channels, division, tiles, filters, tall, short
 ):
     """Do one unit of `by_lanes`: some filters, some rows of the batch."""
     image_width, delta_width = channels.groups * channels.inputs * LANES, channels.groups * channels.outputs * LANES
@@ -108,8 +109,9 @@ def unit_by_lanes(
     slot, bundle = unit % division.slots, unit // division.slots  # bundles of all groups, in order
     group = bundle // division.bundles
     base = (slot * channels.groups * division.bundles + bundle) * size
-    for p in range(base, base + size, LANES):
-        store(partial, p, constant(image, 0))
+    if fresh:
+        for p in range(base, base + size, LANES):
+            store(partial, p, constant(image, 0))
     place = unit * row_length(columns) * image_width
     lines = blocks * rows.input_size
     for line in range(slot * lines // division.slots, (slot + 1) * lines // division.slots):
@@ -136,10 +138,8 @@ def unit_by_lanes(
 
 
 @parallel_kernel
-def by_lanes(
-    image, delta, partial, scratch, blocks, rows, columns, channels, division, tiles, filters, tall, short
-):  # fmt: skip
-    """Scheme A: write partial[slot, group, bundle, (r, s, c), filter of the bundle, lane].
+def by_lanes(image, delta, partial, scratch, blocks, fresh, geometry, filters, tall, short):
+    """Scheme A: add to partial[slot, group, bundle, (r, s, c), filter of the bundle, lane].
 
     Parameters
     ----------
@@ -147,16 +147,19 @@ def by_lanes(
         In the layout of `kernels.convolution`.
     partial, scratch : 1-D array
         Results, and room for one image row between margins per unit.
-    rows, columns : Axis
-        Of the forward pass.
-    tiles : Tiles
-        How a run of positions is cut.
+    fresh : bool
+        The sums begin with zero; else with what partial holds.
+    geometry : tuple of (rows, columns, channels, division, tiles)
+        Axis, Axis (of the forward pass), Channels, Division and Tiles (how a run of positions is cut), each as a plain
+        tuple.
     filters, tall, short : tuple of int
         Only their lengths count: filters of a bundle, positions of a tile.
     """
+    rows, columns, channels = Axis(*geometry[0]), Axis(*geometry[1]), Channels(*geometry[2])
+    division, tiles = Division(*geometry[3]), Tiles(*geometry[4])
     for index in prange(channels.groups * division.bundles * division.slots):
         unit_by_lanes(
-            np.intp(index), image, delta, partial, scratch, blocks, rows, columns, channels, division, tiles,
+            np.intp(index), image, delta, partial, scratch, blocks, fresh, rows, columns, channels, division, tiles,
             filters, tall, short,
         )  # fmt: skip
 
@@ -214,7 +217,7 @@ def tile_by_positions(partial, at, filter_step, row, x, x_step, lane_step, delta
 
 @kernel
 def unit_by_positions(
-    unit, image, delta, partial, scratch, blocks, rows, columns, channels, division, tiles, pair, tall, short
+    unit, image, delta, partial, scratch, blocks, fresh, rows, columns, channels, division, tiles, pair, tall, short
 ):
     """Do one unit of `by_positions`: some filters, some vectors of positions, some rows of the batch."""
     inputs, delta_width = channels.groups * channels.inputs, channels.groups * channels.outputs * LANES
@@ -236,10 +239,11 @@ def unit_by_positions(
     base = (slot * channels.groups + group) * channels.outputs * filter_step
     k0 = min(begin, tiles.tall) * len(tall) + max(begin - tiles.tall, 0) * len(short)
     k1 = min(end, tiles.tall) * len(tall) + max(end - tiles.tall, 0) * len(short)
-    for k in range(k0, k1):
-        for tap in range(rows.taps * runs):
-            for v in range(first, last):
-                store(partial, base + k * filter_step + (tap * vectors + v) * LANES, constant(image, 0))
+    if fresh:
+        for k in range(k0, k1):
+            for tap in range(rows.taps * runs):
+                for v in range(first, last):
+                    store(partial, base + k * filter_step + (tap * vectors + v) * LANES, constant(image, 0))
 
     width = inputs if division.chunks == 1 else min(last * LANES, length) - first * LANES
     lane_step = lane_stride(row_length(columns) * width)
@@ -277,17 +281,17 @@ def unit_by_positions(
 
 
 @parallel_kernel
-def by_positions(
-    image, delta, partial, scratch, blocks, rows, columns, channels, division, tiles, pair, tall, short
-):  # fmt: skip
-    """Scheme B: write partial[slot, group, filter, r, (s, c) filled up to whole vectors].
+def by_positions(image, delta, partial, scratch, blocks, fresh, geometry, pair, tall, short):
+    """Scheme B: add to partial[slot, group, filter, r, (s, c) filled up to whole vectors].
 
-    Parameters as those of `by_lanes`, but scratch has room for one transposed row per unit, tiles says how the filters
-    are cut, and of pair, tall and short the lengths count: vectors of positions in a tile, and filters.
+    Parameters as those of `by_lanes`, but scratch has room for one transposed row per unit, the tiles say how the
+    filters are cut, and of pair, tall and short the lengths count: vectors of positions in a tile, and filters.
     """
+    rows, columns, channels = Axis(*geometry[0]), Axis(*geometry[1]), Channels(*geometry[2])
+    division, tiles = Division(*geometry[3]), Tiles(*geometry[4])
     for index in prange(channels.groups * division.bundles * division.chunks * division.slots):
         unit_by_positions(
-            np.intp(index), image, delta, partial, scratch, blocks, rows, columns, channels, division, tiles,
+            np.intp(index), image, delta, partial, scratch, blocks, fresh, rows, columns, channels, division, tiles,
             pair, tall, short,
         )  # fmt: skip
 

@@ -25,6 +25,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import prange
 
+from cnntrain.kernels.convolution import Axis, Tiles
 from cnntrain.kernels.jit import kernel, parallel_kernel
 from cnntrain.kernels.simd import LANES, accumulate, constant, fma, load, splat, store, tile_store, tile_zero
 
@@ -356,8 +357,7 @@ def multiply_and_store(
 
 @parallel_kernel
 def correlate_patches(
-    image, weights, bias, output, scratch, workers, blocks, rows, columns, inputs, outputs, patches, tiles,
-    square, pair, tall, short,
+    image, weights, bias, output, scratch, workers, blocks, inputs, outputs, geometry, square, pair, tall, short
 ):  # fmt: skip
     """Correlate the first `blocks` blocks with filters from `transform_filters`.
 
@@ -370,19 +370,19 @@ def correlate_patches(
         One number per output channel.
     scratch : 1-D array
         Room for `workers` stretches of patches and of products.
-    rows, columns : Axis
-        With stride, step and dilation 1, first 0 and three or five taps.
     workers : int
         Any number gives the same bits.
     inputs, outputs : int
         Channels.
-    patches : Patches
-    tiles : Tiles
-        How the filters are cut.
+    geometry : tuple of (rows, columns, patches, tiles)
+        Axis, Axis (with stride, step and dilation 1, first 0 and three or five taps), Patches and Tiles (how the
+        filters are cut), each as a plain tuple.
     square, pair, tall, short : tuple of int
         Only their lengths count: outputs of a square's side, patches side by side in a register tile, and the two tile
         heights.
     """
+    rows, columns = Axis(*geometry[0]), Axis(*geometry[1])
+    patches, tiles = Patches(*geometry[2]), Tiles(*geometry[3])
     total = blocks * patches.rows * patches.columns
     units = (total + patches.stretch - 1) // patches.stretch
     patch_place = place_size(patches.stretch, inputs)

@@ -14,9 +14,19 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
+from cnntrain.kernels.convolution import Axis, Tiles
 from cnntrain.kernels.jit import kernel, parallel_kernel
 from cnntrain.kernels.simd import LANES, constant, fma, load, store
-from cnntrain.kernels.winograd import PLACES, SIDE, corner_of, multiply_places, pixel, place_size, store_six
+from cnntrain.kernels.winograd import (
+    PLACES,
+    SIDE,
+    Patches,
+    corner_of,
+    multiply_places,
+    pixel,
+    place_size,
+    store_six,
+)
 from cnntrain.kernels.winograd_weights import delta_part
 
 
@@ -135,9 +145,8 @@ def multiply_and_add(
 
 @parallel_kernel
 def add_patches(
-    delta, weights, grad_input, scratch, workers, blocks, bundles, rows, columns, inputs, outputs, patches, tiles,
-    square, pair, tall, short,
-):  # fmt: skip
+    delta, weights, grad_input, scratch, workers, blocks, bundles, inputs, outputs, geometry, square, pair, tall, short
+):
     """Write the gradient of the input of the first `blocks` blocks, with filters from `transform_filters`.
 
     Parameters
@@ -149,17 +158,17 @@ def add_patches(
         Room for a stretch of squares and of products per worker.
     workers, bundles : int
         Any numbers give the same bits. Each of the bundles of channels transforms the delta for itself.
-    rows, columns : Axis
-        Of the forward pass.
     inputs, outputs : int
         Channels of the layer.
-    patches : Patches
-    tiles : Tiles
-        How the layer's input channels are cut.
+    geometry : tuple of (rows, columns, patches, tiles)
+        Axis, Axis (of the forward pass), Patches and Tiles (how the layer's input channels are cut), each as a plain
+        tuple.
     square, pair, tall, short : tuple of int
         Only their lengths count: outputs of a square's side, squares side by side in a register tile, and the two tile
         heights.
     """
+    rows, columns = Axis(*geometry[0]), Axis(*geometry[1])
+    patches, tiles = Patches(*geometry[2]), Tiles(*geometry[3])
     units = blocks * bundles
     cuts = tiles.tall + tiles.short
     image = patches.rows * patches.columns

@@ -14,12 +14,14 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
+from cnntrain.kernels.convolution import Axis, Tiles
 from cnntrain.kernels.jit import inlined_kernel, kernel, parallel_kernel
 from cnntrain.kernels.simd import LANES, accumulate, load, splat, tile_store, tile_zero
 from cnntrain.kernels.winograd import (
     COLUMNS,
     PLACES,
     SIDE,
+    Patches,
     corner_of,
     output_part,
     place_size,
@@ -78,14 +80,15 @@ def store_square_of_rows(scratch, at, part, output, to, width, line, down, right
 
 @parallel_kernel
 def correlate_rows(
-    image, weights, bias, output, scratch, workers, blocks, rows, columns, inputs, outputs, patches, tiles,
-    square, tall, short,
+    image, weights, bias, output, scratch, workers, blocks, inputs, outputs, geometry, square, tall, short
 ):  # fmt: skip
     """Do what `kernels.winograd.correlate_patches` does, with the same parameters.
 
-    Of `patches`, the stretch does not count. Per worker, `scratch` has room for six places of all inputs, for six rows
-    of products of all outputs, and for Bt d of patches side by side.
+    The patches' stretch does not count. Per worker, `scratch` has room for six places of all inputs, for six rows of
+    products of all outputs, and for Bt d of patches side by side.
     """
+    rows, columns = Axis(*geometry[0]), Axis(*geometry[1])
+    patches, tiles = Patches(*geometry[2]), Tiles(*geometry[3])
     total = blocks * patches.rows * patches.columns
     size = weights.size // PLACES
     step, part = place_size(1, inputs), place_size(1, outputs)

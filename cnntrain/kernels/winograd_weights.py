@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
+from cnntrain.kernels.convolution import Axis, Tiles
 from cnntrain.kernels.jit import kernel, parallel_kernel
 from cnntrain.kernels.simd import (
     LANES,
@@ -27,7 +28,8 @@ from cnntrain.kernels.simd import (
     tile_load,
     tile_store,
 )
-from cnntrain.kernels.winograd import PLACES, corner_of, place_size, store_six, transform_patches
+from cnntrain.kernels.weight_gradient import Division
+from cnntrain.kernels.winograd import PLACES, Patches, corner_of, place_size, store_six, transform_patches
 
 
 @kernel
@@ -130,8 +132,8 @@ def multiply_by_lanes(partial, at, step, scratch, d, d_step, x, x_step, count, v
 
 @kernel
 def sum_unit(
-    unit, image, delta, partial, scratch, begin, blocks, rows, columns, inputs, outputs, patches, division, tiles,
-    square, pair, tall, short,
+    unit, image, delta, partial, scratch, begin, blocks, fresh, rows, columns, inputs, outputs, patches, division,
+    tiles, square, pair, tall, short,
 ):  # fmt: skip
     """Do one unit of `weights_by_patches`: some channels, some patches of the batch."""
     slot, bundle = unit % division.slots, unit // division.slots
@@ -142,9 +144,10 @@ def sum_unit(
     c1 = cut1 * len(tall) - max(cut1 - tiles.tall, 0)
     filled = vectors * LANES
     base = slot * PLACES * inputs * filled
-    for p in range(PLACES):
-        for at in range(base + (p * inputs + c0) * filled, base + (p * inputs + c1) * filled, LANES):
-            store(partial, at, constant(partial, 0))
+    if fresh:
+        for p in range(PLACES):
+            for at in range(base + (p * inputs + c0) * filled, base + (p * inputs + c1) * filled, LANES):
+                store(partial, at, constant(partial, 0))
 
     patch_place = place_size(patches.stretch, c1 - c0)
     delta_place = place_size(patches.stretch, filled)
@@ -180,10 +183,9 @@ def sum_unit(
 
 @parallel_kernel
 def weights_by_patches(
-    image, delta, partial, scratch, workers, blocks, rows, columns, inputs, outputs, patches, division, tiles,
-    square, pair, tall, short,
+    image, delta, partial, scratch, workers, blocks, fresh, inputs, outputs, geometry, square, pair, tall, short
 ):  # fmt: skip
-    """Write partial[slot, p, channel, filter]: the products of each place, summed over a slot's patches and lanes.
+    """Add to partial[slot, p, channel, filter] the products of each place, summed over a slot's patches and lanes.
 
     Parameters
     ----------
@@ -193,25 +195,25 @@ def weights_by_patches(
         Room for a stretch of patches and deltas per worker.
     workers : int
         Any number gives the same bits.
-    rows, columns : Axis
-        Of the forward pass.
+    fresh : bool
+        The sums begin with zero; else with what partial holds.
     inputs, outputs : int
         Channels; at least 16 outputs.
-    patches : Patches
-    division : Division
-    tiles : Tiles
-        How the channels are cut.
+    geometry : tuple of (rows, columns, patches, division, tiles)
+        Axis, Axis (of the forward pass), Patches, Division and Tiles (how the channels are cut), each as a plain tuple.
     square, pair, tall, short : tuple of int
         Only their lengths count: outputs of a square's side; vectors of filters in a register tile, and channels.
     """
+    rows, columns, patches = Axis(*geometry[0]), Axis(*geometry[1]), Patches(*geometry[2])
+    division, tiles = Division(*geometry[3]), Tiles(*geometry[4])
     units = division.bundles * division.slots
     for index in prange(workers):
         worker = np.intp(index)
         begin = worker * (scratch.size // workers)
         for unit in range(worker * units // workers, (worker + 1) * units // workers):
             sum_unit(
-                unit, image, delta, partial, scratch, begin, blocks, rows, columns, inputs, outputs, patches, division,
-                tiles, square, pair, tall, short,
+                unit, image, delta, partial, scratch, begin, blocks, fresh, rows, columns, inputs, outputs, patches,
+                division, tiles, square, pair, tall, short,
             )  # fmt: skip
 
 

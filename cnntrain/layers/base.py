@@ -7,7 +7,7 @@ directly above backward). Nothing else in the package needs to know about it but
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -130,17 +130,28 @@ class Batch(NamedTuple):
         Number of the training step: all randomness of a step follows from it, so a resumed training repeats it.
     watch : callable or None
         Is shown each layer's path and output, before the next layer may write over it.
+    first : int
+        Of a part of a batch (see `parts`), the block with which it begins.
     """
 
     images: int
     training: bool = False
     step: int = 0
     watch: Callable[[str, NDArray[Any]], None] | None = None
+    first: int = 0
 
     @property
     def blocks(self) -> int:
         """Blocks of 16 images in use; buffers may hold more."""
         return -(-self.images // LANES)
+
+    def parts(self, blocks: int) -> Iterator[Batch]:
+        """Divide the batch into parts of so many blocks, the last of fewer."""
+        if self.blocks <= blocks:
+            yield self
+            return
+        for first in range(0, self.blocks, blocks):
+            yield self._replace(images=min(self.images - first * LANES, blocks * LANES), first=first)
 
 
 @dataclass(frozen=True)
@@ -269,6 +280,12 @@ class Layer(ABC):
         `batch` is that of the `forward` before. Lanes without an image must get a zero gradient, as they do in
         `grad_output`. None is returned instead where `LayerContext.needs_grad_input` is False.
         """
+
+    def walk(self, path: str) -> Iterator[tuple[str, Layer]]:
+        """Yield (path, layer) of the layers inside this one, in the order in which they run, then of this one."""
+        for sequence in self.sequences:
+            yield from sequence.walk()
+        yield path, self
 
     def decisions(self, blocks: int) -> NDArray[Any] | None:
         """Return which smooth piece of the layer's function the last `forward` used, for the first `blocks` blocks.

@@ -111,9 +111,9 @@ class Conv2d(Layer):
 
     def __init__(self, settings: Conv2dSettings, input_shape: Shape, context: LayerContext) -> None:
         geometry = settings.geometry(input_shape)
-        self._pass = Convolution(geometry, context.blocks, context.dtype)
-        self._weight, self._bias = settings.create(context, geometry.weight_shape)
-        self.parameters = [self._weight] if self._bias is None else [self._weight, self._bias]
+        self.passes = Convolution(geometry, context.blocks, context.dtype)
+        self.weight, self.bias = settings.create(context, geometry.weight_shape)
+        self.parameters = [self.weight] if self.bias is None else [self.weight, self.bias]
         self._no_bias = np.zeros(settings.filters, context.dtype)
         self._x = np.empty(0, context.dtype)
         self.output = context.buffer(settings.output_shape(input_shape))
@@ -122,17 +122,17 @@ class Conv2d(Layer):
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Z = b + sum w x over each window."""
         self._x = x
-        bias = self._no_bias if self._bias is None else self._bias.value
-        self._pass.forward(x, self._weight.value.reshape(-1), bias, self.output, batch.blocks)
+        bias = self._no_bias if self.bias is None else self.bias.value
+        self.passes.forward(x, self.weight.value.reshape(-1), bias, self.output, batch.blocks)
         return self.output
 
     def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
         """Valid correlation of x and delta to the weights; full convolution with the rotated filter to the input."""
-        if not self._weight.frozen:
-            grad_bias = None if self._bias is None else self._bias.gradient
-            self._pass.backward_weight(self._x, grad_output, self._weight.gradient.reshape(-1), grad_bias, batch.blocks)
+        if not self.weight.frozen:
+            grad_bias = None if self.bias is None else self.bias.gradient
+            self.passes.backward_weight(self._x, grad_output, self.weight.gradient.reshape(-1), grad_bias, batch.blocks)
         if self._grad_input is None:
             return None
         grad_input = self._grad_input.beside(grad_output)
-        self._pass.backward_input(grad_output, self._weight.value.reshape(-1), grad_input, batch.blocks)
+        self.passes.backward_input(grad_output, self.weight.value.reshape(-1), grad_input, batch.blocks)
         return grad_input

@@ -45,16 +45,18 @@ class MaxPool2d(Layer):
         self._grad_input = context.grad_input(input_shape)
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
-        """Take the maxima and remember the winners in `mask`."""
-        self._pass.forward(x, self.output, self.mask, batch.blocks)
+        """Take the maxima and remember the winners in `mask`; of a part of the batch, x is that part alone."""
+        at = batch.first * self._block
+        self._pass.forward(x, self.output[at:], self.mask[at:], batch.blocks)
         return self.output
 
     def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
-        """Route each gradient to its winner."""
+        """Route each gradient to its winner; of a part of the batch, that part alone is returned."""
         if self._grad_input is None:
             return None
         grad_input = self._grad_input.beside(grad_output)
-        self._pass.backward(grad_output, self.mask, grad_input, batch.blocks)
+        at = batch.first * self._block
+        self._pass.backward(grad_output[at:], self.mask[at:], grad_input, batch.blocks)
         return grad_input
 
     def decisions(self, blocks: int) -> NDArray[np.int16]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cnntrain.layers.base import Batch, Layer, LayerContext, Shape
 from cnntrain.layers.plan import LayerRow
+from cnntrain.layers.pooled_convolution import PooledConvolution
 from cnntrain.layers.registry import layer_class
 
 
@@ -27,14 +28,22 @@ class LayerSequence:
         paths, layers, input_shapes = [], [], []
         needs_grad_input = context.needs_grad_input
         overwrites = context.overwrites
-        for row in _pooled_first(rows):
+        ordered = _pooled_first(rows)
+        while ordered:
+            row = ordered[0]
+            together = 2 if PooledConvolution.fits(ordered[:2]) else 1
             own = replace(context, path=row.path, needs_grad_input=needs_grad_input, overwrites=overwrites)
-            layer = layer_class(row.name)(row.settings, row.input_shape, own)
+            layer: Layer
+            if together == 2:
+                layer = PooledConvolution(ordered[:2], own)
+            else:
+                layer = layer_class(row.name)(row.settings, row.input_shape, own)
             needs_grad_input = needs_grad_input or learns(layer)
             overwrites = layer.output_is_free
-            paths.append(row.path)
+            paths.append(ordered[together - 1].path)
             layers.append(layer)
             input_shapes.append(row.input_shape)
+            ordered = ordered[together:]
         return cls(paths, layers, input_shapes)
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
@@ -62,9 +71,7 @@ class LayerSequence:
     def walk(self) -> Iterator[tuple[str, Layer]]:
         """Yield (path, layer) of every layer in the order in which they run; one that contains layers after those."""
         for path, layer in zip(self.paths, self.layers, strict=True):
-            for sequence in layer.sequences:
-                yield from sequence.walk()
-            yield path, layer
+            yield from layer.walk(path)
 
 
 def learns(layer: Layer) -> bool:

@@ -112,6 +112,7 @@ class Optimizer(ABC):
         self._begin, self._end, self._rates = begin.astype(np.int64), end.astype(np.int64), rates
         self._decays = self._numbers(decays * settings.weight_decay)
         self._l1_decays = self._numbers(decays * settings.l1_decay)
+        self._limit = self.number(settings.clip_value or math.inf)
         self._sums = np.zeros(len(chunks))
 
     @classmethod
@@ -135,10 +136,9 @@ class Optimizer(ABC):
     def step(self, learning_rate: float) -> None:
         """Update all parameters with this step's learning rate."""
         self._steps += 1
-        scale, limit = self._scale(), self.settings.clip_value or math.inf
         work = Work(
             self._begin, self._end, self._numbers(self._rates * learning_rate), self._decays, self._l1_decays,
-            self.number(scale), self.number(limit),
+            self.number(self._scale()), self._limit,
         )  # fmt: skip
         self.update(work, self._steps)
         if self.settings.ema is not None:

@@ -12,7 +12,7 @@ from cnntrain.kernels.convolution import Axis, Channels, correlate
 from cnntrain.kernels.layout import gather
 from cnntrain.passes.depthwise import DepthwiseCorrelation, DepthwiseWeightGradient
 from cnntrain.passes.memory import line_aligned
-from cnntrain.passes.tiling import cut, length, packed_order, side_by_side, tile_height
+from cnntrain.passes.tiling import cut, length, packed_order, plain, side_by_side, tile_height
 from cnntrain.passes.weight_gradient import BiasGradient, WeightGradient
 from cnntrain.passes.winograd import (
     WinogradCorrelation,
@@ -119,8 +119,7 @@ class ConvolutionGeometry:
 
 @dataclass(frozen=True)
 class _Phase:
-    rows: Axis
-    columns: Axis
+    geometry: tuple[tuple[int, ...], ...]
     at: int  # where its packed weights begin
 
 
@@ -136,17 +135,17 @@ class Correlation:
         dtype: np.dtype,
     ) -> None:
         groups, outputs, inputs = indices.shape[:3]
-        self._channels = Channels(groups, inputs, outputs)
-        self._tiles, self._tall, self._short = cut(outputs, tile_height())
+        channels = Channels(groups, inputs, outputs)
+        tiles, self._tall, self._short = cut(outputs, tile_height())
         self._pair = length(side_by_side(blocks, dtype))
         self._phases: list[_Phase] = []
         order = [np.empty(0, np.intp)]
         for rows, row_taps in row_phases:
             for columns, column_taps in column_phases:
-                self._phases.append(_Phase(rows, columns, sum(part.size for part in order)))
+                at = sum(part.size for part in order)
+                self._phases.append(_Phase(plain(rows, columns, channels, tiles), at))
                 order += [
-                    packed_order(group[..., row_taps, :][..., column_taps], self._tiles, len(self._tall))
-                    for group in indices
+                    packed_order(group[..., row_taps, :][..., column_taps], tiles, len(self._tall)) for group in indices
                 ]
         self._order = np.concatenate(order)
         self._packed = line_aligned(self._order.size, dtype)
@@ -156,8 +155,7 @@ class Correlation:
         gather(weight, self._order, self._packed)
         for phase in self._phases:
             correlate(
-                image, self._packed, phase.at, bias, output, blocks, phase.rows, phase.columns,
-                self._channels, self._tiles, self._pair, self._tall, self._short,
+                image, self._packed, phase.at, bias, output, blocks, phase.geometry, self._pair, self._tall, self._short
             )  # fmt: skip
 
 
@@ -238,9 +236,27 @@ class Convolution:
         self._full(delta, weight, self._zeros, grad_input, blocks)
 
     def backward_weight(
-        self, image: NDArray, delta: NDArray, grad_weight: NDArray, grad_bias: NDArray | None, blocks: int
+        self,
+        image: NDArray,
+        delta: NDArray,
+        grad_weight: NDArray,
+        grad_bias: NDArray | None,
+        blocks: int,
+        *,
+        begins: bool = True,
+        ends: bool = True,
     ) -> None:
-        """Write the valid correlation of `image` and `delta`, and the sum of `delta` per filter."""
-        self._weights(image, delta, grad_weight, blocks)
+        """Write the valid correlation of `image` and `delta`, and the sum of `delta` per filter.
+
+        A batch may come in parts: the first `begins` the sums of the correlation, the last `ends` them, and only then
+        is `grad_weight` written. The bias is not divided.
+        """
+        self._weights.add(image, delta, blocks, fresh=begins)
+        if ends:
+            self._weights.write(grad_weight)
         if grad_bias is not None:
-            self._biases(delta, grad_bias, blocks * self._pixels)
+            self.backward_bias(delta, grad_bias, blocks * self._pixels)
+
+    def backward_bias(self, delta: NDArray, grad_bias: NDArray, pixels: int) -> None:
+        """Write the sum per filter of `pixels` pixels, those of all blocks counted."""
+        self._biases(delta, grad_bias, pixels)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.kernels.dense import multiply
-from cnntrain.passes.tiling import cut, length, side_by_side, tile_height
+from cnntrain.passes.tiling import cut, length, plain, side_by_side, tile_height
 from cnntrain.passes.weight_gradient import BiasGradient, DenseWeightGradient
 
 
@@ -26,9 +26,11 @@ class Dense:
 
     def __init__(self, inputs: int, units: int, blocks: int, dtype: np.dtype) -> None:
         self._inputs, self._units = inputs, units
-        self._pair = length(side_by_side(blocks, dtype))
-        self._forward_tiles, *self._forward_sizes = cut(units, tile_height())
-        self._backward_tiles, *self._backward_sizes = cut(inputs, tile_height())
+        pair = length(side_by_side(blocks, dtype))
+        forward_tiles, *forward_sizes = cut(units, tile_height())
+        backward_tiles, *backward_sizes = cut(inputs, tile_height())
+        self._forward_cuts = *plain(forward_tiles), pair, *forward_sizes
+        self._backward_cuts = *plain(backward_tiles), pair, *backward_sizes
         self._zeros = np.zeros(inputs, dtype)
         self._weights = DenseWeightGradient(inputs, units, blocks, dtype)
         self._biases = BiasGradient(units, dtype)
@@ -46,15 +48,14 @@ class Dense:
     ) -> None:
         """Write bias + weight times image."""
         multiply(
-            image, weight, bias, output, blocks, self._inputs, self._units, self._inputs, 1,
-            self._forward_tiles, self._pair, *self._forward_sizes,
+            image, weight, bias, output, blocks, self._inputs, self._units, self._inputs, 1, *self._forward_cuts
         )  # fmt: skip
 
     def backward_input(self, delta: NDArray[Any], weight: NDArray[Any], grad_input: NDArray[Any], blocks: int) -> None:
         """Write the transposed weight times delta."""
         multiply(
             delta, weight, self._zeros, grad_input, blocks, self._units, self._inputs, 1, self._inputs,
-            self._backward_tiles, self._pair, *self._backward_sizes,
+            *self._backward_cuts,
         )  # fmt: skip
 
     def backward_weight(
@@ -68,4 +69,8 @@ class Dense:
         """Write delta times the transposed image, and the sum of delta per unit."""
         self._weights(image, delta, grad_weight, blocks)
         if grad_bias is not None:
-            self._biases(delta, grad_bias, blocks)
+            self.backward_bias(delta, grad_bias, blocks)
+
+    def backward_bias(self, delta: NDArray[Any], grad_bias: NDArray[Any], blocks: int) -> None:
+        """Write the sum of `delta` per unit."""
+        self._biases(delta, grad_bias, blocks)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from cnntrain.kernels.average_pooling import average_pool, average_pool_backward
 from cnntrain.kernels.convolution import Axis
 from cnntrain.kernels.pooling import disjoint_max_pool_backward, max_pool, max_pool_backward
-from cnntrain.passes.tiling import length
+from cnntrain.passes.tiling import length, plain
 
 UNROLLED = 16  # taps: for windows of up to so many, code of their own
 
@@ -30,7 +30,7 @@ class MaxPooling:
     """Max-pooling and its mask (int16: the number of the winning tap of each window and lane)."""
 
     def __init__(self, channels: int, rows: Axis, columns: Axis) -> None:
-        self._geometry = (channels, rows, columns)
+        self._geometry = channels, plain(rows, columns)
         small = rows.taps * columns.taps <= UNROLLED
         self._window = (length(rows.taps), length(columns.taps)) if small else ((), ())
         self._disjoint = small and all(
@@ -54,7 +54,7 @@ class AveragePooling:
     """Average-pooling; `count_padding` lets zeros around the image count in a window's mean."""
 
     def __init__(self, channels: int, rows: Axis, columns: Axis, count_padding: bool) -> None:
-        self._geometry = (channels, rows, columns, count_padding)
+        self._geometry = channels, plain(rows, columns), count_padding
 
     def forward(self, image: NDArray, output: NDArray, blocks: int) -> None:
         """Write the means."""

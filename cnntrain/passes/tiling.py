@@ -45,6 +45,11 @@ def length(number: int) -> tuple[int, ...]:
     return (0,) * number
 
 
+def plain(*named: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """Return named tuples as parallel kernels are called with them: `kernels.convolution.Axis` says why."""
+    return tuple(map(tuple, named))
+
+
 def cut(total: int, largest: int) -> tuple[Tiles, tuple[int, ...], tuple[int, ...]]:
     """Cut `total` into tiles of two heights: at most `largest`, and one below. From 4 on the larger one is even.
 

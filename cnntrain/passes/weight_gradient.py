@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cnntrain.kernels.convolution import Axis, Channels
 from cnntrain.kernels.weight_gradient import Division, add_slots, bias_gradient, by_lanes, by_positions
 from cnntrain.passes.memory import line_aligned
-from cnntrain.passes.tiling import LANES, accumulators, cut, length, tall_tile_height, tile_height
+from cnntrain.passes.tiling import LANES, accumulators, cut, length, plain, tall_tile_height, tile_height
 
 UNITS = 16  # units of work to aim at: enough for many cores, whatever the number that this machine has
 FEW = 8  # pixels whose sum takes less time than to start other threads
@@ -54,21 +54,22 @@ class WeightGradient:
             if filters < 4:
                 filters = _largest_divisor(outputs, max(accumulators() // 4, 2))  # with 8, accumulators are spilled
             bundles = outputs // filters
-            self._tiles, *sizes = cut(run, max(accumulators() // filters, 2))
+            tiles, *sizes = cut(run, max(accumulators() // filters, 2))
             self._sizes = length(filters), *sizes
             scratch = _reach(columns) * groups * inputs * LANES
             places, size = _places_by_lanes(runs * run, outputs, filters), outputs * runs * run * LANES
         else:
             vectors = -(-run // LANES)
             pair, height = tile_of(vectors)
-            self._tiles, *sizes = cut(outputs, height)
-            bundles = max(min(units * indices.size // LARGE, sum(self._tiles), units), 1)
+            tiles, *sizes = cut(outputs, height)
+            bundles = max(min(units * indices.size // LARGE, sum(tiles), units), 1)
             self._sizes = length(pair), *sizes
             scratch = _lane_stride(_reach(columns) * groups * inputs) * LANES
             filled = _filled(run, pair)
             places, size = _places_by_positions(runs, run, filled, outputs), outputs * runs * filled
         slots = max(min(units // bundles, lines), 1)
-        self._arguments = (rows, columns, Channels(groups, inputs, outputs), Division(bundles, 1, slots))
+        channels, division = Channels(groups, inputs, outputs), Division(bundles, 1, slots)
+        self._geometry = plain(rows, columns, channels, division, tiles)
         self._scratch = line_aligned(groups * bundles * slots * scratch, dtype)
         self._partial = line_aligned(slots * groups * size, dtype)
         self._slots, self._slot_size = slots, groups * size
@@ -78,10 +79,13 @@ class WeightGradient:
         self._canonical = np.full(groups * size // unit, -1, np.int64)
         self._canonical[((np.arange(groups)[:, None, None] * size + places) // unit).ravel()] = by_tap.ravel()
 
-    def __call__(self, image: NDArray[Any], delta: NDArray[Any], gradient: NDArray[Any], blocks: int) -> None:
-        """Write the gradient (flat, canonical order) from the first `blocks` blocks."""
+    def add(self, image: NDArray[Any], delta: NDArray[Any], blocks: int, *, fresh: bool) -> None:
+        """Add the products of the first `blocks` blocks to the sums; those begin with zero if they are `fresh`."""
         kernel = by_lanes if self._by_lanes else by_positions
-        kernel(image, delta, self._partial, self._scratch, blocks, *self._arguments, self._tiles, *self._sizes)
+        kernel(image, delta, self._partial, self._scratch, blocks, fresh, self._geometry, *self._sizes)
+
+    def write(self, gradient: NDArray[Any]) -> None:
+        """Write the gradient, flat, in canonical order."""
         add_slots(self._partial, self._slots, self._slot_size, self._by_lanes, self._canonical, gradient)
 
 
@@ -93,14 +97,14 @@ class DenseWeightGradient:
 
     def __init__(self, inputs: int, units: int, blocks: int, dtype: np.dtype) -> None:
         pair = _pair()  # always, so that one compiled form does for all dense layers
-        self._tiles, *sizes = cut(units, tile_height())
+        tiles, *sizes = cut(units, tile_height())
         self._sizes = length(pair), *sizes
         pairs = -(-inputs // (pair * LANES))
         # no unit sums a part of the batch: their number may follow the machine, and few leave each a long row
         some = 2 * numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
         chunks = min(some, pairs)
-        bundles = max(min(some // chunks, sum(self._tiles)), 1)
-        self._arguments = Channels(1, inputs, units), Division(bundles, chunks, 1)
+        bundles = max(min(some // chunks, sum(tiles)), 1)
+        self._cuts = plain(Channels(1, inputs, units), Division(bundles, chunks, 1), tiles)
         width = -(-pairs // chunks) * pair * LANES
         self._scratch = line_aligned(bundles * chunks * _lane_stride(blocks * width) * LANES, dtype)
         # rows of whole tiles are written into the gradient itself
@@ -110,9 +114,9 @@ class DenseWeightGradient:
 
     def __call__(self, image: NDArray[Any], delta: NDArray[Any], gradient: NDArray[Any], blocks: int) -> None:
         """Write the gradient (flat) from the first `blocks` blocks."""
-        row, line = Axis(1, 1, 0, 1, 1, 1, 0, 1, 1), Axis(blocks, blocks, 0, 1, blocks, 1, 0, 1, 1)
+        axes = plain(Axis(1, 1, 0, 1, 1, 1, 0, 1, 1), Axis(blocks, blocks, 0, 1, blocks, 1, 0, 1, 1))
         partial = gradient if self._filled is None else self._filled
-        by_positions(image, delta, partial, self._scratch, 1, row, line, *self._arguments, self._tiles, *self._sizes)
+        by_positions(image, delta, partial, self._scratch, 1, True, axes + self._cuts, *self._sizes)
         if self._filled is not None:
             units, inputs = self._shape
             gradient.reshape(self._shape)[...] = self._filled.reshape(units, -1)[:, :inputs]

@@ -25,6 +25,7 @@ from cnntrain.passes.tiling import (
     has_512_bit_vectors,
     length,
     packed_order,
+    plain,
     side_by_side,
     tall_tile_height,
 )
@@ -192,19 +193,20 @@ class _Correlation(ABC):
     ) -> None:
         [(rows, row_taps)], [(columns, column_taps)] = row_phases, column_phases
         taps = [(r, s) for r in row_taps for s in column_taps]
-        self._axes, self._dtype = (rows, columns), dtype
+        self._dtype = dtype
         self._filters = _TransformedFilters(indices, taps, _square(rows), self._tile_height(), dtype)
-        self._patches = Patches(_patches(rows), _patches(columns), 0)
-        self._total = blocks * self._patches.rows * self._patches.columns
-        self._plan()
+        patches = Patches(_patches(rows), _patches(columns), 0)
+        self._total = blocks * patches.rows * patches.columns
+        patches = patches._replace(stretch=self._plan())
+        self._geometry = plain(rows, columns, patches, self._filters.tiles)
 
     @abstractmethod
     def _tile_height(self) -> int:
         """Return how many filters a register tile has at most."""
 
     @abstractmethod
-    def _plan(self) -> None:
-        """Say how much memory and how many workers it takes."""
+    def _plan(self) -> int:
+        """Say how much memory and how many workers it takes, and return the length of a stretch, if there are any."""
 
 
 class WinogradCorrelation(_Correlation):
@@ -213,18 +215,17 @@ class WinogradCorrelation(_Correlation):
     def _tile_height(self) -> int:
         return tall_tile_height()
 
-    def _plan(self) -> None:
+    def _plan(self) -> int:
         self._stretch = _Stretch(self._filters, -(-self._total // UNITS), self._dtype)  # enough for several workers
-        self._patches = self._patches._replace(stretch=self._stretch.patches)
         self._units = -(-self._total // self._stretch.patches)
+        return self._stretch.patches
 
     def __call__(self, image: NDArray, weight: NDArray, bias: NDArray, output: NDArray, blocks: int) -> None:
         """Write `output` from `image`; `weight` is flat and canonical, `bias` has one number per output channel."""
         filters, stretch, workers = self._filters, self._stretch, min(self._units, numba.get_num_threads())
         correlate_patches(
-            image, filters(weight), bias, output, stretch.scratch(workers), workers, blocks, *self._axes,
-            filters.inputs, filters.outputs, self._patches, filters.tiles,
-            filters.square, stretch.pair, filters.tall, filters.short,
+            image, filters(weight), bias, output, stretch.scratch(workers), workers, blocks, filters.inputs,
+            filters.outputs, self._geometry, filters.square, stretch.pair, filters.tall, filters.short,
         )  # fmt: skip
 
 
@@ -234,18 +235,18 @@ class WinogradRowCorrelation(_Correlation):
     def _tile_height(self) -> int:
         return accumulators() // SIDE
 
-    def _plan(self) -> None:
+    def _plan(self) -> int:
         filters = self._filters
         products = len(filters.square) * (filters.outputs + 1)
         self._room = SIDE * ((1 + COLUMNS) * (filters.inputs + 1) + products) * LANES
+        return 0
 
     def __call__(self, image: NDArray, weight: NDArray, bias: NDArray, output: NDArray, blocks: int) -> None:
         """Write `output` from `image`; `weight` is flat and canonical, `bias` has one number per output channel."""
         filters, workers = self._filters, min(self._total, numba.get_num_threads())
         correlate_rows(
             image, filters(weight), bias, output, _workspace("scratch", workers * self._room, self._dtype), workers,
-            blocks, *self._axes, filters.inputs, filters.outputs, self._patches, filters.tiles,
-            filters.square, filters.tall, filters.short,
+            blocks, filters.inputs, filters.outputs, self._geometry, filters.square, filters.tall, filters.short,
         )  # fmt: skip
 
 
@@ -266,10 +267,10 @@ class WinogradInputGradient:
     def __init__(self, rows: Axis, columns: Axis, indices: NDArray[np.intp], blocks: int, dtype: np.dtype) -> None:
         taps = [(r, s) for r in range(rows.taps) for s in range(columns.taps)]
         self._filters = _TransformedFilters(indices, taps, _square(rows), tall_tile_height(), dtype)
-        self._axes = rows, columns
         image = _patches(rows) * _patches(columns)  # no stretch is longer: blocks are done one by one
         self._stretch = _Stretch(self._filters, image, dtype)
-        self._patches = Patches(_patches(rows), _patches(columns), self._stretch.patches)
+        patches = Patches(_patches(rows), _patches(columns), self._stretch.patches)
+        self._geometry = plain(rows, columns, patches, self._filters.tiles)
 
     def __call__(self, delta: NDArray, weight: NDArray, _: NDArray, grad_input: NDArray, blocks: int) -> None:
         """Write `grad_input` from `delta`; `weight` is flat and canonical."""
@@ -277,9 +278,8 @@ class WinogradInputGradient:
         bundles = min(-(-numba.get_num_threads() // blocks), sum(filters.tiles))
         workers = min(numba.get_num_threads(), blocks * bundles)
         add_patches(
-            delta, filters(weight), grad_input, stretch.scratch(workers), workers, blocks, bundles,
-            *self._axes, filters.outputs, filters.inputs, self._patches, filters.tiles,
-            filters.square, stretch.pair, filters.tall, filters.short,
+            delta, filters(weight), grad_input, stretch.scratch(workers), workers, blocks, bundles, filters.outputs,
+            filters.inputs, self._geometry, filters.square, stretch.pair, filters.tall, filters.short,
         )  # fmt: skip
 
 
@@ -290,32 +290,42 @@ class WinogradWeightGradient:
         _, outputs, inputs = indices.shape[:3]
         vectors = -(-outputs // LANES)
         pair, height = tile_of(vectors)
-        self._tiles, *sizes = cut(inputs, height)
+        tiles, *sizes = cut(inputs, height)
         self._sizes = length(_square(rows)), length(pair), *sizes
         self._filled = -(-vectors // pair) * pair * LANES
         size = PLACES * inputs * self._filled
         patch_rows, patch_columns = _patches(rows), _patches(columns)
-        patches = blocks * patch_rows * patch_columns
-        slots = max(min(UNITS, PARTIAL // (size * dtype.itemsize), patches // WORTH), 1)
+        total = blocks * patch_rows * patch_columns
+        slots = max(min(UNITS, PARTIAL // (size * dtype.itemsize), total // WORTH), 1)
         bundles = max(min(UNITS // slots, inputs // APART), 1)
-        channels = -(-sum(self._tiles) // bundles) * len(sizes[0])  # of a bundle, at most
+        channels = -(-sum(tiles) // bundles) * len(sizes[0])  # of a bundle, at most
         # at least four patches for each time that the sums are read and written
         stretch = max(2 * CACHE // (PLACES * (self._filled + channels) * LANES * dtype.itemsize), 4)
-        self._arguments = rows, columns, inputs, outputs
-        self._cuts = Patches(patch_rows, patch_columns, stretch), Division(bundles, 1, slots), self._tiles
+        self._inputs, self._outputs = inputs, outputs
+        patches = Patches(patch_rows, patch_columns, stretch)
+        self._geometry = plain(rows, columns, patches, Division(bundles, 1, slots), tiles)
         self._units = slots * bundles
         self._room = PLACES * (stretch * (self._filled + channels) + 2) * LANES + ROOM
         self._slots, self._size = slots, slots * size
         self._dtype = dtype
         self._canonical = indices[0].transpose(2, 3, 1, 0).ravel().astype(np.int64)
 
-    def __call__(self, image: NDArray, delta: NDArray, gradient: NDArray, blocks: int) -> None:
-        """Write the gradient (flat, canonical order) from the first `blocks` blocks."""
+    def add(self, image: NDArray, delta: NDArray, blocks: int, *, fresh: bool) -> None:
+        """Add the products of the first `blocks` blocks to the sums; those begin with zero if they are `fresh`.
+
+        Until they are written, no other object of this class may begin sums in the same Python thread.
+        """
         workers = min(self._units, numba.get_num_threads())
         scratch = _workspace("scratch", workers * self._room, self._dtype)
         partial = _workspace("partial", self._size, self._dtype)
-        weights_by_patches(image, delta, partial, scratch, workers, blocks, *self._arguments, *self._cuts, *self._sizes)
-        _, _, inputs, outputs = self._arguments
+        weights_by_patches(
+            image, delta, partial, scratch, workers, blocks, fresh, self._inputs, self._outputs, self._geometry,
+            *self._sizes,
+        )  # fmt: skip
+
+    def write(self, gradient: NDArray) -> None:
+        """Write the gradient, flat, in canonical order."""
+        partial = _workspace("partial", self._size, self._dtype)
         gradient_of_places(
-            partial, self._slots, self._canonical, gradient, inputs, outputs, self._filled, self._sizes[0]
+            partial, self._slots, self._canonical, gradient, self._inputs, self._outputs, self._filled, self._sizes[0]
         )

@@ -44,8 +44,8 @@ Function = Callable[..., Any]
 def after(function: Function, spoil: Function) -> Function:
     """Return the function with something done after it, to its arguments."""
 
-    def spoilt(self: Any, *arguments: Any) -> Any:
-        result = function(self, *arguments)
+    def spoilt(self: Any, *arguments: Any, **named: Any) -> Any:
+        result = function(self, *arguments, **named)
         spoil(*arguments)
         return result
 
@@ -68,26 +68,15 @@ def unrotated_weight_gradient(patch: Patch) -> None:
 
 
 def dropped_bias(kind: type[Convolution | Dense]) -> Callable[[Patch], None]:
-    def patch_it(patch: Patch) -> None:
-        backward = kind.backward_weight
-
-        def without_bias(self: Any, image: Any, delta: Any, weight: Any, bias: Any, blocks: int) -> None:
-            backward(self, image, delta, weight, None, blocks)
-
-        patch.setattr(kind, "backward_weight", without_bias)
-
-    return patch_it
+    return lambda patch: patch.setattr(kind, "backward_bias", lambda self, delta, bias, pixels: None)
 
 
 def bias_of_one_block(patch: Patch) -> None:
-    """The gradient of the bias without the images of the second block."""
-    backward = Convolution.backward_weight
-
-    def first_block(self: Convolution, image: Any, delta: Any, weight: Any, bias: Any, blocks: int) -> None:
-        backward(self, image, delta, np.empty_like(weight), bias, 1)
-        backward(self, image, delta, weight, None, blocks)
-
-    patch.setattr(Convolution, "backward_weight", first_block)
+    """The gradient of the bias without the images of the second block of two."""
+    backward = Convolution.backward_bias
+    patch.setattr(
+        Convolution, "backward_bias", lambda self, delta, bias, pixels: backward(self, delta, bias, pixels // 2)
+    )
 
 
 def mask_off_by_one(patch: Patch) -> None:
@@ -151,8 +140,9 @@ def up_to(last: str) -> set[str]:
         (dropped_bias(Convolution), {"0.conv2d.bias", "3.conv2d.bias"}),
         (bias_of_one_block, {"0.conv2d.bias", "3.conv2d.bias"}),
         (dropped_bias(Dense), {"5.dense.bias", "7.dense.bias", "9.dense.bias"}),
-        (mask_off_by_one, up_to("0.conv2d.bias")),
-        (overlaps_overwritten, up_to("0.conv2d.bias")),
+        # the bias before a max-pooling is what the gradients behind it sum to, wherever they go
+        (mask_off_by_one, up_to("0.conv2d.weight")),
+        (overlaps_overwritten, up_to("0.conv2d.weight")),
         (no_mean(CrossEntropy), set(ORDER)),
         (derivative_of_sigmoid_for_tanh, up_to("7.dense.bias")),
         (no_derivative_of_sigmoid, up_to("3.conv2d.bias")),
