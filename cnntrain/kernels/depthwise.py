@@ -138,9 +138,8 @@ def depthwise_weight_gradient(image, delta, partial, blocks, fresh, channels, sl
     lines = blocks * rows.count
     for index in prange(slots):
         slot = np.intp(index)
-        if fresh:
-            for p in range(slot * size, (slot + 1) * size, LANES):
-                store(partial, p, constant(image, 0))
+        for p in range(slot * size, (slot + fresh) * size, LANES):
+            store(partial, p, constant(image, 0))
         for line in range(slot * lines // slots, (slot + 1) * lines // slots):
             b, y = line // rows.count, line % rows.count
             k = np.intp(0)

@@ -109,9 +109,8 @@ def unit_by_lanes(
     slot, bundle = unit % division.slots, unit // division.slots  # bundles of all groups, in order
     group = bundle // division.bundles
     base = (slot * channels.groups * division.bundles + bundle) * size
-    if fresh:
-        for p in range(base, base + size, LANES):
-            store(partial, p, constant(image, 0))
+    for p in range(base, base + fresh * size, LANES):  # without a branch, for which LLVM would compile all of it twice
+        store(partial, p, constant(image, 0))
     place = unit * row_length(columns) * image_width
     lines = blocks * rows.input_size
     for line in range(slot * lines // division.slots, (slot + 1) * lines // division.slots):
@@ -239,11 +238,10 @@ def unit_by_positions(
     base = (slot * channels.groups + group) * channels.outputs * filter_step
     k0 = min(begin, tiles.tall) * len(tall) + max(begin - tiles.tall, 0) * len(short)
     k1 = min(end, tiles.tall) * len(tall) + max(end - tiles.tall, 0) * len(short)
-    if fresh:
-        for k in range(k0, k1):
-            for tap in range(rows.taps * runs):
-                for v in range(first, last):
-                    store(partial, base + k * filter_step + (tap * vectors + v) * LANES, constant(image, 0))
+    for k in range(k0, k0 + fresh * (k1 - k0)):
+        for tap in range(rows.taps * runs):
+            for v in range(first, last):
+                store(partial, base + k * filter_step + (tap * vectors + v) * LANES, constant(image, 0))
 
     width = inputs if division.chunks == 1 else min(last * LANES, length) - first * LANES
     lane_step = lane_stride(row_length(columns) * width)

@@ -144,10 +144,9 @@ def sum_unit(
     c1 = cut1 * len(tall) - max(cut1 - tiles.tall, 0)
     filled = vectors * LANES
     base = slot * PLACES * inputs * filled
-    if fresh:
-        for p in range(PLACES):
-            for at in range(base + (p * inputs + c0) * filled, base + (p * inputs + c1) * filled, LANES):
-                store(partial, at, constant(partial, 0))
+    for p in range(fresh * PLACES):
+        for at in range(base + (p * inputs + c0) * filled, base + (p * inputs + c1) * filled, LANES):
+            store(partial, at, constant(partial, 0))
 
     patch_place = place_size(patches.stretch, c1 - c0)
     delta_place = place_size(patches.stretch, filled)
