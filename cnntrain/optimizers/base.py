@@ -113,6 +113,7 @@ class Optimizer(ABC):
         self._decays = self._numbers(decays * settings.weight_decay)
         self._l1_decays = self._numbers(decays * settings.l1_decay)
         self._limit = self.number(settings.clip_value or math.inf)
+        self._learning_rate, self._step_rates = 0.0, np.zeros_like(self._decays)
         self._sums = np.zeros(len(chunks))
 
     @classmethod
@@ -136,10 +137,10 @@ class Optimizer(ABC):
     def step(self, learning_rate: float) -> None:
         """Update all parameters with this step's learning rate."""
         self._steps += 1
-        work = Work(
-            self._begin, self._end, self._numbers(self._rates * learning_rate), self._decays, self._l1_decays,
-            self.number(self._scale()), self._limit,
-        )  # fmt: skip
+        if learning_rate != self._learning_rate:
+            self._learning_rate, self._step_rates = learning_rate, self._numbers(self._rates * learning_rate)
+        scale = self.number(self._scale())
+        work = Work(self._begin, self._end, self._step_rates, self._decays, self._l1_decays, scale, self._limit)
         self.update(work, self._steps)
         if self.settings.ema is not None:
             self._average()
