@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numba
@@ -114,12 +115,17 @@ class DenseWeightGradient:
 
     def __call__(self, image: NDArray[Any], delta: NDArray[Any], gradient: NDArray[Any], blocks: int) -> None:
         """Write the gradient (flat) from the first `blocks` blocks."""
-        axes = plain(Axis(1, 1, 0, 1, 1, 1, 0, 1, 1), Axis(blocks, blocks, 0, 1, blocks, 1, 0, 1, 1))
         partial = gradient if self._filled is None else self._filled
-        by_positions(image, delta, partial, self._scratch, 1, True, axes + self._cuts, *self._sizes)
+        by_positions(image, delta, partial, self._scratch, 1, True, _batch_axes(blocks) + self._cuts, *self._sizes)
         if self._filled is not None:
             units, inputs = self._shape
             gradient.reshape(self._shape)[...] = self._filled.reshape(units, -1)[:, :inputs]
+
+
+@cache
+def _batch_axes(blocks: int) -> tuple[tuple[int, ...], ...]:
+    """Return the axes of an image with one row, and a column for each block."""
+    return plain(Axis(1, 1, 0, 1, 1, 1, 0, 1, 1), Axis(blocks, blocks, 0, 1, blocks, 1, 0, 1, 1))
 
 
 def _pair() -> int:
