@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPT = """
+SCRIPT = '''
 import hashlib, json
 import numba
 import numpy as np
@@ -33,8 +33,30 @@ for threads in (1, 2, 3):
         for part, array in results.items():
             digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
             table.setdefault(f"{name} {part}", []).append(digest)
-print(json.dumps({"table": table, "possible": numba.config.NUMBA_NUM_THREADS}))
+
+# convolutions and the poolings behind them, part by part
+from cnntrain.layers import pooled_convolution
+from tests.layers.networks import batch, loss, network
+
+pooled_convolution.PART = 1
+LAYERS = """
+- conv2d: {filters: 17, kernel_size: 3}
+- max_pool2d: {kernel_size: 3, stride: 2}
+- conv2d: {filters: 32, kernel_size: 3, padding: 1}
+- max_pool2d: 2
+- dense: classes
 """
+for threads in (1, 2, 3):
+    numba.set_num_threads(threads)
+    net = network(LAYERS, (1, 35, 35), images=70, dtype=np.float32)
+    loss(net, *batch(net, 70))
+    net.backward()
+    results = {"y": net.logits(), "grad_input": net.grad_input} | {p.name: p.gradient for p in net.parameters}
+    for part, array in results.items():
+        digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+        table.setdefault(f"parts {part}", []).append(digest)
+print(json.dumps({"table": table, "possible": numba.config.NUMBA_NUM_THREADS}))
+'''
 
 
 def test_every_result_has_the_same_bits_for_any_number_of_threads() -> None:
@@ -50,6 +72,6 @@ def test_every_result_has_the_same_bits_for_any_number_of_threads() -> None:
     assert finished.returncode == 0, finished.stderr
     report = json.loads(finished.stdout.splitlines()[-1])
     assert report["possible"] == 3
-    assert len(report["table"]) == 25
+    assert len(report["table"]) == 33
     assert not [name for name, found in report["table"].items() if len(found) != 3 or len(set(found)) != 1]
-    assert len({found[0] for found in report["table"].values()}) == 25
+    assert len({found[0] for found in report["table"].values()}) == 33
