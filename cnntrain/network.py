@@ -233,16 +233,16 @@ class Network:
 
         Layer by layer, both ways, so that another process may come from the other end: see `warm_up_backwards`.
         """
-        self._batch = Batch(1)
+        self._begin_warm_up()
         self._input[:] = 0
         gradients = [parameter.gradient.copy() for parameter in self.parameters]
         statistics = [statistic.value.copy() for statistic in self.statistics]
         blank, zero = np.zeros(self.input_shape.size, image_type), np.zeros(self.input_shape.channels, self.dtype)
         to_lanes(blank, np.zeros(1, np.int64), zero, zero, self._input, *self.input_shape)
-        if self._loss is not None:
-            self._warm_up_layers(1)
-        self.forward()
         self.logits()
+        if self._loss is not None:
+            self._warm_up_layers(range(len(self._body.layers)))
+        self.forward()
         self.forward(training=True)
         if self._loss is not None:
             self.loss(np.zeros(1, np.int64))
@@ -253,23 +253,27 @@ class Network:
             statistic.value[...] = value
 
     def warm_up_backwards(self) -> None:
-        """Compile the loss, then each layer's kernels, from the last on; for a process that does nothing else.
+        """Compile the loss, then each layer's kernels, from the last to the second.
 
-        Meets another process that runs `warm_up` half-way. What the network holds afterwards is of no use.
+        For a process that does nothing else, beside one that runs `warm_up`: they meet half-way. What the network holds
+        afterwards is of no use.
         """
-        self._batch, self._output = Batch(1), line_aligned(self._blocks * self.output_shape.size * LANES, self.dtype)
-        self.logits()
+        self._begin_warm_up()
         self.loss(np.zeros(1, np.int64))
-        self._warm_up_layers(-1)
+        self._warm_up_layers(range(len(self._body.layers) - 1, 0, -1))
 
-    def _warm_up_layers(self, direction: int) -> None:
-        """Run each layer forward and backward, from the first on (direction 1) or from the last (-1)."""
+    def _begin_warm_up(self) -> None:
+        """Have an output before there is an input."""
+        self._batch, self._output = Batch(1), line_aligned(self._blocks * self.output_shape.size * LANES, self.dtype)
+
+    def _warm_up_layers(self, order: range) -> None:
+        """Run the layers of these numbers, each forward and backward."""
         shapes = [*self._body.input_shapes, self.output_shape]
         room = self._blocks * LANES
         # two arrays for all layers: of what one block does not touch, none takes memory
         x, delta = (line_aligned(room * max(shape.size for shape in shapes), self.dtype) for _ in range(2))
         batch = Batch(1, training=True)
-        for index in range(len(self._body.layers))[::direction]:
+        for index in order:
             layer, given, made = self._body.layers[index], shapes[index], shapes[index + 1]
             layer.forward(x[: room * given.size], batch)
             layer.backward(delta[: room * made.size], batch)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import time
 import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numba
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
+try:
+    import fcntl
+except ImportError:  # Windows: whoever needs a kernel compiles it
+    fcntl = None  # type: ignore[assignment]
+
+PATIENCE = 60.0  # seconds to wait for another process that compiles the same kernel
 FLOATING_POINT = {"contract"}  # fused multiply-add allowed; never nnan/ninf: a NaN must stay visible
 
 
@@ -43,6 +50,16 @@ class KernelCache(FunctionCache):
         super().__init__(function)
         stamp = _stamp_for(Path(function.__code__.co_filename))
         self._cache_file = _KernelCacheFile(self._cache_path, self._impl.filename_base, stamp)
+        self._turn = _Turn(Path(self._cache_path, f"{self._impl.filename_base}.lock"))
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return machine code, perhaps that which another process is just compiling; None to compile it here."""
+        found = super().load_overload(sig, target_context)
+        if found is None and self._turn.take():
+            found = super().load_overload(sig, target_context)
+            if found is not None:
+                self._turn.end()
+        return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep the machine code; where that fails (a full disk) the next process compiles again."""
@@ -50,6 +67,47 @@ class KernelCache(FunctionCache):
             super().save_overload(sig, data)
         except OSError as error:
             warnings.warn(f"compiled kernels could not be kept in {self._cache_path}: {error}", stacklevel=2)
+        finally:
+            self._turn.end()
+
+
+class _Turn:
+    """A kernel's turn to be compiled: processes that share a cache take it one after the other.
+
+    The operating system ends it with the process. Where files cannot be locked, nobody waits.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[bytes] | None = None
+
+    def take(self) -> bool:
+        """Wait until no other process has it; False if that takes too long, or cannot be told."""
+        if fcntl is None or self._file is not None:
+            return False
+        try:
+            file = self._path.open("ab")
+        except OSError:
+            return False
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(0.01)
+            except OSError:
+                break
+            else:
+                self._file = file
+                return True
+        file.close()
+        return False
+
+    def end(self) -> None:
+        """Let the next process have it."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
 
 class _KernelCacheFile(IndexDataCacheFile):

@@ -153,10 +153,10 @@ def _prepare(parts: Parts, folder: RunFolder, reporter: Reporter) -> None:
     """Compile or load the kernels before the clock runs, and note what they run on."""
     shape, classes = parts.network.input_shape, len(parts.data.class_names)
     with compiling(parts.config, shape, classes, parts.batch_size, reporter):
+        parts.optimizer.warm_up()
         for image_type in parts.feed.image_types:
             parts.network.warm_up(image_type)
         parts.feed.warm_up()
-        parts.optimizer.warm_up()
     layer, threads = threading_layer(), set_threads(None)
     reporter.line(f"{threads} thread{'s' if threads > 1 else ''} ({layer})")
     warning = threading_layer_warning(layer)

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -194,6 +195,33 @@ def test_a_damaged_file_is_written_anew(
     folder = str(copy.cache)
     assert copy.run() == Outcome(["sample"], [], folder, before)
     assert copy.run() == Outcome([], ["sample"], folder, before)
+
+
+def test_processes_that_begin_together_compile_once(copy: Copy, before: list[float]) -> None:
+    pytest.importorskip("fcntl")
+    shutil.rmtree(copy.cache)
+    with ThreadPoolExecutor(3) as pool:
+        outcomes = list(pool.map(lambda _: copy.run(), range(3)))
+    assert sorted(outcome.compiled for outcome in outcomes) == [[], [], ["sample"]]
+    assert all(outcome.result == before for outcome in outcomes)
+
+
+def test_a_process_that_does_not_come_to_an_end_is_not_waited_for(copy: Copy, before: list[float]) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    (lock,) = copy.cache.glob("sample.sample*.lock")
+    copy.edit("jit.py", "PATIENCE = 60.0", "PATIENCE = 0.25")
+    with lock.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        outcome = copy.run()
+    assert (outcome.compiled, outcome.result) == (["sample"], before)
+
+
+def test_where_nothing_can_be_locked_nobody_waits(copy: Copy, before: list[float]) -> None:
+    (lock,) = copy.cache.glob("sample.sample*.lock")
+    shutil.rmtree(copy.cache)
+    copy.cache.mkdir()
+    (copy.cache / lock.name).mkdir()
+    assert (copy.run().compiled, copy.run().result) == (["sample"], before)
 
 
 def block(folder: Path) -> None:
