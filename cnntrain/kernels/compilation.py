@@ -10,6 +10,7 @@ from typing import Any
 from numba.core import event
 from numba.core.dispatcher import Dispatcher
 
+from cnntrain.kernels.cache import WAITING
 from cnntrain.kernels.layout import to_lanes
 
 
@@ -28,6 +29,17 @@ class _Listener(event.Listener):
         self._depth -= 1
 
 
+class _Waiting(event.Listener):
+    def __init__(self, callback: Callable[[str], None]) -> None:
+        self._callback = callback
+
+    def on_start(self, event: Any) -> None:
+        self._callback(event.data["kernel"])
+
+    def on_end(self, event: Any) -> None:
+        pass
+
+
 @contextmanager
 def announce(callback: Callable[[str], None]) -> Iterator[None]:
     """Call `callback` with the name of each kernel that really compiles (not of those loaded from the cache)."""
@@ -37,18 +49,28 @@ def announce(callback: Callable[[str], None]) -> Iterator[None]:
 
 @contextmanager
 def reported(line: Callable[[str], None]) -> Iterator[list[str]]:
-    """Say with `line` what compiles and where it is kept; gives the list of the names so far."""
+    """Say with `line` what compiles, here or elsewhere, and where it is kept; gives the names so far of those here."""
     compiled: list[str] = []
+    begun = False
 
-    def compiling(name: str) -> None:
-        if not compiled:
+    def begin() -> None:
+        nonlocal begun
+        if not begun:
             folder = cache_folder()
             note = f"once; kept in {folder}" if folder else "each time: no folder for them can be written"
             line(f"compiling kernels for this machine ({note})")
+        begun = True
+
+    def compiling(name: str) -> None:
+        begin()
         compiled.append(name)
         line(f"  {name}")
 
-    with announce(compiling):
+    def waiting(name: str) -> None:
+        begin()
+        line(f"  {name}, by another process")
+
+    with announce(compiling), event.install_listener(WAITING, _Waiting(waiting)):
         yield compiled
 
 

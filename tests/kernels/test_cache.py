@@ -34,16 +34,17 @@ def sample(z, y):
 PROGRAM = """
 import json, warnings
 import numpy as np
-from cnntrain.kernels.compilation import announce, cache_folder, loaded_kernels
+from cnntrain.kernels.compilation import announce, cache_folder, loaded_kernels, reported
 from cnntrain.kernels.sample import sample
 
 warnings.simplefilter("error")
 compiled = []
 z = np.linspace(-2, 2, 32, dtype=TYPE)
 y = np.zeros_like(z)
-with announce(compiled.append):
+lines = []
+with announce(compiled.append), reported(lines.append):
     sample(z, y)
-print(json.dumps([compiled, loaded_kernels(), cache_folder(), y.tolist()]))
+print(json.dumps([compiled, loaded_kernels(), cache_folder(), y.tolist(), lines[1:]]))
 """
 
 
@@ -53,6 +54,7 @@ class Outcome:
     loaded: list[str]
     folder: str | None
     result: list[float]
+    lines: list[str]
 
 
 @dataclass
@@ -120,7 +122,8 @@ def before(original: tuple[Copy, Outcome]) -> list[float]:
 def test_the_second_process_compiles_nothing(original: tuple[Copy, Outcome]) -> None:
     copy, first = original
     assert (first.compiled, first.loaded, first.folder) == (["sample"], [], str(copy.cache))
-    assert copy.run() == Outcome([], ["sample"], first.folder, first.result)
+    assert first.lines == ["  sample"]
+    assert copy.run() == Outcome([], ["sample"], first.folder, first.result, [])
 
 
 @pytest.mark.parametrize(
@@ -173,7 +176,7 @@ def test_code_for_other_types_is_not_used(copy: Copy, before: list[float]) -> No
     first.write_bytes(second.read_bytes())
     after = copy.run()
     assert (after.compiled, after.result) == (["sample"], before)
-    assert copy.run("np.float64") == Outcome([], ["sample"], str(copy.cache), double.result)
+    assert copy.run("np.float64") == Outcome([], ["sample"], str(copy.cache), double.result, [])
 
 
 @pytest.mark.parametrize(
@@ -193,8 +196,8 @@ def test_a_damaged_file_is_written_anew(
     (path,) = copy.cache.glob(f"sample*.{suffix}")
     path.write_bytes(damage(path.read_bytes()))
     folder = str(copy.cache)
-    assert copy.run() == Outcome(["sample"], [], folder, before)
-    assert copy.run() == Outcome([], ["sample"], folder, before)
+    assert copy.run() == Outcome(["sample"], [], folder, before, ["  sample"])
+    assert copy.run() == Outcome([], ["sample"], folder, before, [])
 
 
 def test_processes_that_begin_together_compile_once(copy: Copy, before: list[float]) -> None:
@@ -203,17 +206,19 @@ def test_processes_that_begin_together_compile_once(copy: Copy, before: list[flo
     with ThreadPoolExecutor(3) as pool:
         outcomes = list(pool.map(lambda _: copy.run(), range(3)))
     assert sorted(outcome.compiled for outcome in outcomes) == [[], [], ["sample"]]
+    assert ["  sample, by another process"] in [outcome.lines for outcome in outcomes]
     assert all(outcome.result == before for outcome in outcomes)
 
 
 def test_a_process_that_does_not_come_to_an_end_is_not_waited_for(copy: Copy, before: list[float]) -> None:
     fcntl = pytest.importorskip("fcntl")
     (lock,) = copy.cache.glob("sample.sample*.lock")
-    copy.edit("jit.py", "PATIENCE = 60.0", "PATIENCE = 0.25")
+    copy.edit("cache.py", "PATIENCE = 60.0", "PATIENCE = 0.25")
     with lock.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         outcome = copy.run()
     assert (outcome.compiled, outcome.result) == (["sample"], before)
+    assert outcome.lines == ["  sample, by another process", "  sample"]
 
 
 def test_where_nothing_can_be_locked_nobody_waits(copy: Copy, before: list[float]) -> None:

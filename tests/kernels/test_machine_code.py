@@ -50,7 +50,7 @@ for name in sys.argv[1].split():
         continue
     F.conv2d_backward(F.conv2d(x, w, draw(len(w)), padding=1), x, w, padding=1)
 
-code, counting = {}, []
+code, parts = {}, {}
 for name, module in list(sys.modules.items()):
     if name.startswith("cnntrain.kernels."):
         for value in vars(module).values():
@@ -58,10 +58,8 @@ for name, module in list(sys.modules.items()):
                 assert not value.stats.cache_hits  # code from the cache cannot be read
                 code[value.py_func.__name__] = list(value.inspect_asm().values())
             elif isinstance(value, Dispatcher):
-                texts = value.inspect_asm().values()
-                code.setdefault("kernels", []).extend(texts)
-                counting += [value.py_func.__name__ for text in texts if "NRT_" in text]
-print(json.dumps({"counting": counting, **{name: texts for name, texts in code.items() if texts}}))
+                parts[value.py_func.__name__] = list(value.inspect_llvm().values())
+print(json.dumps([{name: texts for name, texts in found.items() if texts} for found in (code, parts)]))
 """
 
 pytestmark = pytest.mark.skipif(
@@ -70,7 +68,11 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def compiled(layers: str, folder: Path, target: dict[str, str]) -> dict[str, list[str]]:
+Texts = dict[str, list[str]]  # of each kernel, one for each combination of types
+
+
+def compiled(layers: str, folder: Path, target: dict[str, str]) -> tuple[Texts, Texts]:
+    """Machine code of the parallel kernels, and LLVM's language of the serial ones, which are parts of these."""
     finished = subprocess.run(
         [sys.executable, "-c", PROGRAM, layers],
         env={**os.environ, "NUMBA_CACHE_DIR": str(folder), **target},
@@ -81,23 +83,29 @@ def compiled(layers: str, folder: Path, target: dict[str, str]) -> dict[str, lis
         check=False,
     )
     assert finished.returncode == 0, finished.stderr
-    code: dict[str, list[str]] = json.loads(finished.stdout)
-    return code
+    code, parts = json.loads(finished.stdout)
+    return code, parts
 
 
 @pytest.fixture(scope="module")
-def own_code(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+def own(tmp_path_factory: pytest.TempPathFactory) -> tuple[Texts, Texts]:
     """Kernels as compiled for this processor."""
     return compiled("first conv2d winograd dense tanh", tmp_path_factory.mktemp("own"), {})
 
 
 @pytest.fixture(scope="module")
-def avx2_code(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """Kernels as compiled for a processor with 16 registers of 256 bits."""
-    return compiled("conv2d winograd", tmp_path_factory.mktemp("avx2"), AVX2)
+def own_code(own: tuple[Texts, Texts]) -> Texts:
+    """Machine code for this processor."""
+    return own[0]
 
 
-def loops_of(code: dict[str, list[str]], kernel: str, register: str) -> list[list[str]]:
+@pytest.fixture(scope="module")
+def avx2_code(tmp_path_factory: pytest.TempPathFactory) -> Texts:
+    """Machine code for a processor with 16 registers of 256 bits."""
+    return compiled("conv2d winograd", tmp_path_factory.mktemp("avx2"), AVX2)[0]
+
+
+def loops_of(code: Texts, kernel: str, register: str) -> list[list[str]]:
     """Loops of products; those with additions are Winograd's transforms, which have more values than registers."""
     loops = [
         loop
@@ -114,7 +122,7 @@ def loops_of(code: dict[str, list[str]], kernel: str, register: str) -> list[lis
     "kernel",
     ["correlate", "multiply", "by_lanes", "by_positions", "correlate_rows" if WIDE else "correlate_patches", *WINOGRAD],
 )
-def test_accumulators_stay_in_registers(own_code: dict[str, list[str]], kernel: str) -> None:
+def test_accumulators_stay_in_registers(own_code: Texts, kernel: str) -> None:
     """On whatever this is; a few moves per unrolled loop are none of accumulators, but of weights loaded far ahead.
 
     LLVM does that where it has 32 registers, and they cost nothing beside so many multiply-adds.
@@ -125,20 +133,21 @@ def test_accumulators_stay_in_registers(own_code: dict[str, list[str]], kernel: 
 
 
 @pytest.mark.parametrize("kernel", ["correlate", "by_positions", "correlate_patches", *WINOGRAD])
-def test_accumulators_stay_in_registers_with_avx2(avx2_code: dict[str, list[str]], kernel: str) -> None:
+def test_accumulators_stay_in_registers_with_avx2(avx2_code: Texts, kernel: str) -> None:
     assert not any("%zmm" in text for text in avx2_code[kernel])
     for loop in loops_of(avx2_code, kernel, "ymm"):
         text = "\n".join(loop)
         assert spills(loop) == [], f"{kernel} moves vectors to the stack and back in its inner loop:\n{text}"
 
 
-def test_inner_loops_do_not_count_references_to_arrays(own_code: dict[str, list[str]]) -> None:
+def test_inner_loops_do_not_count_references_to_arrays(own: tuple[Texts, Texts]) -> None:
     """Counting is atomic, and takes all vectors out of their registers: a third of the time of some transforms."""
-    assert len(own_code["kernels"]) > 30
-    assert own_code["counting"] == []
+    _, parts = own
+    assert len(parts) > 30
+    assert [name for name, texts in parts.items() for text in texts if "NRT_" in text] == []
 
 
-def test_float32_kernels_compute_in_float32(own_code: dict[str, list[str]]) -> None:
+def test_float32_kernels_compute_in_float32(own_code: Texts) -> None:
     assert {
         "correlate",
         *WINOGRAD,
@@ -149,7 +158,7 @@ def test_float32_kernels_compute_in_float32(own_code: dict[str, list[str]]) -> N
         "bias_gradient",
         "tanh",
     } <= set(own_code)
-    found = {name: double_precision(text) for name, texts in own_code.items() if name != "counting" for text in texts}
+    found = {name: double_precision(text) for name, texts in own_code.items() for text in texts}
     assert {name: lines for name, lines in found.items() if lines} == {}
 
 

@@ -1,0 +1,133 @@
+"""Compiling a kernel once, as a whole.
+
+A parallel kernel has parts: the serial functions that it calls, the bodies of its loops, and the functions through
+which threads start these. Numba optimises each part and makes machine code of it, as if somebody would call it, then
+copies it into the function that uses it and does both again: for an innermost loop up to five times. Here a part stays
+as Numba wrote it for LLVM until the kernel is complete, which is optimised and becomes machine code once, as good and
+in about half the time.
+
+Numba has no public way to do this. A Numba that this file does not know compiles as it always did.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_machinery import AnalysisPass, register_pass
+from numba.core.environment import lookup_environment
+from numba.core.typed_passes import AnnotateTypes
+
+KNOWN = (0, 62) <= numba.version_info.short <= (0, 68)  # the versions that were tried
+
+
+class _Part(JITCodeLibrary):
+    """What Numba made of a part, for LLVM to copy into others."""
+
+    def _optimize_final_module(self) -> None:
+        pass
+
+    def _finalize_final_module(self) -> None:
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        return 0
+
+
+class _Parts:
+    """Numba's code generator, of which every library is a part."""
+
+    def __init__(self, codegen: Any) -> None:
+        self._codegen = codegen
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._codegen, name)
+
+    def create_library(self, name: str) -> _Part:
+        return _Part(self, name)
+
+    def set_env(self, name: str, environment: Any) -> None:
+        """Leave it to the whole kernel: the variable that would be set here is not in memory yet."""
+
+
+@register_pass(mutates_CFG=False, analysis_only=True)
+class _WholeBegins(AnalysisPass):
+    """Before Numba writes a parallel kernel for LLVM: what it makes for the kernel's loops are parts."""
+
+    _name = "whole_begins"
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def run_pass(self, state: Any) -> bool:
+        codegen = state.targetctx.codegen()
+        state.library = codegen.create_library(state.func_id.func_qualname)
+        state.library.enable_object_caching()
+        state.targetctx._internal_codegen = _Parts(codegen)  # for this kernel only: the context is a copy
+        return False
+
+
+@register_pass(mutates_CFG=False, analysis_only=True)
+class _PartBegins(AnalysisPass):
+    """Before Numba writes a serial kernel for LLVM: it is a part itself."""
+
+    _name = "part_begins"
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def run_pass(self, state: Any) -> bool:
+        state.targetctx._internal_codegen = _Parts(state.targetctx.codegen())
+        state.flags.no_cpython_wrapper = True
+        return False
+
+
+def _pipelines(state: Any, begins: Any) -> list[Any]:
+    passes = DefaultPassBuilder.define_nopython_pipeline(state)
+    passes.add_pass_after(begins, AnnotateTypes)
+    passes.finalize()
+    return [passes]
+
+
+class WholeCompiler(CompilerBase):
+    """Compiles a parallel kernel."""
+
+    def define_pipelines(self) -> list[Any]:
+        return _pipelines(self.state, _WholeBegins)
+
+    def _compile_core(self) -> Any:
+        result = super()._compile_core()
+        for variable in result.library._final_module.global_variables:
+            environment = lookup_environment(variable.name)
+            if environment is not None:  # of a part, perhaps
+                result.library.codegen.set_env(variable.name, environment)
+        return result
+
+
+class _PartCompiler(CompilerBase):
+    """Compiles a serial kernel as a part; `alone` is the same function as Numba compiles it, for calls from Python."""
+
+    alone: Any
+
+    def define_pipelines(self) -> list[Any]:
+        return _pipelines(self.state, _PartBegins)
+
+    def _compile_core(self) -> Any:
+        result = super()._compile_core()
+        self.state.targetctx.insert_user_function(self.alone, result.fndesc, [result.library])
+        return result._replace(entry_point=self.alone)
+
+
+def part(compiled_with: Any) -> Any:
+    """Return a dispatcher of a serial kernel's parts; `compiled_with(**options)` returns one of Numba's."""
+    alone = compiled_with()
+    dispatcher = compiled_with(pipeline_class=type("PartCompiler", (_PartCompiler,), {"alone": staticmethod(alone)}))
+
+    def add_overload(result: Any) -> None:
+        # not among those that Python's calls find at once: these begin with an address, which a part has not
+        dispatcher.overloads[tuple(result.signature.args)] = result
+
+    dispatcher.add_overload = add_overload
+    return dispatcher
