@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
+from mmap import mmap
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-
-def physical_memory() -> int:
-    """Bytes of memory that the machine has."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 class LazyImages(ABC):
@@ -44,18 +39,34 @@ class LazyImages(ABC):
             indices = np.arange(*indices.indices(len(self)), dtype=np.int64)
         return self.bring(np.asarray(indices, dtype=np.int64))
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.asarray(self[:], dtype)
+
 
 class LazyRows(LazyImages):
-    """Some of the images of an array or of other lazy images, in an order of their own."""
+    """Some of the images of an array or of other lazy images, in an order of their own.
+
+    Where `images` is an array in memory, a batch needs no copy: it is that array, with other row numbers.
+    """
 
     def __init__(self, images: Any, rows: NDArray[np.int64]) -> None:
-        self._images, self._rows = images, rows
+        self.images, self.rows = images, rows
+        self.in_memory = _in_memory(images)
         self.shape = (len(rows), *images.shape[1:])
         self.dtype = images.dtype
 
     def bring(self, indices: NDArray[np.int64]) -> NDArray[Any]:
-        found: NDArray[Any] = self._images[self._rows[indices]]
+        found: NDArray[Any] = self.images[self.rows[indices]]
         return found
+
+
+def _in_memory(images: Any) -> bool:
+    if not isinstance(images, np.ndarray):
+        return False
+    base: Any = images
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return not isinstance(base, mmap)  # mapped from a file
 
 
 class LazyLayout(LazyImages):
@@ -84,11 +95,3 @@ class LazyLayout(LazyImages):
             images = images.transpose(0, 3, 1, 2)
         with np.errstate(over="ignore"):  # too large for float32: becomes inf, which loading refuses
             return np.ascontiguousarray(images, dtype=self.dtype).reshape(-1, *self.shape[1:])
-
-
-def select(images: Any, rows: NDArray[np.int64]) -> Any:
-    """Return images[rows]: a copy if the images take little of this machine's memory, lazily otherwise."""
-    size = images.dtype.itemsize * int(np.prod(images.shape, dtype=np.int64))
-    if isinstance(images, LazyImages) or size > physical_memory() // 4:
-        return LazyRows(images, rows)
-    return images[rows]

@@ -130,15 +130,15 @@ def channel_statistics(images: Any) -> tuple[NDArray[np.float64], NDArray[np.flo
 def byte_counts(images: Any) -> NDArray[np.int64]:
     """How often each value occurs in each channel of uint8 images: (C, 256)."""
     counts = np.zeros((images.shape[1], 256), np.int64)
-    for chunk in _chunks(images, 4 * _CHUNK):
+    pairs = np.zeros((images.shape[1], 256 * 256), np.int64)  # two bytes at a time: half as many steps
+    for chunk in _chunks(images, 2 * _CHUNK):
         for channel in range(len(counts)):
             values = np.ascontiguousarray(chunk[:, channel]).reshape(-1)
-            if values.size % 2 == 0:  # two bytes at a time: one step for each of the 65,536 pairs instead of two
-                pairs = np.bincount(values.view(np.uint16), minlength=1 << 16).reshape(256, 256)
-                counts[channel] += pairs.sum(axis=0) + pairs.sum(axis=1)
-            else:
-                counts[channel] += np.bincount(values, minlength=256)
-    return counts
+            even = values.size // 2 * 2
+            pairs[channel] += np.bincount(values[:even].view(np.uint16), minlength=256 * 256)
+            counts[channel] += np.bincount(values[even:], minlength=256)
+    squares = pairs.reshape(-1, 256, 256)
+    return counts + squares.sum(axis=1) + squares.sum(axis=2)
 
 
 def _deviation(images: Any, mean: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cnntrain.data.images import LazyRows
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -43,12 +45,16 @@ def bring(
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[Any], NDArray[np.int64]]]:
     """Yield (indices, array, rows) for each batch of indices, so that array[rows] is images[indices].
 
-    An array is given out as it is. `LazyImages` are brought in a background thread, two batches ahead, so that decoding
-    and reading from disk happen while the batch before trains.
+    An array is given out as it is, and so is one in memory of which some rows were selected. Other `LazyImages` are
+    brought in a background thread, two batches ahead, so that decoding and reading from disk happen while the batch
+    before trains.
     """
+    rows = None
+    if isinstance(images, LazyRows) and images.in_memory:
+        images, rows = images.images, images.rows
     if isinstance(images, np.ndarray):
         for indices in batches:
-            yield indices, images, indices
+            yield indices, images, indices if rows is None else rows[indices]
         return
     with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as pool:
         for indices, array in in_order(pool, images.__getitem__, batches, _AHEAD):

@@ -6,12 +6,15 @@ import hashlib
 import time
 import warnings
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import IO, Any
 
 from numba.core import event
-from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
+from numba.core.runtime.nrt import rtsys
+
+from cnntrain.kernels.parts import KNOWN
 
 try:
     import fcntl
@@ -54,12 +57,21 @@ class KernelCache(FunctionCache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return machine code, perhaps that which another process is just compiling; None to compile it here."""
-        found = super().load_overload(sig, target_context)
+        found = self._load(sig, target_context)
         if found is None and self._turn.take():
-            found = super().load_overload(sig, target_context)
+            found = self._load(sig, target_context)
             if found is not None:
                 self._turn.end()
         return found
+
+    def _load(self, sig: Any, target_context: Any) -> Any:
+        if not KNOWN:
+            return super().load_overload(sig, target_context)
+        # Numba would load all that it can compile with, which takes longer than everything else here; machine code
+        # needs nothing but the functions that count references
+        rtsys.initialize(target_context)
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep the machine code; where that fails (a full disk) the next process compiles again."""
@@ -69,6 +81,28 @@ class KernelCache(FunctionCache):
             warnings.warn(f"compiled kernels could not be kept in {self._cache_path}: {error}", stacklevel=2)
         finally:
             self._turn.end()
+
+
+class LateKernelCache:
+    """The `KernelCache` of a kernel, made at its first call: looking for a folder takes longer than making the kernel.
+
+    Where no folder can be written (neither NUMBA_CACHE_DIR nor the package nor the user's own), nothing is kept.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._made, name)
+
+    @cached_property
+    def _made(self) -> KernelCache | NullCache:
+        try:
+            return KernelCache(self._function)
+        except RuntimeError as error:
+            if "no locator available" not in str(error):
+                raise
+            return NullCache()
 
 
 class _Turn:

@@ -9,7 +9,7 @@ from typing import Any
 import numba
 from numba.core.compiler import Compiler
 
-from cnntrain.kernels.cache import KernelCache
+from cnntrain.kernels.cache import LateKernelCache
 from cnntrain.kernels.parts import KNOWN, WholeCompiler, part
 
 FLOATING_POINT = {"contract"}  # fused multiply-add allowed; never nnan/ninf: a NaN must stay visible
@@ -27,7 +27,7 @@ def _njit(function: Callable[..., Any], **options: Any) -> Any:
 
 def _part(function: Callable[..., Any], **options: Any) -> Any:
     compiled_with = partial(_njit, function, _nrt=False, **options)
-    return part(compiled_with) if KNOWN else compiled_with()
+    return part(function, compiled_with) if KNOWN else compiled_with()
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -47,14 +47,9 @@ def inlined_kernel(function: Callable[..., Any]) -> Any:
 def parallel_kernel(function: Callable[..., Any]) -> Any:
     """Compile a kernel that Python calls, with `prange` loops over units that own what they write; cached.
 
-    Where no folder for the cache can be written (neither NUMBA_CACHE_DIR nor the package nor the user's own), every
-    process compiles for itself.
+    Where no folder for the cache can be written, every process compiles for itself.
     """
     dispatcher = _njit(function, parallel=True, pipeline_class=WholeCompiler if KNOWN else Compiler)
-    try:
-        # Numba offers no public way to choose the cache; the attribute has had this name since 0.20.
-        dispatcher._cache = KernelCache(function)
-    except RuntimeError as error:
-        if "no locator available" not in str(error):
-            raise
+    # Numba offers no public way to choose the cache; the attribute has had this name since 0.20.
+    dispatcher._cache = LateKernelCache(function)
     return dispatcher

@@ -11,6 +11,8 @@ Numba has no public way to do this. A Numba that this file does not know compile
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numba
@@ -21,6 +23,7 @@ from numba.core.environment import lookup_environment
 from numba.core.typed_passes import AnnotateTypes
 
 KNOWN = (0, 62) <= numba.version_info.short <= (0, 68)  # the versions that were tried
+_ENVIRONMENT = "_ZN08NumbaEnv"  # begins the name of the variable with a function's Python objects
 
 
 class _Part(JITCodeLibrary):
@@ -34,6 +37,20 @@ class _Part(JITCodeLibrary):
 
     def get_pointer_to_function(self, name: str) -> int:
         return 0
+
+
+class _Whole(JITCodeLibrary):
+    """What Numba made of a parallel kernel with all its parts."""
+
+    def finalize(self) -> None:
+        self._own = {variable.name for variable in self._final_module.global_variables}
+        super().finalize()  # takes in the parts, and optimises
+
+    def _optimize_final_module(self) -> None:
+        for variable in self._final_module.global_variables:
+            if variable.name.startswith(_ENVIRONMENT) and variable.name not in self._own:
+                variable.linkage = "linkonce_odr"  # to be dropped if nothing uses it: each is made anew at every start
+        super()._optimize_final_module()
 
 
 class _Parts:
@@ -63,7 +80,7 @@ class _WholeBegins(AnalysisPass):
 
     def run_pass(self, state: Any) -> bool:
         codegen = state.targetctx.codegen()
-        state.library = codegen.create_library(state.func_id.func_qualname)
+        state.library = _Whole(codegen, state.func_id.func_qualname)
         state.library.enable_object_caching()
         state.targetctx._internal_codegen = _Parts(codegen)  # for this kernel only: the context is a copy
         return False
@@ -107,23 +124,31 @@ class WholeCompiler(CompilerBase):
 
 
 class _PartCompiler(CompilerBase):
-    """Compiles a serial kernel as a part; `alone` is the same function as Numba compiles it, for calls from Python."""
-
-    alone: Any
+    """Compiles a serial kernel as a part."""
 
     def define_pipelines(self) -> list[Any]:
         return _pipelines(self.state, _PartBegins)
 
     def _compile_core(self) -> Any:
         result = super()._compile_core()
-        self.state.targetctx.insert_user_function(self.alone, result.fndesc, [result.library])
-        return result._replace(entry_point=self.alone)
+        alone = _alone(self.state.func_id.func)
+        self.state.targetctx.insert_user_function(alone, result.fndesc, [result.library])
+        return result._replace(entry_point=alone)
 
 
-def part(compiled_with: Any) -> Any:
+_compile: dict[Any, Callable[..., Any]] = {}  # of a serial kernel's function: makes dispatchers of it
+
+
+@cache
+def _alone(function: Any) -> Any:
+    """Return the dispatcher for calls of a serial kernel from Python, which compiles it as Numba does."""
+    return _compile[function]()
+
+
+def part(function: Any, compiled_with: Callable[..., Any]) -> Any:
     """Return a dispatcher of a serial kernel's parts; `compiled_with(**options)` returns one of Numba's."""
-    alone = compiled_with()
-    dispatcher = compiled_with(pipeline_class=type("PartCompiler", (_PartCompiler,), {"alone": staticmethod(alone)}))
+    dispatcher = compiled_with(pipeline_class=_PartCompiler)
+    _compile[function] = compiled_with
 
     def add_overload(result: Any) -> None:
         # not among those that Python's calls find at once: these begin with an address, which a part has not

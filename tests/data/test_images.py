@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cnntrain.data import images as module
-from cnntrain.data.images import LazyLayout, LazyRows, select
+from cnntrain.data.images import LazyLayout, LazyRows
+from cnntrain.data.prefetch import bring
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (10, 3, 4, 5), dtype=np.uint8)
 
@@ -38,11 +39,26 @@ def test_layouts_and_types(dtype: type) -> None:
         np.testing.assert_array_equal(found, expected[chosen].astype(np.float32))
 
 
-def test_select_copies_what_is_small_and_looks_up_what_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = np.array([4, 2])
-    assert isinstance(select(IMAGES, rows), np.ndarray)
-    monkeypatch.setattr(module, "physical_memory", lambda: 2000)
-    large = select(IMAGES, rows)
-    assert isinstance(large, LazyRows)
-    np.testing.assert_array_equal(large[:], IMAGES[rows])
-    assert isinstance(select(large, np.array([0])), LazyRows)
+def test_a_batch_of_selected_rows_is_the_array_itself() -> None:
+    rows = np.array([4, 2, 9])
+    lazy = LazyRows(IMAGES, rows)
+    ((indices, array, found),) = bring(lazy, [np.array([2, 0])])
+    assert array is IMAGES
+    assert (indices.tolist(), found.tolist()) == ([2, 0], [9, 4])
+
+
+def test_rows_of_mapped_or_lazy_images_are_brought(tmp_path: Path) -> None:
+    """In the background: reading them may take long."""
+    np.save(tmp_path / "images.npy", IMAGES)
+    rows = np.array([4, 2, 9])
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    for images in (mapped, np.asarray(mapped).reshape(10, 3, 4, 5), LazyRows(IMAGES, np.arange(10))):
+        ((_, array, found),) = bring(LazyRows(images, rows), [np.array([2, 0])])
+        assert array.shape == (2, 3, 4, 5)
+        np.testing.assert_array_equal(array[found], IMAGES[[9, 4]])
+
+
+def test_lazy_images_become_an_array_where_numpy_wants_one() -> None:
+    lazy = LazyRows(IMAGES, np.array([7, 1]))
+    np.testing.assert_array_equal(lazy, IMAGES[[7, 1]])
+    assert np.asarray(lazy, np.float32).dtype == np.float32
