@@ -34,7 +34,7 @@ def test_images_are_normalised_training_images(tmp_path: Path) -> None:
     config = load_config(path)
     data = load_data(config.data, config.seed)
     mean, std = data.normalization.mean[:, None, None], data.normalization.std[:, None, None]
-    everything = (data.train.images / 255.0 - mean) / std
+    everything = (np.asarray(data.train.images) / 255.0 - mean) / std
     assert (subject.images.dtype, subject.images.shape) == (np.float64, (20, 1, 14, 14))
     for image, label in zip(subject.images, subject.labels, strict=True):
         matches = np.flatnonzero(np.abs(everything - image).max(axis=(1, 2, 3)) < 1e-5)
@@ -44,7 +44,7 @@ def test_images_are_normalised_training_images(tmp_path: Path) -> None:
 def test_a_mean_image_is_subtracted_pixel_by_pixel(tmp_path: Path) -> None:
     path = write_config(tmp_path)
     subject = of_config(path, "data.normalize=mean_image", images=10_000)
-    train = load_data(load_config(path).data, load_config(path).seed).train.images / 255.0
+    train = np.asarray(load_data(load_config(path).data, load_config(path).seed).train.images) / 255.0
     assert subject.images.shape == train.shape  # all of them, in their order
     np.testing.assert_allclose(subject.images, train - train.mean(axis=0), atol=1e-6)
 
