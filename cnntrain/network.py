@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 from zlib import crc32
 
@@ -231,7 +231,8 @@ class Network:
     def warm_up(self, image_type: Any = np.uint8) -> None:
         """Compile or load from the cache every kernel that training and evaluation need, changing nothing.
 
-        Layer by layer, both ways, so that another process may come from the other end: see `warm_up_backwards`.
+        The input and the first layer, the loss, then the layers from the last to the second, each both ways: another
+        process may come from the other end (see `help_warm_up`).
         """
         self._begin_warm_up()
         self._input[:] = 0
@@ -241,7 +242,9 @@ class Network:
         to_lanes(blank, np.zeros(1, np.int64), zero, zero, self._input, *self.input_shape)
         self.logits()
         if self._loss is not None:
-            self._warm_up_layers(range(len(self._body.layers)))
+            self._warm_up_layers([0])
+            self.loss(np.zeros(1, np.int64))
+            self._warm_up_layers(range(len(self._body.layers) - 1, 0, -1))
         self.forward()
         self.forward(training=True)
         if self._loss is not None:
@@ -252,21 +255,21 @@ class Network:
         for statistic, value in zip(self.statistics, statistics, strict=True):
             statistic.value[...] = value
 
-    def warm_up_backwards(self) -> None:
-        """Compile the loss, then each layer's kernels, from the last to the second.
+    def help_warm_up(self) -> None:
+        """Compile each layer's kernels, from the second to the last, then the loss.
 
         For a process that does nothing else, beside one that runs `warm_up`: they meet half-way. What the network holds
         afterwards is of no use.
         """
         self._begin_warm_up()
+        self._warm_up_layers(range(1, len(self._body.layers)))
         self.loss(np.zeros(1, np.int64))
-        self._warm_up_layers(range(len(self._body.layers) - 1, 0, -1))
 
     def _begin_warm_up(self) -> None:
         """Have an output before there is an input."""
         self._batch, self._output = Batch(1), line_aligned(self._blocks * self.output_shape.size * LANES, self.dtype)
 
-    def _warm_up_layers(self, order: range) -> None:
+    def _warm_up_layers(self, order: Iterable[int]) -> None:
         """Run the layers of these numbers, each forward and backward."""
         shapes = [*self._body.input_shapes, self.output_shape]
         room = self._blocks * LANES

@@ -33,7 +33,7 @@ from cnntrain.passes.weight_gradient import UNITS, tile_of
 
 CACHE = 256 * 1024  # bytes of transformed patches at a time, a part of a common L2 cache
 ENOUGH = 0.85  # share of the direct form's time below which another algorithm is worth its compilation and its scratch
-LARGE = 300_000  # multiply-adds per image; of fewer a whole epoch saves less than compilation takes
+LARGE = 200_000  # multiply-adds per image; of fewer, what a training saves is not worth the compilation
 WORTH = 16  # patches that are worth sums of their own
 APART = 32  # channels for which it is worth transforming the delta again
 PARTIAL = 8 * 1024 * 1024  # bytes of sums that are kept apart; more of them let more cores work

@@ -1,9 +1,9 @@
-"""Compiling with two processes: on a machine's first run, a helper compiles the last layers meanwhile.
+"""Compiling with two processes: on a machine's first run, a helper compiles the middle layers meanwhile.
 
-Numba compiles one function at a time. The helper is a process of its own that builds the same network, begins with the
-loss and goes through the layers from the last to the second. What it has compiled, this process, which begins with the
-optimiser and goes through the layers from the first on, finds in the cache; for a kernel that the other is compiling,
-each waits.
+Numba compiles one function at a time. The helper is a process of its own that builds the same network and goes through
+the layers from the second on, where the longest kernels are. What it has compiled, this process finds in the cache: it
+begins with the optimiser, the first layer and the loss, then goes through the layers from the last to the second. For a
+kernel that the other is compiling, each waits.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ def _start(subject: dict[str, Any]) -> subprocess.Popen[str] | None:
 
 
 def _help() -> None:
-    """Be the helper: compile the network that standard input describes, from its end."""
+    """Be the helper: compile the network that standard input describes, from its second layer on."""
     from cnntrain.config import parse_config
     from cnntrain.training.parts import build_network
 
     subject = json.load(sys.stdin)
     config = parse_config(subject["config"], "the config of the training")
     network = build_network(config, Shape(*subject["shape"]), subject["classes"], subject["batch_size"])
-    network.warm_up_backwards()
+    network.help_warm_up()
 
 
 if __name__ == "__main__":
