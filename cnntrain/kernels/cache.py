@@ -12,9 +12,8 @@ from typing import IO, Any
 
 from numba.core import event
 from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
-from numba.core.runtime.nrt import rtsys
 
-from cnntrain.kernels.parts import KNOWN
+from cnntrain.kernels.versions import KNOWN
 
 try:
     import fcntl
@@ -69,6 +68,8 @@ class KernelCache(FunctionCache):
             return super().load_overload(sig, target_context)
         # Numba would load all that it can compile with, which takes longer than everything else here; machine code
         # needs nothing but the functions that count references
+        from numba.core.runtime.nrt import rtsys
+
         rtsys.initialize(target_context)
         with self._guard_against_spurious_io_errors():
             return self._load_overload(sig, target_context)

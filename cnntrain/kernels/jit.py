@@ -7,10 +7,9 @@ from functools import partial
 from typing import Any
 
 import numba
-from numba.core.compiler import Compiler
 
 from cnntrain.kernels.cache import LateKernelCache
-from cnntrain.kernels.parts import KNOWN, WholeCompiler, part
+from cnntrain.kernels.versions import KNOWN
 
 FLOATING_POINT = {"contract"}  # fused multiply-add allowed; never nnan/ninf: a NaN must stay visible
 _ALWAYS: dict[str, Any] = {
@@ -27,7 +26,19 @@ def _njit(function: Callable[..., Any], **options: Any) -> Any:
 
 def _part(function: Callable[..., Any], **options: Any) -> Any:
     compiled_with = partial(_njit, function, _nrt=False, **options)
-    return part(function, compiled_with) if KNOWN else compiled_with()
+    if not KNOWN:
+        return compiled_with()
+    from cnntrain.kernels.parts import part
+
+    return part(function, compiled_with)
+
+
+def _whole(function: Callable[..., Any]) -> Any:
+    if not KNOWN:
+        return _njit(function, parallel=True)
+    from cnntrain.kernels.parts import WholeCompiler
+
+    return _njit(function, parallel=True, pipeline_class=WholeCompiler)
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -49,7 +60,7 @@ def parallel_kernel(function: Callable[..., Any]) -> Any:
 
     Where no folder for the cache can be written, every process compiles for itself.
     """
-    dispatcher = _njit(function, parallel=True, pipeline_class=WholeCompiler if KNOWN else Compiler)
+    dispatcher = _whole(function)
     # Numba offers no public way to choose the cache; the attribute has had this name since 0.20.
     dispatcher._cache = LateKernelCache(function)
     return dispatcher

@@ -6,7 +6,7 @@ copies it into the function that uses it and does both again: for an innermost l
 as Numba wrote it for LLVM until the kernel is complete, which is optimised and becomes machine code once, as good and
 in about half the time.
 
-Numba has no public way to do this. A Numba that this file does not know compiles as it always did.
+Numba has no public way to do this: with a version that is not known (`kernels/versions.py`), nothing here is used.
 """
 
 from __future__ import annotations
@@ -15,14 +15,12 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-import numba
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import AnalysisPass, register_pass
 from numba.core.environment import lookup_environment
 from numba.core.typed_passes import AnnotateTypes
 
-KNOWN = (0, 62) <= numba.version_info.short <= (0, 68)  # the versions that were tried
 _ENVIRONMENT = "_ZN08NumbaEnv"  # begins the name of the variable with a function's Python objects
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import cnntrain
-from cnntrain.kernels.parts import KNOWN
+from cnntrain.kernels.versions import KNOWN
 
 KERNEL = """
 from numba import prange

@@ -12,10 +12,11 @@ import pytest
 from numba import prange
 from numba.core.codegen import JITCodeLibrary
 
-from cnntrain.kernels import jit, parts
+from cnntrain.kernels import jit
 from cnntrain.kernels.jit import inlined_kernel, kernel, parallel_kernel
+from cnntrain.kernels.versions import KNOWN
 
-pytestmark = pytest.mark.skipif(not parts.KNOWN, reason="this Numba is not known: kernels compile as it likes")
+pytestmark = pytest.mark.skipif(not KNOWN, reason="this Numba is not known: kernels compile as it likes")
 
 
 @pytest.fixture(autouse=True)
