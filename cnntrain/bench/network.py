@@ -28,7 +28,6 @@ class WeightedPasses(Protocol):
 
     def backward_input(self, *arguments: Any) -> None: ...
     def backward_weight(self, *arguments: Any) -> None: ...
-    def backward_bias(self, *arguments: Any) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -188,7 +187,8 @@ def _passes_of(network: Network) -> Iterator[tuple[Key, object, str]]:
             yield ("", "other"), layer, "backward"
             yield (path, "to input"), weighted, "backward_input"
             yield (path, "to weights"), weighted, "backward_weight"
-            yield (path, "to weights"), weighted, "backward_bias"
+            if hasattr(weighted, "backward_bias"):  # a convolution; behind it a pooling, its bias is summed apart
+                yield (path, "to weights"), weighted, "backward_bias"
 
 
 def weighted_passes(layer: Layer) -> WeightedPasses | None:

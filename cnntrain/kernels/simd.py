@@ -26,11 +26,11 @@ LANES = 16
 
 
 class Lanes(types.Type):
-    """Sixteen numbers of one element type (float32, float64, int16, int32, int64 or boolean)."""
+    """Sixteen numbers (or another number of them) of a type: float32, float64, int16, int32, int64 or boolean."""
 
-    def __init__(self, element: types.Type) -> None:
-        self.element = element
-        super().__init__(name=f"Lanes({element})")
+    def __init__(self, element: types.Type, number: int = LANES) -> None:
+        self.element, self.number = element, number
+        super().__init__(name=f"Lanes({element}, {number})")
 
 
 class Tile(types.Type):
@@ -50,7 +50,7 @@ def _element_ir(element: Any) -> ir.Type:
 
 
 def _vector_ir(lanes: Lanes) -> ir.Type:
-    return ir.VectorType(_element_ir(lanes.element), LANES)
+    return ir.VectorType(_element_ir(lanes.element), lanes.number)
 
 
 @register_model(Lanes)
@@ -73,8 +73,8 @@ def _address(context: Any, builder: Any, array_type: Any, array: Any, offset: An
     return builder.gep(data, [offset], inbounds=True)
 
 
-def _load(context: Any, builder: Any, array_type: Any, array: Any, offset: Any) -> Any:
-    vector = ir.VectorType(_element_ir(array_type.dtype), LANES)
+def _load(context: Any, builder: Any, array_type: Any, array: Any, offset: Any, number: int = LANES) -> Any:
+    vector = ir.VectorType(_element_ir(array_type.dtype), number)
     pointer = builder.bitcast(_address(context, builder, array_type, array, offset), vector.as_pointer())
     return builder.load(pointer, align=array_type.dtype.bitwidth // 8)
 
@@ -84,15 +84,15 @@ def _store(context: Any, builder: Any, array_type: Any, array: Any, offset: Any,
     builder.store(value, pointer, align=array_type.dtype.bitwidth // 8)
 
 
-def _splat(builder: Any, scalar: Any) -> Any:
-    vector = ir.VectorType(scalar.type, LANES)
+def _splat(builder: Any, scalar: Any, number: int = LANES) -> Any:
+    vector = ir.VectorType(scalar.type, number)
     one = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
-    mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), number), [0] * number)
     return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), mask)
 
 
-def _load_splat(context: Any, builder: Any, array_type: Any, array: Any, offset: Any) -> Any:
-    return _splat(builder, builder.load(_address(context, builder, array_type, array, offset)))
+def _load_splat(context: Any, builder: Any, array_type: Any, array: Any, offset: Any, number: int = LANES) -> Any:
+    return _splat(builder, builder.load(_address(context, builder, array_type, array, offset)), number)
 
 
 def _call(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
@@ -101,7 +101,7 @@ def _call(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
 
 
 def _suffix(vector: Any) -> str:
-    return f"v{LANES}f{32 if isinstance(vector.element, ir.FloatType) else 64}"
+    return f"v{vector.count}f{32 if isinstance(vector.element, ir.FloatType) else 64}"
 
 
 def _fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
@@ -413,21 +413,31 @@ def _one(like: Any) -> Any:
     return ir.Constant(like.type, 1)
 
 
-@intrinsic
-def tile_load(typingctx, array, offset, row_step, column_step, rows, columns):
-    """Return the tile of lane vectors array[offset + i * row_step + j * column_step + lane]."""
-    tile = Tile(Lanes(array.dtype), len(rows), len(columns))
-
+def _tile_load(tile: Tile) -> Callable[..., Any]:
     def codegen(context, builder, sig, args):
         result = ir.Constant(context.get_value_type(tile), ir.Undefined)
         for i in range(tile.height):
             for j in range(tile.width):
                 offset = _step(builder, _step(builder, args[1], args[2], i), args[3], j)
-                value = _load(context, builder, sig.args[0], args[0], offset)
+                value = _load(context, builder, sig.args[0], args[0], offset, tile.lanes.number)
                 result = builder.insert_value(result, value, i * tile.width + j)
         return result
 
-    return tile(array, types.intp, types.intp, types.intp, rows, columns), codegen
+    return codegen
+
+
+@intrinsic
+def tile_load(typingctx, array, offset, row_step, column_step, rows, columns):
+    """Return the tile of lane vectors array[offset + i * row_step + j * column_step + lane]."""
+    tile = Tile(Lanes(array.dtype), len(rows), len(columns))
+    return tile(array, types.intp, types.intp, types.intp, rows, columns), _tile_load(tile)
+
+
+@intrinsic
+def narrow_tile_load(typingctx, array, offset, row_step, column_step, rows, columns, lanes):
+    """Return a tile as `tile_load` does, but of `len(lanes)` lanes instead of sixteen."""
+    tile = Tile(Lanes(array.dtype, len(lanes)), len(rows), len(columns))
+    return tile(array, types.intp, types.intp, types.intp, rows, columns, lanes), _tile_load(tile)
 
 
 @intrinsic
@@ -451,13 +461,13 @@ def _accumulate(splat_right: bool, doc: str) -> Callable[..., Any]:
     def function(typingctx, tile, left, left_at, left_step, right, right_at, right_step):
         def codegen(context, builder, sig, args):
             result, left_, left_at_, left_step_, right_, right_at_, right_step_ = args
-            take = _load_splat if splat_right else _load
+            take, number = _load_splat if splat_right else _load, tile.lanes.number
             rows = [
-                _load(context, builder, sig.args[1], left_, _step(builder, left_at_, left_step_, i))
+                _load(context, builder, sig.args[1], left_, _step(builder, left_at_, left_step_, i), number)
                 for i in range(tile.height)
             ]
             for j in range(tile.width):
-                column = take(context, builder, sig.args[4], right_, _step(builder, right_at_, right_step_, j))
+                column = take(context, builder, sig.args[4], right_, _step(builder, right_at_, right_step_, j), number)
                 for i in range(tile.height):
                     position = i * tile.width + j
                     value = _fma(builder, rows[i], column, builder.extract_value(result, position))

@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.convolution import Axis, Channels, Tiles
+from cnntrain.kernels.convolution import Axis, Channels, Tiles, end_tap, first_tap
 from cnntrain.kernels.jit import kernel, parallel_kernel
 from cnntrain.kernels.simd import (
     LANES,
@@ -33,6 +33,7 @@ from cnntrain.kernels.simd import (
     constant,
     lane_of,
     load,
+    narrow_tile_load,
     store,
     store_transposed,
     sum_lanes,
@@ -49,6 +50,7 @@ class Division(NamedTuple):
     bundles: int  # of filters, per group
     chunks: int  # of vectors of positions (scheme B); only where a filter has one tap
     slots: int  # of image rows of the batch
+    stretch: int  # of pixels of a row that meet all filters before the next do (scheme B)
 
 
 @kernel
@@ -63,6 +65,27 @@ def output_row(rows, row, r):
     distance = row - rows.offset - r * rows.dilation
     y = distance // rows.stride
     return y if distance >= 0 and y * rows.stride == distance and y < rows.count else -1
+
+
+@kernel
+def add_sums(delta, d, step, count, channels, sums, at):
+    """sums[at + c] += the sum of channel c over `count` pixels and all lanes; pixels lie `step` apart from d on.
+
+    Four channels at a time hide the additions' latency.
+    """
+    for c in range(0, channels, 4):
+        last = channels - 1  # a channel beyond the last is the last, once more
+        c1, c2, c3 = min(c + 1, last), min(c + 2, last), min(c + 3, last)
+        a = constant(delta, 0)
+        b, e, f = a, a, a
+        for p in range(d, d + count * step, step):
+            a = a + load(delta, p + c * LANES)
+            b = b + load(delta, p + c1 * LANES)
+            e = e + load(delta, p + c2 * LANES)
+            f = f + load(delta, p + c3 * LANES)
+        sums[np.uintp(at + c)] += sum_lanes(a)
+        for more in range(1, min(4, channels - c)):
+            sums[np.uintp(at + c + more)] += sum_lanes(b if more == 1 else e if more == 2 else f)
 
 
 # --- A ------------------------------------------------------------------------------------------------------------
@@ -84,82 +107,111 @@ def copy_row_between_margins(image, source, target, at, columns, width):
 
 
 @kernel
-def tile_by_lanes(partial, at, pixels, x, x_step, delta, d, d_step, count, filters, positions):
-    """Multiply `positions` lane vectors from pixels[x] with `filters` from delta[d], along a row."""
-    tile = tile_load(partial, at, LANES, len(filters) * LANES, filters, positions)
+def tile_by_lanes(partial, at, pixels, x, x_step, delta, d, d_step, count, filters, positions, lanes):
+    """Multiply `positions` lane vectors from pixels[x] with `filters` from delta[d], along a row.
+
+    An accumulator has as many lanes as a register, and takes the 16 lanes in turn: with all 16 in two registers, there
+    would be room for half as many, and more to load for each multiply-add.
+    """
+    tile = narrow_tile_load(partial, at, len(filters) * LANES, LANES, positions, filters, lanes)
     for _ in range(count):
-        tile = accumulate_lanes(tile, delta, d, LANES, pixels, x, LANES)
+        for lane in range(0, LANES, len(lanes)):
+            tile = accumulate_lanes(tile, pixels, x + lane, LANES, delta, d + lane, LANES)
         d += d_step
         x += x_step
-    tile_store(partial, at, LANES, len(filters) * LANES, tile)
+    tile_store(partial, at, len(filters) * LANES, LANES, tile)
 
 
 @kernel
 def unit_by_lanes(
-    unit, image, delta, partial, scratch, blocks, fresh, rows, columns, channels, division, tiles, filters, tall, short
-):
-    """Do one unit of `by_lanes`: some filters, some rows of the batch."""
+    unit, image, delta, partial, sums, scratch, blocks, fresh, rows, columns, channels, division, tiles, filters, tall,
+    short, lanes,
+):  # fmt: skip
+    """Do one unit of `by_lanes`: some filters, some rows of the batch's delta."""
     image_width, delta_width = channels.groups * channels.inputs * LANES, channels.groups * channels.outputs * LANES
     contiguous = columns.dilation == 1 and channels.groups == 1
     runs = 1 if contiguous else columns.taps
     length = columns.taps * channels.inputs if contiguous else channels.inputs
     width = len(filters) * LANES
     size = rows.taps * runs * length * width
+    cuts = channels.outputs // len(filters)
 
     slot, bundle = unit % division.slots, unit // division.slots  # bundles of all groups, in order
-    group = bundle // division.bundles
-    base = (slot * channels.groups * division.bundles + bundle) * size
-    for p in range(base, base + fresh * size, LANES):  # without a branch, for which LLVM would compile all of it twice
+    group, bundle = bundle // division.bundles, bundle % division.bundles
+    first, last = bundle * cuts // division.bundles, (bundle + 1) * cuts // division.bundles
+    base = (slot * channels.groups + group) * cuts * size
+    begin, end = base + first * size, base + last * size
+    for p in range(begin, begin + fresh * (end - begin), LANES):  # LLVM would compile all that follows a branch twice
         store(partial, p, constant(image, 0))
-    place = unit * row_length(columns) * image_width
-    lines = blocks * rows.input_size
+    summed = min(sums.size, 1)
+    sums_at = (slot * channels.groups + group) * channels.outputs
+    for k in range(sums_at + first * len(filters), sums_at + fresh * summed * last * len(filters)):
+        sums[np.uintp(k)] = 0
+
+    # of the image's rows between margins, those that a row of the delta meets, each in its place
+    pitch, held = row_length(columns) * image_width, (rows.taps - 1) * rows.dilation + 1
+    place = unit * held * pitch
+    step = columns.stride * image_width
+    copied = np.intp(0)
+    lines = blocks * rows.count
     for line in range(slot * lines // division.slots, (slot + 1) * lines // division.slots):
-        source = line * columns.input_size * image_width
-        copy_row_between_margins(image, source, scratch, place, columns, image_width)
-        for r in range(rows.taps):
-            y = output_row(rows, line % rows.input_size, r)
-            if y < 0:
-                continue
-            d = (line // rows.input_size * rows.count + y) * columns.count * delta_width
-            d += (group * channels.outputs + bundle % division.bundles * len(filters)) * LANES
-            for run in range(runs):
-                x = place + run * columns.dilation * image_width + group * channels.inputs * LANES
-                at = base + (r * runs + run) * length * width
-                step = columns.stride * image_width
-                for _ in range(tiles.tall):
-                    tile_by_lanes(partial, at, scratch, x, step, delta, d, delta_width, columns.count, filters, tall)
-                    at += len(tall) * width
-                    x += len(tall) * LANES
-                for _ in range(tiles.short):
-                    tile_by_lanes(partial, at, scratch, x, step, delta, d, delta_width, columns.count, filters, short)
-                    at += len(short) * width
-                    x += len(short) * LANES
+        source = line // rows.count * rows.input_size
+        top = line % rows.count * rows.stride + rows.offset
+        r0, r1 = first_tap(rows, top), end_tap(rows, top)
+        for row in range(max(source + top, source, copied), source + min(top + held, rows.input_size)):
+            from_ = row * columns.input_size * image_width
+            copy_row_between_margins(image, from_, scratch, place + row % held * pitch, columns, image_width)
+            copied = row + 1
+        for t in range(first, last):
+            d = line * columns.count * delta_width + (group * channels.outputs + t * len(filters)) * LANES
+            for _ in range(summed):
+                at = sums_at + t * len(filters)
+                add_sums(delta, d, delta_width, columns.count, len(filters), sums, at)
+            for r in range(r0, r1):
+                pixels = place + (source + top + r * rows.dilation) % held * pitch
+                for run in range(runs):
+                    x = pixels + (run * columns.dilation * channels.groups + group) * channels.inputs * LANES
+                    at = base + t * size + (r * runs + run) * length * width
+                    for _ in range(tiles.tall):
+                        tile_by_lanes(
+                            partial, at, scratch, x, step, delta, d, delta_width, columns.count, filters, tall, lanes
+                        )
+                        at += len(tall) * width
+                        x += len(tall) * LANES
+                    for _ in range(tiles.short):
+                        tile_by_lanes(
+                            partial, at, scratch, x, step, delta, d, delta_width, columns.count, filters, short, lanes
+                        )
+                        at += len(short) * width
+                        x += len(short) * LANES
 
 
 @parallel_kernel
-def by_lanes(image, delta, partial, scratch, blocks, fresh, geometry, filters, tall, short):
-    """Scheme A: add to partial[slot, group, bundle, (r, s, c), filter of the bundle, lane].
+def by_lanes(image, delta, partial, sums, scratch, blocks, fresh, geometry, filters, tall, short, lanes):
+    """Scheme A: add to partial[slot, group, tile of filters, (r, s, c), filter of the tile, lane].
 
     Parameters
     ----------
     image, delta : 1-D array, float32 or float64
         In the layout of `kernels.convolution`.
-    partial, scratch : 1-D array
-        Results, and room for one image row between margins per unit.
+    partial, sums : 1-D array
+        Results; sums is (slot, filter), to which the delta alone is added, or empty where nobody asks for it.
+    scratch : 1-D array
+        Room for each unit's image rows between margins: as many as a row of the delta meets.
     fresh : bool
-        The sums begin with zero; else with what partial holds.
+        The results begin with zero; else with what they hold.
     geometry : tuple of (rows, columns, channels, division, tiles)
         Axis, Axis (of the forward pass), Channels, Division and Tiles (how a run of positions is cut), each as a plain
         tuple.
-    filters, tall, short : tuple of int
-        Only their lengths count: filters of a bundle, positions of a tile.
+    filters, tall, short, lanes : tuple of int
+        Only their lengths count: filters of a tile, its positions, and lanes of a register.
     """
     rows, columns, channels = Axis(*geometry[0]), Axis(*geometry[1]), Channels(*geometry[2])
     division, tiles = Division(*geometry[3]), Tiles(*geometry[4])
     for index in prange(channels.groups * division.bundles * division.slots):
         unit_by_lanes(
-            np.intp(index), image, delta, partial, scratch, blocks, fresh, rows, columns, channels, division, tiles,
-            filters, tall, short,
+            np.intp(index), image, delta, partial, sums, scratch, blocks, fresh, rows, columns, channels, division,
+            tiles, filters, tall, short, lanes,
         )  # fmt: skip
 
 
@@ -216,8 +268,9 @@ def tile_by_positions(partial, at, filter_step, row, x, x_step, lane_step, delta
 
 @kernel
 def unit_by_positions(
-    unit, image, delta, partial, scratch, blocks, fresh, rows, columns, channels, division, tiles, pair, tall, short
-):
+    unit, image, delta, partial, sums, scratch, blocks, fresh, rows, columns, channels, division, tiles, pair, tall,
+    short,
+):  # fmt: skip
     """Do one unit of `by_positions`: some filters, some vectors of positions, some rows of the batch."""
     inputs, delta_width = channels.groups * channels.inputs, channels.groups * channels.outputs * LANES
     contiguous = columns.dilation == 1 and channels.groups == 1
@@ -242,6 +295,10 @@ def unit_by_positions(
         for tap in range(rows.taps * runs):
             for v in range(first, last):
                 store(partial, base + k * filter_step + (tap * vectors + v) * LANES, constant(image, 0))
+    summed = min(sums.size, 1) if chunk == 0 else 0
+    sums_at = (slot * channels.groups + group) * channels.outputs
+    for k in range(sums_at + k0, sums_at + k0 + fresh * summed * (k1 - k0)):
+        sums[np.uintp(k)] = 0
 
     width = inputs if division.chunks == 1 else min(last * LANES, length) - first * LANES
     lane_step = lane_stride(row_length(columns) * width)
@@ -256,53 +313,71 @@ def unit_by_positions(
                 continue
             d = (line // rows.input_size * rows.count + y) * columns.count * delta_width
             d += group * channels.outputs * LANES
+            once = summed if r == first_tap(rows, y * rows.stride + rows.offset) else 0
             for run in range(runs):
                 start = place + run * columns.dilation * inputs + group * channels.inputs
                 at = base + (r * runs + run) * vectors * LANES
-                for v in range(first, last, len(pair)):
-                    x = start + (v - first) * LANES
-                    k = k0
-                    for t in range(begin, end):
-                        here, dk = at + v * LANES + k * filter_step, d + k * LANES
-                        if t < tiles.tall:
-                            tile_by_positions(
-                                partial, here, filter_step, scratch, x, columns.stride * width, lane_step,
-                                delta, dk, delta_width, columns.count, pair, tall,
-                            )  # fmt: skip
-                            k += len(tall)
-                        else:
-                            tile_by_positions(
-                                partial, here, filter_step, scratch, x, columns.stride * width, lane_step,
-                                delta, dk, delta_width, columns.count, pair, short,
-                            )  # fmt: skip
-                            k += len(short)
+                # a stretch of the row stays in the L1 cache while all filters and positions pass
+                for j in range(0, columns.count, division.stretch):
+                    count = min(division.stretch, columns.count - j)
+                    for _ in range(once if run == 0 else 0):
+                        dk = d + j * delta_width + k0 * LANES
+                        add_sums(delta, dk, delta_width, count, k1 - k0, sums, sums_at + k0)
+                    for v in range(first, last, len(pair)):
+                        x = start + j * columns.stride * width + (v - first) * LANES
+                        k = k0
+                        for t in range(begin, end):
+                            here, dk = at + v * LANES + k * filter_step, d + j * delta_width + k * LANES
+                            if t < tiles.tall:
+                                tile_by_positions(
+                                    partial, here, filter_step, scratch, x, columns.stride * width, lane_step,
+                                    delta, dk, delta_width, count, pair, tall,
+                                )  # fmt: skip
+                                k += len(tall)
+                            else:
+                                tile_by_positions(
+                                    partial, here, filter_step, scratch, x, columns.stride * width, lane_step,
+                                    delta, dk, delta_width, count, pair, short,
+                                )  # fmt: skip
+                                k += len(short)
 
 
 @parallel_kernel
-def by_positions(image, delta, partial, scratch, blocks, fresh, geometry, pair, tall, short):
+def by_positions(image, delta, partial, sums, scratch, blocks, fresh, geometry, pair, tall, short):
     """Scheme B: add to partial[slot, group, filter, r, (s, c) filled up to whole vectors].
 
-    Parameters as those of `by_lanes`, but scratch has room for one transposed row per unit, the tiles say how the
-    filters are cut, and of pair, tall and short the lengths count: vectors of positions in a tile, and filters.
+    Rows of the delta whose taps all lie on the padding are not visited, and not added to sums. Parameters as those of
+    `by_lanes`, but scratch has room for one transposed row per unit, the tiles say how the filters are cut, and of
+    pair, tall and short the lengths count: vectors of positions in a tile, and filters.
     """
     rows, columns, channels = Axis(*geometry[0]), Axis(*geometry[1]), Channels(*geometry[2])
     division, tiles = Division(*geometry[3]), Tiles(*geometry[4])
     for index in prange(channels.groups * division.bundles * division.chunks * division.slots):
         unit_by_positions(
-            np.intp(index), image, delta, partial, scratch, blocks, fresh, rows, columns, channels, division, tiles,
-            pair, tall, short,
+            np.intp(index), image, delta, partial, sums, scratch, blocks, fresh, rows, columns, channels, division,
+            tiles, pair, tall, short,
         )  # fmt: skip
 
 
 # --- the rest -----------------------------------------------------------------------------------------------------
 
 
+@kernel
+def add_rows(sums, slots, total):
+    """total[k] = sum of sums[slot, k], in order."""
+    for k in range(total.size):
+        result = sums[np.uintp(k)]
+        for slot in range(1, slots):
+            result += sums[np.uintp(slot * total.size + k)]
+        total[np.uintp(k)] = result
+
+
 @parallel_kernel
-def add_slots(partial, slots, slot_size, lanes, canonical, gradient):
-    """Add the slots up, in order, and write gradient[canonical[p]] = sum of partial[slot, p].
+def add_slots(partial, sums, slots, slot_size, lanes, canonical, gradient, bias):
+    """Add the slots up, in order: gradient[canonical[p]] = sum of partial[slot, p], bias[k] = sum of sums[slot, k].
 
     With `lanes` (scheme A) each p stands for a lane vector, whose lanes are added too. canonical[p] is -1 for places
-    that only fill up vectors.
+    that only fill up vectors. bias may be empty.
     """
     for index in prange(PARTS):
         part = np.intp(index)
@@ -320,39 +395,22 @@ def add_slots(partial, slots, slot_size, lanes, canonical, gradient):
                     place = canonical[np.uintp(v * LANES + p)]
                     if place >= 0:
                         gradient[np.uintp(place)] = lane_of(total, p)
-
-
-@kernel
-def sum_channels(delta, partial, at, begin, end, channels):
-    """Add up pixels `begin` to `end` of the delta, channel by channel; four at a time hide the additions' latency."""
-    for c in range(0, channels, 4):
-        last = channels - 1  # the sums of a channel beyond the last are those of the last, once more
-        c1, c2, c3 = min(c + 1, last), min(c + 2, last), min(c + 3, last)
-        a = constant(delta, 0)
-        b, e, f = a, a, a
-        for p in range(begin * channels, end * channels, channels):
-            a = a + load(delta, (p + c) * LANES)
-            b = b + load(delta, (p + c1) * LANES)
-            e = e + load(delta, (p + c2) * LANES)
-            f = f + load(delta, (p + c3) * LANES)
-        partial[np.uintp(at + c)] = sum_lanes(a)
-        partial[np.uintp(at + c1)] = sum_lanes(b)
-        partial[np.uintp(at + c2)] = sum_lanes(e)
-        partial[np.uintp(at + c3)] = sum_lanes(f)
+    add_rows(sums, slots, bias)
 
 
 @parallel_kernel
-def bias_gradient(delta, partial, gradient, pixels, slots):
-    """gradient[k] = sum of the delta over all `pixels` (of all blocks) and lanes; partial is (slot, k)."""
+def bias_gradient(delta, sums, gradient, pixels, slots):
+    """gradient[k] = sum of the delta over all `pixels` (of all blocks) and lanes; sums is (slot, k)."""
+    width = gradient.size * LANES
     if slots == 1:  # without other threads
-        sum_channels(delta, gradient, 0, 0, pixels, gradient.size)
+        for k in range(gradient.size):
+            gradient[np.uintp(k)] = 0
+        add_sums(delta, 0, width, pixels, gradient.size, gradient, 0)
         return
     for index in prange(slots):
         slot = np.intp(index)
         begin, end = slot * pixels // slots, (slot + 1) * pixels // slots
-        sum_channels(delta, partial, slot * gradient.size, begin, end, gradient.size)
-    for k in range(gradient.size):
-        total = partial[np.uintp(k)]
-        for slot in range(1, slots):
-            total += partial[np.uintp(slot * gradient.size + k)]
-        gradient[np.uintp(k)] = total
+        for k in range(slot * gradient.size, (slot + 1) * gradient.size):
+            sums[np.uintp(k)] = 0
+        add_sums(delta, begin * width, width, end - begin, gradient.size, sums, slot * gradient.size)
+    add_rows(sums, slots, gradient)

@@ -13,7 +13,13 @@ from cnntrain.kernels.layout import gather
 from cnntrain.passes.depthwise import DepthwiseCorrelation, DepthwiseWeightGradient
 from cnntrain.passes.memory import line_aligned
 from cnntrain.passes.tiling import cut, length, packed_order, plain, side_by_side, tile_height
-from cnntrain.passes.weight_gradient import BiasGradient, WeightGradient
+from cnntrain.passes.weight_gradient import (
+    BiasGradient,
+    DirectWeightGradient,
+    LaneWeightGradient,
+    PositionWeightGradient,
+    suits_lanes,
+)
 from cnntrain.passes.winograd import (
     WinogradCorrelation,
     WinogradInputGradient,
@@ -188,15 +194,20 @@ def _input_gradient(
     return _correlation(geometry, geometry.rows.backward(), geometry.columns.backward(), indices, blocks, dtype)
 
 
+AnyWeightGradient = DepthwiseWeightGradient | WinogradWeightGradient | LaneWeightGradient | PositionWeightGradient
+
+
 def _weight_gradient(
     geometry: ConvolutionGeometry, rows: Axis, columns: Axis, indices: NDArray[np.intp], blocks: int, dtype: np.dtype
-) -> DepthwiseWeightGradient | WinogradWeightGradient | WeightGradient:
+) -> AnyWeightGradient:
     """Choose how the gradient of the weights is computed."""
-    kind: type[DepthwiseWeightGradient | WinogradWeightGradient | WeightGradient] = WeightGradient
+    kind: type[AnyWeightGradient] = PositionWeightGradient
     if geometry.depthwise:
         kind = DepthwiseWeightGradient
     elif saves_weights(rows, columns, indices):
         kind = WinogradWeightGradient
+    elif suits_lanes(rows, columns, indices):
+        kind = LaneWeightGradient
     return kind(rows, columns, indices, blocks, dtype)
 
 
@@ -249,8 +260,13 @@ class Convolution:
         """Write the valid correlation of `image` and `delta`, and the sum of `delta` per filter.
 
         A batch may come in parts: the first `begins` the sums of the correlation, the last `ends` them, and only then
-        is `grad_weight` written. The bias is not divided.
+        is `grad_weight` written. The bias's gradient is wanted for a whole batch only.
         """
+        if grad_bias is not None and isinstance(self._weights, DirectWeightGradient) and self._weights.adds_biases:
+            self._weights.add(image, delta, blocks, fresh=begins, with_biases=True)
+            if ends:
+                self._weights.write(grad_weight, grad_bias)
+            return
         self._weights.add(image, delta, blocks, fresh=begins)
         if ends:
             self._weights.write(grad_weight)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cnntrain.kernels.dense import multiply
 from cnntrain.passes.tiling import cut, length, plain, side_by_side, tile_height
-from cnntrain.passes.weight_gradient import BiasGradient, DenseWeightGradient
+from cnntrain.passes.weight_gradient import DenseWeightGradient
 
 
 def memory_order(channels: int, rows: int, columns: int) -> NDArray[np.intp]:
@@ -33,7 +33,6 @@ class Dense:
         self._backward_cuts = *plain(backward_tiles), pair, *backward_sizes
         self._zeros = np.zeros(inputs, dtype)
         self._weights = DenseWeightGradient(inputs, units, blocks, dtype)
-        self._biases = BiasGradient(units, dtype)
 
     @property
     def macs(self) -> int:
@@ -67,10 +66,4 @@ class Dense:
         blocks: int,
     ) -> None:
         """Write delta times the transposed image, and the sum of delta per unit."""
-        self._weights(image, delta, grad_weight, blocks)
-        if grad_bias is not None:
-            self.backward_bias(delta, grad_bias, blocks)
-
-    def backward_bias(self, delta: NDArray[Any], grad_bias: NDArray[Any], blocks: int) -> None:
-        """Write the sum of `delta` per unit."""
-        self._biases(delta, grad_bias, blocks)
+        self._weights(image, delta, grad_weight, grad_bias, blocks)

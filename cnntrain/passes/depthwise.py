@@ -46,7 +46,7 @@ class DepthwiseCorrelation:
 
 
 class DepthwiseWeightGradient:
-    """The gradient of all weights; arguments as for `WeightGradient`."""
+    """The gradient of all weights; arguments as for `DirectWeightGradient`."""
 
     def __init__(self, rows: Axis, columns: Axis, indices: NDArray[np.intp], blocks: int, dtype: np.dtype) -> None:
         self._channels = indices.shape[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from functools import cache
 
 import numpy as np
@@ -33,6 +34,17 @@ def tile_height() -> int:
 def tall_tile_height() -> int:
     """Filters in a register tile where numbers of filters are large, and loading the other operand costs more."""
     return 8 if has_512_bit_vectors() else tile_height()
+
+
+def registers() -> int:
+    """Return how many vector registers a core has."""
+    return 32 if has_512_bit_vectors() or platform.machine() in ("aarch64", "arm64") else 16
+
+
+def register_lanes(dtype: np.dtype) -> int:
+    """Return how many numbers fit one vector register."""
+    size = 64 if has_512_bit_vectors() else 16 if platform.machine() in ("aarch64", "arm64") else 32
+    return size // dtype.itemsize
 
 
 def accumulators() -> int:

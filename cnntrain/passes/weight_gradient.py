@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -9,14 +10,28 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.kernels.convolution import Axis, Channels
+from cnntrain.kernels.convolution import Axis, Channels, Tiles
 from cnntrain.kernels.weight_gradient import Division, add_slots, bias_gradient, by_lanes, by_positions
 from cnntrain.passes.memory import line_aligned
-from cnntrain.passes.tiling import LANES, accumulators, cut, length, plain, tall_tile_height, tile_height
+from cnntrain.passes.tiling import (
+    LANES,
+    accumulators,
+    cut,
+    length,
+    plain,
+    register_lanes,
+    registers,
+    tall_tile_height,
+    tile_height,
+)
 
 UNITS = 16  # units of work to aim at: enough for many cores, whatever the number that this machine has
 FEW = 8  # pixels whose sum takes less time than to start other threads
 LARGE = 1 << 18  # weights: beyond this many, slots of their own cost more than transposing the image's rows again
+LARGE_BY_LANES = 1 << 16  # the same of scheme A, in whose slots a weight takes 16 numbers
+LATENCY = 8  # accumulators without which a core waits for its multiply-adds
+MARGIN = 4  # pixels' time that a tile of scheme A takes to load and store
+STRETCH = 24 * 1024  # bytes of image and delta that stay in the L1 cache
 
 
 class BiasGradient:
@@ -30,8 +45,8 @@ class BiasGradient:
         bias_gradient(delta, self._partial, gradient, pixels, max(min(UNITS, pixels // FEW), 1))
 
 
-class WeightGradient:
-    """The gradient of all weights of a convolution, by the better of the two schemes.
+class DirectWeightGradient:
+    """The gradient of all weights of a convolution, and of the biases: what both schemes have in common.
 
     Parameters
     ----------
@@ -42,52 +57,119 @@ class WeightGradient:
     blocks : int
         Blocks in the largest batch.
     dtype : float32 or float64
+
+    Attributes
+    ----------
+    adds_biases : bool
+        The gradient of the biases can be had along with that of the weights.
     """
 
+    adds_biases: bool
+    _kernel: Callable[..., None]
+    _sizes: tuple[tuple[int, ...], ...]  # of register tiles, as the kernel takes them
+
     def __init__(self, rows: Axis, columns: Axis, indices: NDArray[np.intp], blocks: int, dtype: np.dtype) -> None:
+        self._rows, self._columns, self._dtype = rows, columns, dtype
+        self._runs, self._run = _runs_of(rows, columns, indices)
         groups, outputs, inputs, _, _ = indices.shape
-        contiguous = columns.dilation == 1 and groups == 1
-        runs, run = (rows.taps, columns.taps * inputs) if contiguous else (rows.taps * columns.taps, inputs)
-        self._by_lanes = 8 * run <= 5 * LANES  # scheme B would leave 3/8 of each vector empty, or more
-        units, lines = max(UNITS // groups, 1), blocks * rows.input_size
-        if self._by_lanes:
-            filters = _largest_divisor(outputs, accumulators() // run)  # a whole run of positions in one tile
-            if filters < 4:
-                filters = _largest_divisor(outputs, max(accumulators() // 4, 2))  # with 8, accumulators are spilled
-            bundles = outputs // filters
-            tiles, *sizes = cut(run, max(accumulators() // filters, 2))
-            self._sizes = length(filters), *sizes
-            scratch = _reach(columns) * groups * inputs * LANES
-            places, size = _places_by_lanes(runs * run, outputs, filters), outputs * runs * run * LANES
-        else:
-            vectors = -(-run // LANES)
-            pair, height = tile_of(vectors)
-            tiles, *sizes = cut(outputs, height)
-            bundles = max(min(units * indices.size // LARGE, sum(tiles), units), 1)
-            self._sizes = length(pair), *sizes
-            scratch = _lane_stride(_reach(columns) * groups * inputs) * LANES
-            filled = _filled(run, pair)
-            places, size = _places_by_positions(runs, run, filled, outputs), outputs * runs * filled
-        slots = max(min(units // bundles, lines), 1)
-        channels, division = Channels(groups, inputs, outputs), Division(bundles, 1, slots)
-        self._geometry = plain(rows, columns, channels, division, tiles)
-        self._scratch = line_aligned(groups * bundles * slots * scratch, dtype)
-        self._partial = line_aligned(slots * groups * size, dtype)
-        self._slots, self._slot_size = slots, groups * size
+        self._channels = Channels(groups, inputs, outputs)
         # places count positions (r, s, c); in canonical order the channel comes first
-        by_tap = indices.transpose(0, 1, 3, 4, 2).reshape(groups, outputs, runs * run)
-        unit = LANES if self._by_lanes else 1
-        self._canonical = np.full(groups * size // unit, -1, np.int64)
-        self._canonical[((np.arange(groups)[:, None, None] * size + places) // unit).ravel()] = by_tap.ravel()
+        self._by_tap = indices.transpose(0, 1, 3, 4, 2).reshape(groups, outputs, self._runs * self._run)
+        self._none = np.empty(0, dtype)
 
-    def add(self, image: NDArray[Any], delta: NDArray[Any], blocks: int, *, fresh: bool) -> None:
+    def _reserve(
+        self, division: Division, tiles: Tiles, scratch: int, places: NDArray[np.intp], size: int, unit: int
+    ) -> None:
+        """Make arrays: `scratch` numbers for each unit of work, a group's `size` places of `unit` numbers in a slot."""
+        groups, _, outputs = self._channels
+        self._geometry = plain(self._rows, self._columns, self._channels, division, tiles)
+        self._scratch = line_aligned(groups * division.bundles * division.slots * scratch, self._dtype)
+        self._partial = line_aligned(division.slots * groups * size * unit, self._dtype)
+        self._sums = line_aligned(division.slots * groups * outputs, self._dtype)
+        self._slots, self._slot_size = division.slots, groups * size * unit
+        self._canonical = np.full(groups * size, -1, np.int64)
+        self._canonical[(np.arange(groups)[:, None, None] * size + places).ravel()] = self._by_tap.ravel()
+
+    def add(
+        self, image: NDArray[Any], delta: NDArray[Any], blocks: int, *, fresh: bool, with_biases: bool = False
+    ) -> None:
         """Add the products of the first `blocks` blocks to the sums; those begin with zero if they are `fresh`."""
-        kernel = by_lanes if self._by_lanes else by_positions
-        kernel(image, delta, self._partial, self._scratch, blocks, fresh, self._geometry, *self._sizes)
+        sums = self._sums if with_biases else self._none
+        self._kernel(
+            image, delta, self._partial, sums, self._scratch, blocks, fresh, self._geometry, *self._sizes
+        )  # fmt: skip
 
-    def write(self, gradient: NDArray[Any]) -> None:
-        """Write the gradient, flat, in canonical order."""
-        add_slots(self._partial, self._slots, self._slot_size, self._by_lanes, self._canonical, gradient)
+    def write(self, gradient: NDArray[Any], grad_bias: NDArray[Any] | None = None) -> None:
+        """Write the gradient, flat, in canonical order, and that of the biases, which must have been added too."""
+        bias = self._none if grad_bias is None else grad_bias
+        lanes = self._kernel is by_lanes
+        add_slots(
+            self._partial, self._sums, self._slots, self._slot_size, lanes, self._canonical, gradient, bias
+        )  # fmt: skip
+
+
+class LaneWeightGradient(DirectWeightGradient):
+    """Scheme A."""
+
+    _kernel = staticmethod(by_lanes)
+    adds_biases = True
+
+    def __init__(self, rows: Axis, columns: Axis, indices: NDArray[np.intp], blocks: int, dtype: np.dtype) -> None:
+        super().__init__(rows, columns, indices, blocks, dtype)
+        groups, inputs, outputs = self._channels
+        filters, tiles, *sizes = _tiles_by_lanes(outputs, self._run)
+        self._sizes = length(filters), *sizes, length(register_lanes(dtype))
+        cuts, units = outputs // filters, max(UNITS // groups, 1)
+        positions = self._runs * self._run
+        size = outputs * positions
+        bundles = max(min(units * size // LARGE_BY_LANES, cuts, units), 1)
+        slots = max(min(units // bundles, blocks * rows.count), 1)
+        image_rows = (rows.taps - 1) * rows.dilation + 1
+        scratch = image_rows * _reach(columns) * groups * inputs * LANES
+        k, p = np.arange(outputs)[:, None], np.arange(positions)
+        places = (k // filters * positions + p) * filters + k % filters
+        self._reserve(Division(bundles, 1, slots, columns.count), tiles, scratch, places, size, LANES)
+
+
+class PositionWeightGradient(DirectWeightGradient):
+    """Scheme B."""
+
+    _kernel = staticmethod(by_positions)
+
+    def __init__(self, rows: Axis, columns: Axis, indices: NDArray[np.intp], blocks: int, dtype: np.dtype) -> None:
+        super().__init__(rows, columns, indices, blocks, dtype)
+        groups, inputs, outputs = self._channels
+        reach = (rows.taps - 1) * rows.dilation  # the scheme does not see rows of the delta that meet padding alone
+        tops = [y * rows.stride + rows.offset for y in range(rows.count)]
+        self.adds_biases = rows.dilation == 1 and all(-reach <= top < rows.input_size for top in tops)
+        pair, height = tile_of(-(-self._run // LANES))
+        tiles, *sizes = cut(outputs, height)
+        self._sizes = length(pair), *sizes
+        filled, units = _filled(self._run, pair), max(UNITS // groups, 1)
+        bundles = max(min(units * indices.size // LARGE, sum(tiles), units), 1)
+        slots = max(min(units // bundles, blocks * rows.input_size), 1)
+        pixel = groups * (columns.stride * inputs + outputs) * LANES * dtype.itemsize
+        stretch = min(max(STRETCH // pixel, 2), columns.count)
+        scratch = _lane_stride(_reach(columns) * groups * inputs) * LANES
+        k, r, p = np.arange(outputs)[:, None, None], np.arange(self._runs)[:, None], np.arange(self._run)
+        places = ((k * self._runs + r) * filled + p).reshape(outputs, -1)  # runs are filled up to whole tiles
+        self._reserve(
+            Division(bundles, 1, slots, stretch), tiles, scratch, places, outputs * self._runs * filled, 1
+        )  # fmt: skip
+
+
+def suits_lanes(rows: Axis, columns: Axis, indices: NDArray[np.intp]) -> bool:
+    """Tell whether scheme A takes less time than B, which fills vectors up and is a sixteenth further from the peak."""
+    _, run = _runs_of(rows, columns, indices)
+    return run * (columns.count + MARGIN) <= (_filled(run, 1) + 1) * columns.count
+
+
+def _runs_of(rows: Axis, columns: Axis, indices: NDArray[np.intp]) -> tuple[int, int]:
+    """Return how many runs of positions a filter has, and how many positions a run."""
+    groups, _, inputs, _, _ = indices.shape
+    if columns.dilation == 1 and groups == 1:
+        return rows.taps, columns.taps * inputs
+    return rows.taps * columns.taps, inputs
 
 
 class DenseWeightGradient:
@@ -105,18 +187,27 @@ class DenseWeightGradient:
         some = 2 * numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
         chunks = min(some, pairs)
         bundles = max(min(some // chunks, sum(tiles)), 1)
-        self._cuts = plain(Channels(1, inputs, units), Division(bundles, chunks, 1), tiles)
+        self._cuts = plain(Channels(1, inputs, units), Division(bundles, chunks, 1, blocks), tiles)
         width = -(-pairs // chunks) * pair * LANES
         self._scratch = line_aligned(bundles * chunks * _lane_stride(blocks * width) * LANES, dtype)
         # rows of whole tiles are written into the gradient itself
         filled = _filled(inputs, pair)
         self._filled = None if filled == inputs else line_aligned(units * filled, dtype)
-        self._shape = units, inputs
+        self._shape, self._none = (units, inputs), np.empty(0, dtype)
 
-    def __call__(self, image: NDArray[Any], delta: NDArray[Any], gradient: NDArray[Any], blocks: int) -> None:
-        """Write the gradient (flat) from the first `blocks` blocks."""
+    def __call__(
+        self,
+        image: NDArray[Any],
+        delta: NDArray[Any],
+        gradient: NDArray[Any],
+        grad_bias: NDArray[Any] | None,
+        blocks: int,
+    ) -> None:
+        """Write the gradients (flat) from the first `blocks` blocks."""
         partial = gradient if self._filled is None else self._filled
-        by_positions(image, delta, partial, self._scratch, 1, True, _batch_axes(blocks) + self._cuts, *self._sizes)
+        sums = self._none if grad_bias is None else grad_bias
+        geometry = _batch_axes(blocks) + self._cuts
+        by_positions(image, delta, partial, sums, self._scratch, 1, True, geometry, *self._sizes)
         if self._filled is not None:
             units, inputs = self._shape
             gradient.reshape(self._shape)[...] = self._filled.reshape(units, -1)[:, :inputs]
@@ -143,9 +234,20 @@ def tile_of(vectors: int) -> tuple[int, int]:
     return pair, min(accumulators() // pair, tile_height())
 
 
-def _largest_divisor(number: int, limit: int) -> int:
-    """Return the largest divisor of `number` that is at most `limit`, or 1."""
-    return max((size for size in range(1, limit + 1) if number % size == 0), default=1)
+def _tiles_by_lanes(outputs: int, run: int) -> tuple[int, Tiles, tuple[int, ...], tuple[int, ...]]:
+    """Choose how many filters a tile of scheme A has (a divisor of their number), and how a run of positions is cut.
+
+    The accumulators, a pixel's positions and one filter must fit the registers. A tile takes as long as its
+    multiply-adds, or its loads, of which a core does as many, or as its few accumulators make it wait.
+    """
+    choices: list[tuple[int, int, tuple[int, Tiles, tuple[int, ...], tuple[int, ...]]]] = []
+    for filters in (number for number in range(1, 9) if outputs % number == 0):
+        tiles, *sizes = cut(run, (registers() - 1) // (filters + 1))
+        kinds = [(count, len(positions)) for count, positions in zip(tiles, sizes, strict=True)]
+        loads = sum(count * (filters + positions) for count, positions in kinds)
+        time = sum(count * max(filters * positions, filters + positions, LATENCY) for count, positions in kinds)
+        choices.append((outputs // filters * time, outputs // filters * loads, (filters, tiles, sizes[0], sizes[1])))
+    return min(choices)[2]
 
 
 def _reach(columns: Axis) -> int:
@@ -161,15 +263,3 @@ def _lane_stride(size: int) -> int:
 def _filled(run: int, pair: int) -> int:
     """Return a run's length, filled up to whole tiles of `pair` vectors."""
     return -(-run // (pair * LANES)) * pair * LANES
-
-
-def _places_by_lanes(positions: int, outputs: int, filters: int) -> NDArray[np.intp]:
-    """Return where scheme A keeps (filter, position) of a group."""
-    k, p = np.arange(outputs)[:, None], np.arange(positions)
-    return ((k // filters * positions + p) * filters + k % filters) * LANES
-
-
-def _places_by_positions(runs: int, run: int, filled: int, outputs: int) -> NDArray[np.intp]:
-    """Return where scheme B keeps (filter, position) of a group: runs are filled up to whole tiles."""
-    k, r, p = np.arange(outputs)[:, None, None], np.arange(runs)[:, None], np.arange(run)
-    return ((k * runs + r) * filled + p).reshape(outputs, runs * run)

@@ -35,6 +35,7 @@ CACHE = 256 * 1024  # bytes of transformed patches at a time, a part of a common
 ENOUGH = 0.85  # share of the direct form's time below which another algorithm is worth its compilation and its scratch
 LARGE = 200_000  # multiply-adds per image; of fewer, what a training saves is not worth the compilation
 WORTH = 16  # patches that are worth sums of their own
+FEW = 4  # channels that are worth transforming the delta for: fewer save some time or lose as much
 APART = 32  # channels for which it is worth transforming the delta again
 PARTIAL = 8 * 1024 * 1024  # bytes of sums that are kept apart; more of them let more cores work
 
@@ -81,7 +82,7 @@ def saves_input(rows: Axis, columns: Axis, indices: NDArray[np.intp]) -> bool:
 def saves_weights(rows: Axis, columns: Axis, indices: NDArray[np.intp]) -> bool:
     """Tell the same of the gradient of the weights, whose filters are filled up to whole vectors."""
     outputs, inputs = indices.shape[1:3]
-    if not _computable(rows, columns, indices) or outputs < LANES:
+    if not _computable(rows, columns, indices) or outputs < LANES or inputs < FEW:
         return False
     return _shortens(rows, columns, outputs, inputs, COST, LANES)
 
@@ -284,7 +285,7 @@ class WinogradInputGradient:
 
 
 class WinogradWeightGradient:
-    """What `passes.weight_gradient.WeightGradient` does, with the same parameters, for what `saves_weights` allows."""
+    """What a `DirectWeightGradient` does, with the same parameters, for what `saves_weights` allows."""
 
     def __init__(self, rows: Axis, columns: Axis, indices: NDArray[np.intp], blocks: int, dtype: np.dtype) -> None:
         _, outputs, inputs = indices.shape[:3]
@@ -303,7 +304,7 @@ class WinogradWeightGradient:
         stretch = max(2 * CACHE // (PLACES * (self._filled + channels) * LANES * dtype.itemsize), 4)
         self._inputs, self._outputs = inputs, outputs
         patches = Patches(patch_rows, patch_columns, stretch)
-        self._geometry = plain(rows, columns, patches, Division(bundles, 1, slots), tiles)
+        self._geometry = plain(rows, columns, patches, Division(bundles, 1, slots, 0), tiles)
         self._units = slots * bundles
         self._room = PLACES * (stretch * (self._filled + channels) + 2) * LANES + ROOM
         self._slots, self._size = slots, slots * size

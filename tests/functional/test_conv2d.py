@@ -52,6 +52,8 @@ SETTINGS = [
     Case(2, 32, (5, 4), 32, (3, 3), groups=2, padding=1),
     Case(17, 16, (6, 6), 18, (5, 5), padding="same"),
     Case(33, 3, (9, 8), 20, (5, 5), padding=2),
+    Case(2, 64, (2, 9), 64, (1, 1)),  # rows too long for the L1 cache: stretches of them, the last one shorter
+    Case(2, 70, (5, 11), 50, (3, 3), stride=2, padding=1),
 ]
 GRID = [*BATCHES, *FILTERS, *CHANNELS, *SETTINGS]
 EVERY_CASE = [case._replace(mode=mode) for case in GRID for mode in ("cross_correlation", "convolution")]

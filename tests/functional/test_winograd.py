@@ -68,6 +68,7 @@ def whatever_it_costs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(winograd, "LARGE", 0)
     monkeypatch.setattr(winograd, "WORTH", 2)  # several sums, several bundles of channels
     monkeypatch.setattr(winograd, "APART", 4)
+    monkeypatch.setattr(winograd, "FEW", 1)
 
 
 @pytest.fixture(params=[False, True], ids=["patches", "rows"])

@@ -68,15 +68,32 @@ def unrotated_weight_gradient(patch: Patch) -> None:
 
 
 def dropped_bias(kind: type[Convolution | Dense]) -> Callable[[Patch], None]:
-    return lambda patch: patch.setattr(kind, "backward_bias", lambda self, delta, bias, pixels: None)
+    def spoil(image: Any, delta: Any, weight: Any, bias: Any, blocks: int) -> None:
+        if bias is not None:
+            bias[:] = 0
+
+    def patch_it(patch: Patch) -> None:
+        patch.setattr(kind, "backward_weight", after(kind.backward_weight, spoil))
+        if kind is Convolution:  # behind a pooling
+            patch.setattr(kind, "backward_bias", lambda self, delta, bias, pixels: None)
+
+    return patch_it
 
 
 def bias_of_one_block(patch: Patch) -> None:
     """The gradient of the bias without the images of the second block of two."""
-    backward = Convolution.backward_bias
-    patch.setattr(
-        Convolution, "backward_bias", lambda self, delta, bias, pixels: backward(self, delta, bias, pixels // 2)
-    )
+    backward_weight, backward_bias = Convolution.backward_weight, Convolution.backward_bias
+
+    def half(self: Any, delta: Any, bias: Any, pixels: int) -> None:
+        backward_bias(self, delta, bias, pixels // 2)
+
+    def weight_and_half(self: Any, image: Any, delta: Any, weight: Any, bias: Any, blocks: int, **named: Any) -> None:
+        backward_weight(self, image, delta, weight, None, blocks, **named)
+        if bias is not None:
+            half(self, delta, bias, blocks * self.geometry.rows.output_size * self.geometry.columns.output_size)
+
+    patch.setattr(Convolution, "backward_weight", weight_and_half)
+    patch.setattr(Convolution, "backward_bias", half)
 
 
 def mask_off_by_one(patch: Patch) -> None:
