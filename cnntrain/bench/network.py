@@ -187,8 +187,11 @@ def _passes_of(network: Network) -> Iterator[tuple[Key, object, str]]:
             yield ("", "other"), layer, "backward"
             yield (path, "to input"), weighted, "backward_input"
             yield (path, "to weights"), weighted, "backward_weight"
-            if hasattr(weighted, "backward_bias"):  # a convolution; behind it a pooling, its bias is summed apart
-                yield (path, "to weights"), weighted, "backward_bias"
+        together = getattr(layer, "with_pooling", None)
+        if together is not None:  # a convolution, with its pooling in one go, or else with its bias apart
+            yield (path, "forward"), together, "forward"
+            yield (path, "to weights"), together, "backward_weight"
+            yield (path, "to weights"), weighted, "backward_bias"
 
 
 def weighted_passes(layer: Layer) -> WeightedPasses | None:

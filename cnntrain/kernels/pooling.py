@@ -11,12 +11,21 @@ argmax (LeCun et al. 1998; derived in docs/mathematics.md).
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import prange
 
 from cnntrain.kernels.convolution import Axis, end_tap, first_tap
 from cnntrain.kernels.jit import kernel, parallel_kernel
 from cnntrain.kernels.simd import LANES, constant, is_nan, load, negate, select, store
+
+
+class Pooled(NamedTuple):
+    """How many windows tile the image side by side, with nothing before them and maybe something after."""
+
+    rows: int
+    columns: int
 
 
 @kernel
@@ -108,30 +117,38 @@ def max_pool_backward(grad_output, mask, grad_input, blocks, channels, geometry)
                 store(grad_input, ((unit * columns.input_size + column) * channels + c) * LANES, total)
 
 
+@kernel
+def unpool(grad_output, mask, at, step, count, grad_input, place, row_size, width, high, wide):
+    """Route the gradients of a row of windows that lie side by side; rows of grad_input lie `row_size` apart.
+
+    Some of a pixel's channels, `width` numbers, are read from `at` on, the next window's `step` further, and written
+    from `place` on without a gap. What lies behind the last window gets zero.
+    """
+    zero = constant(grad_output, 0)
+    for x in range(count):
+        for c in range(0, width, LANES):
+            g, winner = load(grad_output, at + c), load(mask, at + c)
+            for r in range(len(high)):
+                for s in range(len(wide)):
+                    won = winner == constant(mask, r * len(wide) + s)
+                    store(grad_input, place + r * row_size + (x * len(wide) + s) * width + c, select(won, g, zero))
+        at += step
+    for r in range(len(high)):
+        for p in range(place + r * row_size + count * len(wide) * width, place + (r + 1) * row_size, LANES):
+            store(grad_input, p, zero)
+
+
 @parallel_kernel
 def disjoint_max_pool_backward(grad_output, mask, grad_input, blocks, channels, geometry, tall, wide):
     """The same for windows that tile the image side by side: each pixel belongs to one, or at the far edges to none."""
     rows, columns = Axis(*geometry[0]), Axis(*geometry[1])
-    column_step = channels * LANES
-    row_step = columns.input_size * column_step
+    width = channels * LANES
+    row_size = columns.input_size * width
     for index in prange(blocks * rows.count):
         unit = np.intp(index)
         b, y = unit // rows.count, unit % rows.count
-        first = (b * rows.input_size + y * len(tall)) * row_step
-        for x in range(columns.count):
-            at = (unit * columns.count + x) * column_step
-            for c in range(0, column_step, LANES):
-                g, winner = load(grad_output, at + c), load(mask, at + c)
-                corner = first + x * len(wide) * column_step + c
-                for r in range(len(tall)):
-                    for s in range(len(wide)):
-                        won = winner == constant(mask, r * len(wide) + s)
-                        place = corner + r * row_step + s * column_step
-                        store(grad_input, place, select(won, g, constant(grad_output, 0)))
-        for r in range(len(tall)):
-            begin = first + r * row_step
-            for place in range(begin + columns.count * len(wide) * column_step, begin + row_step, LANES):
-                store(grad_input, place, constant(grad_output, 0))
+        at, first = unit * columns.count * width, (b * rows.input_size + y * len(tall)) * row_size
+        unpool(grad_output, mask, at, width, columns.count, grad_input, first, row_size, width, tall, wide)
         if y == rows.count - 1:
-            for place in range(first + len(tall) * row_step, (b + 1) * rows.input_size * row_step, LANES):
+            for place in range(first + len(tall) * row_size, (b + 1) * rows.input_size * row_size, LANES):
                 store(grad_input, place, constant(grad_output, 0))

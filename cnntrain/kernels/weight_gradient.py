@@ -26,6 +26,7 @@ from numba import prange
 
 from cnntrain.kernels.convolution import Axis, Channels, Tiles, end_tap, first_tap
 from cnntrain.kernels.jit import kernel, parallel_kernel
+from cnntrain.kernels.pooling import Pooled, unpool
 from cnntrain.kernels.simd import (
     LANES,
     accumulate,
@@ -124,10 +125,10 @@ def tile_by_lanes(partial, at, pixels, x, x_step, delta, d, d_step, count, filte
 
 @kernel
 def unit_by_lanes(
-    unit, image, delta, partial, sums, scratch, blocks, fresh, rows, columns, channels, division, tiles, filters, tall,
-    short, lanes,
+    unit, image, delta, mask, partial, sums, scratch, blocks, fresh, rows, columns, channels, pooled, division, tiles,
+    filters, tall, short, lanes, high, wide,
 ):  # fmt: skip
-    """Do one unit of `by_lanes`: some filters, some rows of the batch's delta."""
+    """Do one unit of `by_lanes`: some filters, some rows of windows of the batch's delta."""
     image_width, delta_width = channels.groups * channels.inputs * LANES, channels.groups * channels.outputs * LANES
     contiguous = columns.dilation == 1 and channels.groups == 1
     runs = 1 if contiguous else columns.taps
@@ -148,70 +149,84 @@ def unit_by_lanes(
     for k in range(sums_at + first * len(filters), sums_at + fresh * summed * last * len(filters)):
         sums[np.uintp(k)] = 0
 
-    # of the image's rows between margins, those that a row of the delta meets, each in its place
-    pitch, held = row_length(columns) * image_width, (rows.taps - 1) * rows.dilation + 1
-    place = unit * held * pitch
-    step = columns.stride * image_width
+    # of the image's rows between margins, those that a row of windows meets, each in its place
+    pitch = row_length(columns) * image_width
+    held = (len(high) - 1) * rows.stride + (rows.taps - 1) * rows.dilation + 1
+    place = unit * (scratch.size // (channels.groups * division.bundles * division.slots))
+    routed, step = place + held * pitch, columns.stride * image_width
     copied = np.intp(0)
-    lines = blocks * rows.count
+    lines = blocks * pooled.rows
     for line in range(slot * lines // division.slots, (slot + 1) * lines // division.slots):
-        source = line // rows.count * rows.input_size
-        top = line % rows.count * rows.stride + rows.offset
-        r0, r1 = first_tap(rows, top), end_tap(rows, top)
+        source = line // pooled.rows * rows.input_size
+        top = line % pooled.rows * len(high) * rows.stride + rows.offset
         for row in range(max(source + top, source, copied), source + min(top + held, rows.input_size)):
             from_ = row * columns.input_size * image_width
             copy_row_between_margins(image, from_, scratch, place + row % held * pitch, columns, image_width)
             copied = row + 1
         for t in range(first, last):
-            d = line * columns.count * delta_width + (group * channels.outputs + t * len(filters)) * LANES
+            at = line * pooled.columns * delta_width + (group * channels.outputs + t * len(filters)) * LANES
             for _ in range(summed):
-                at = sums_at + t * len(filters)
-                add_sums(delta, d, delta_width, columns.count, len(filters), sums, at)
-            for r in range(r0, r1):
-                pixels = place + (source + top + r * rows.dilation) % held * pitch
-                for run in range(runs):
-                    x = pixels + (run * columns.dilation * channels.groups + group) * channels.inputs * LANES
-                    at = base + t * size + (r * runs + run) * length * width
-                    for _ in range(tiles.tall):
-                        tile_by_lanes(
-                            partial, at, scratch, x, step, delta, d, delta_width, columns.count, filters, tall, lanes
-                        )
-                        at += len(tall) * width
-                        x += len(tall) * LANES
-                    for _ in range(tiles.short):
-                        tile_by_lanes(
-                            partial, at, scratch, x, step, delta, d, delta_width, columns.count, filters, short, lanes
-                        )
-                        at += len(short) * width
-                        x += len(short) * LANES
+                k = sums_at + t * len(filters)
+                add_sums(delta, at, delta_width, pooled.columns, len(filters), sums, k)
+            if len(high) * len(wide) > 1:
+                row_size = columns.count * width
+                unpool(delta, mask, at, delta_width, pooled.columns, scratch, routed, row_size, width, high, wide)
+                z, d, d_row, d_step = scratch, routed, row_size, width
+            else:
+                z, d, d_row, d_step = delta, at, 0, delta_width
+            for q in range(len(high)):
+                base_row = top + q * rows.stride
+                for r in range(first_tap(rows, base_row), end_tap(rows, base_row)):
+                    pixels = place + (source + base_row + r * rows.dilation) % held * pitch
+                    for run in range(runs):
+                        x = pixels + (run * columns.dilation * channels.groups + group) * channels.inputs * LANES
+                        at = base + t * size + (r * runs + run) * length * width
+                        for _ in range(tiles.tall):
+                            tile_by_lanes(
+                                partial, at, scratch, x, step, z, d, d_step, columns.count, filters, tall, lanes
+                            )
+                            at += len(tall) * width
+                            x += len(tall) * LANES
+                        for _ in range(tiles.short):
+                            tile_by_lanes(
+                                partial, at, scratch, x, step, z, d, d_step, columns.count, filters, short, lanes
+                            )
+                            at += len(short) * width
+                            x += len(short) * LANES
+                d += d_row
 
 
 @parallel_kernel
-def by_lanes(image, delta, partial, sums, scratch, blocks, fresh, geometry, filters, tall, short, lanes):
+def by_lanes(
+    image, delta, mask, partial, sums, scratch, blocks, fresh, geometry, filters, tall, short, lanes, high, wide
+):
     """Scheme A: add to partial[slot, group, tile of filters, (r, s, c), filter of the tile, lane].
 
     Parameters
     ----------
     image, delta : 1-D array, float32 or float64
-        In the layout of `kernels.convolution`.
+        In the layout of `kernels.convolution`. Where max-pooling follows, delta is the gradient behind it.
+    mask : 1-D array, int16
+        The winner of each window of that pooling; else empty.
     partial, sums : 1-D array
         Results; sums is (slot, filter), to which the delta alone is added, or empty where nobody asks for it.
     scratch : 1-D array
-        Room for each unit's image rows between margins: as many as a row of the delta meets.
+        Room for each unit's image rows between margins, as many as a row of windows meets, and for its delta.
     fresh : bool
         The results begin with zero; else with what they hold.
-    geometry : tuple of (rows, columns, channels, division, tiles)
-        Axis, Axis (of the forward pass), Channels, Division and Tiles (how a run of positions is cut), each as a plain
-        tuple.
-    filters, tall, short, lanes : tuple of int
-        Only their lengths count: filters of a tile, its positions, and lanes of a register.
+    geometry : tuple of (rows, columns, channels, pooled, division, tiles)
+        Axis, Axis (of the forward pass), Channels, Pooled, Division and Tiles (how a run of positions is cut), each
+        as a plain tuple.
+    filters, tall, short, lanes, high, wide : tuple of int
+        Only their lengths count: filters of a tile, its positions, lanes of a register, and the window's, which is
+        1 x 1 where no pooling follows.
     """
     rows, columns, channels = Axis(*geometry[0]), Axis(*geometry[1]), Channels(*geometry[2])
-    division, tiles = Division(*geometry[3]), Tiles(*geometry[4])
+    pooled, division, tiles = Pooled(*geometry[3]), Division(*geometry[4]), Tiles(*geometry[5])
     for index in prange(channels.groups * division.bundles * division.slots):
         unit_by_lanes(
-            np.intp(index), image, delta, partial, sums, scratch, blocks, fresh, rows, columns, channels, division,
-            tiles, filters, tall, short, lanes,
+            np.intp(index), image, delta, mask, partial, sums, scratch, blocks, fresh, rows, columns, channels, pooled,
+            division, tiles, filters, tall, short, lanes, high, wide,
         )  # fmt: skip
 
 

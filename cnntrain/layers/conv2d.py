@@ -13,6 +13,7 @@ from cnntrain.errors import ShapeError
 from cnntrain.layers.base import Batch, Layer, LayerContext, Shape
 from cnntrain.layers.weights import WeightSettings
 from cnntrain.passes.convolution import Convolution, ConvolutionGeometry, Window
+from cnntrain.passes.pooled_convolution import PooledPasses
 from cnntrain.settings import NonNegativeInt, PositiveInt, PositivePair
 
 
@@ -112,6 +113,7 @@ class Conv2d(Layer):
     def __init__(self, settings: Conv2dSettings, input_shape: Shape, context: LayerContext) -> None:
         geometry = settings.geometry(input_shape)
         self.passes = Convolution(geometry, context.blocks, context.dtype)
+        self.with_pooling: PooledPasses | None = None  # where a max-pooling follows
         self.weight, self.bias = settings.create(context, geometry.weight_shape)
         self.parameters = [self.weight] if self.bias is None else [self.weight, self.bias]
         self._no_bias = np.zeros(settings.filters, context.dtype)
@@ -119,11 +121,15 @@ class Conv2d(Layer):
         self.output = context.buffer(settings.output_shape(input_shape))
         self._grad_input = context.grad_input(input_shape)
 
+    @property
+    def bias_values(self) -> NDArray[Any]:
+        """One number per filter: zero without a bias."""
+        return self._no_bias if self.bias is None else self.bias.value
+
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Z = b + sum w x over each window."""
         self._x = x
-        bias = self._no_bias if self.bias is None else self.bias.value
-        self.passes.forward(x, self.weight.value.reshape(-1), bias, self.output, batch.blocks)
+        self.passes.forward(x, self.weight.value.reshape(-1), self.bias_values, self.output, batch.blocks)
         return self.output
 
     def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:

@@ -37,7 +37,7 @@ class MaxPool2d(Layer):
     takes_maximum = True
 
     def __init__(self, settings: MaxPool2dSettings, input_shape: Shape, context: LayerContext) -> None:
-        self._pass = MaxPooling(input_shape.channels, *settings.axes(input_shape))
+        self.passes = MaxPooling(input_shape.channels, *settings.axes(input_shape))
         shape = settings.output_shape(input_shape)
         self.output = context.buffer(shape)
         self.mask = context.buffer(shape, np.int16)
@@ -47,7 +47,7 @@ class MaxPool2d(Layer):
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Take the maxima and remember the winners in `mask`; of a part of the batch, x is that part alone."""
         at = batch.first * self._block
-        self._pass.forward(x, self.output[at:], self.mask[at:], batch.blocks)
+        self.passes.forward(x, self.output[at:], self.mask[at:], batch.blocks)
         return self.output
 
     def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
@@ -56,7 +56,7 @@ class MaxPool2d(Layer):
             return None
         grad_input = self._grad_input.beside(grad_output)
         at = batch.first * self._block
-        self._pass.backward(grad_output[at:], self.mask[at:], grad_input, batch.blocks)
+        self.passes.backward(grad_output[at:], self.mask[at:], grad_input, batch.blocks)
         return grad_input
 
     def decisions(self, blocks: int) -> NDArray[np.int16]:

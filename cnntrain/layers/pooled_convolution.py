@@ -1,8 +1,9 @@
-"""A `conv2d` and the `max_pool2d` behind it, run on some blocks of images at a time.
+"""A `conv2d` and the `max_pool2d` behind it, run in one go or on some blocks of images at a time.
 
 What the two hand to each other, the convolution's output and its gradient, are often the largest arrays of a network,
-and no other pass reads them: backward, the pooling has its mask and the convolution its input. So there is room for a
-part of them only, and each part is used again while it still lies in the cache.
+and no other pass reads them: backward, the pooling has its mask and the convolution its input. Where one kernel can do
+both (`passes.pooled_convolution`), these arrays are never made. Else there is room for a part of them only, and each
+part is used again while it still lies in the cache.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from cnntrain.layers.max_pool2d import MaxPool2d, MaxPool2dSettings
 from cnntrain.layers.plan import LayerRow
 from cnntrain.layers.registry import layer_class
 from cnntrain.passes.memory import line_aligned
+from cnntrain.passes.pooled_convolution import PooledPasses
 from cnntrain.passes.tiling import side_by_side
 
 PART = 3 << 19  # bytes of the convolution's output at a time, where that is more than the smallest part
@@ -54,6 +56,7 @@ class PooledConvolution(Layer):
             shape,
             replace(context, path=pooling.path, needs_grad_input=needed, level=(-1 - depth, number)),
         )
+        self._together = self.convolution.with_pooling = PooledPasses(self.convolution.passes, self.pooling.passes)
         self._paths = convolution.path, pooling.path
         self.parameters = self.convolution.parameters
         self.output = self.pooling.output
@@ -72,8 +75,12 @@ class PooledConvolution(Layer):
         yield from zip(self._paths, (self.convolution, self.pooling), strict=True)
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
-        """Run both layers forward, part by part; the convolution's output is shown here, to whoever watches."""
+        """Run both layers forward; the convolution's output is shown here, to whoever watches."""
         self._x = x
+        if self._together.goes_forward and batch.watch is None:
+            weight, bias = self.convolution.weight.value.reshape(-1), self.convolution.bias_values
+            self._together.forward(x, weight, bias, self.output, self.pooling.mask, batch.blocks)
+            return self.output
         shown = None if batch.watch is None else line_aligned(x.size // self._input_block * self._middle_block, x.dtype)
         for part in batch.parts(self._part):
             z = self.convolution.forward(x[part.first * self._input_block :], part)
@@ -86,13 +93,20 @@ class PooledConvolution(Layer):
         return self.output
 
     def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
-        """Run both layers backward, part by part.
+        """Run both layers backward, part by part if not in one go.
 
         The gradient of the bias is the sum of grad_output: routing gives each of its numbers to one pixel of the delta,
         so it changes no sum, and there are fewer numbers to add.
         """
         convolution, bias = self.convolution, self.convolution.bias
         learns = not convolution.weight.frozen
+        if self._grad_input is None and self._together.goes_backward:
+            if learns:
+                weight, grad_bias = convolution.weight.gradient.reshape(-1), None if bias is None else bias.gradient
+                self._together.backward_weight(
+                    self._x, grad_output, self.pooling.mask, weight, grad_bias, batch.blocks
+                )  # fmt: skip
+            return None
         grad_input = None if self._grad_input is None else self._grad_input.beside(grad_output)
         for part in batch.parts(self._part):
             delta = self.pooling.backward(grad_output, part)

@@ -31,6 +31,8 @@ from cnntrain.passes.winograd import (
     saves_weights,
 )
 
+SHORT = 16  # lane vectors of a run (s, c): for shorter ones, loops of known length
+
 
 @dataclass(frozen=True)
 class Window:
@@ -124,13 +126,23 @@ class ConvolutionGeometry:
 
 
 @dataclass(frozen=True)
-class _Phase:
+class Phase:
+    """A correlation without gaps: its axes, channels and tiles as plain tuples."""
+
     geometry: tuple[tuple[int, ...], ...]
     at: int  # where its packed weights begin
 
 
 class Correlation:
-    """One direction (forward, or backward to the input): phases, tiles and packed weights."""
+    """One direction (forward, or backward to the input): phases, tiles and packed weights.
+
+    Attributes
+    ----------
+    phases : list of Phase
+    pair, tall, short, run : tuple
+        Sizes of register tiles, and the length of short runs, as the kernel takes them.
+    dtype : float32 or float64
+    """
 
     def __init__(
         self,
@@ -141,27 +153,37 @@ class Correlation:
         dtype: np.dtype,
     ) -> None:
         groups, outputs, inputs = indices.shape[:3]
+        self.dtype = dtype
         channels = Channels(groups, inputs, outputs)
-        tiles, self._tall, self._short = cut(outputs, tile_height())
-        self._pair = length(side_by_side(blocks, dtype))
-        self._phases: list[_Phase] = []
+        tiles, self.tall, self.short = cut(outputs, tile_height())
+        self.pair = length(side_by_side(blocks, dtype))
+        [(first, taps), *others] = column_phases
+        run = len(taps) * inputs if first.dilation == 1 and groups == 1 and not others else 0
+        self.run = length(run) if run < SHORT else ()
+        self.phases: list[Phase] = []
         order = [np.empty(0, np.intp)]
         for rows, row_taps in row_phases:
             for columns, column_taps in column_phases:
                 at = sum(part.size for part in order)
-                self._phases.append(_Phase(plain(rows, columns, channels, tiles), at))
+                self.phases.append(Phase(plain(rows, columns, channels, tiles), at))
                 order += [
-                    packed_order(group[..., row_taps, :][..., column_taps], tiles, len(self._tall)) for group in indices
+                    packed_order(group[..., row_taps, :][..., column_taps], tiles, len(self.tall)) for group in indices
                 ]
         self._order = np.concatenate(order)
         self._packed = line_aligned(self._order.size, dtype)
 
+    def pack(self, weight: NDArray) -> NDArray:
+        """Return the weights, flat and canonical, in the order in which the kernel reads them."""
+        gather(weight, self._order, self._packed)
+        return self._packed
+
     def __call__(self, image: NDArray, weight: NDArray, bias: NDArray, output: NDArray, blocks: int) -> None:
         """Write `output` from `image`; `weight` is flat and canonical, `bias` has one number per output channel."""
-        gather(weight, self._order, self._packed)
-        for phase in self._phases:
+        packed = self.pack(weight)
+        for phase in self.phases:
             correlate(
-                image, self._packed, phase.at, bias, output, blocks, phase.geometry, self._pair, self._tall, self._short
+                image, packed, phase.at, bias, output, blocks, phase.geometry, self.pair, self.tall, self.short,
+                self.run,
             )  # fmt: skip
 
 
@@ -220,17 +242,23 @@ class Convolution:
     blocks : int
         Blocks of 16 images that images and outputs hold: a `capacity`.
     dtype : float32 or float64
+
+    Attributes
+    ----------
+    forward, weights
+        How the forward pass and the gradient of the weights are computed.
     """
 
     def __init__(self, geometry: ConvolutionGeometry, blocks: int, dtype: np.dtype) -> None:
         self.geometry = g = geometry
+        self.blocks, self.dtype = blocks, dtype
         indices = g.weight_indices()
         rows, columns = g.rows.forward(), g.columns.forward()
         all_rows, all_columns = list(range(g.rows.taps)), list(range(g.columns.taps))
         self.forward = _correlation(g, [(rows, all_rows)], [(columns, all_columns)], indices, blocks, dtype)
         self._full = _input_gradient(g, rows, columns, indices.swapaxes(1, 2), blocks, dtype)
         self._zeros = np.zeros(g.channels, dtype)
-        self._weights = _weight_gradient(g, rows, columns, indices, blocks, dtype)
+        self.weights = _weight_gradient(g, rows, columns, indices, blocks, dtype)
         self._biases = BiasGradient(g.filters, dtype)
         self._pixels = rows.count * columns.count
 
@@ -262,14 +290,14 @@ class Convolution:
         A batch may come in parts: the first `begins` the sums of the correlation, the last `ends` them, and only then
         is `grad_weight` written. The bias's gradient is wanted for a whole batch only.
         """
-        if grad_bias is not None and isinstance(self._weights, DirectWeightGradient) and self._weights.adds_biases:
-            self._weights.add(image, delta, blocks, fresh=begins, with_biases=True)
+        if grad_bias is not None and isinstance(self.weights, DirectWeightGradient) and self.weights.adds_biases:
+            self.weights.add(image, delta, blocks, fresh=begins, with_biases=True)
             if ends:
-                self._weights.write(grad_weight, grad_bias)
+                self.weights.write(grad_weight, grad_bias)
             return
-        self._weights.add(image, delta, blocks, fresh=begins)
+        self.weights.add(image, delta, blocks, fresh=begins)
         if ends:
-            self._weights.write(grad_weight)
+            self.weights.write(grad_weight)
         if grad_bias is not None:
             self.backward_bias(delta, grad_bias, blocks * self._pixels)
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from cnntrain.kernels.average_pooling import average_pool, average_pool_backward
 from cnntrain.kernels.convolution import Axis
-from cnntrain.kernels.pooling import disjoint_max_pool_backward, max_pool, max_pool_backward
+from cnntrain.kernels.pooling import Pooled, disjoint_max_pool_backward, max_pool, max_pool_backward
 from cnntrain.passes.tiling import length, plain
 
 UNROLLED = 16  # taps: for windows of up to so many, code of their own
@@ -27,25 +27,36 @@ def pooling_axis(input_size: int, taps: int, stride: int, padding: int, ceil_mod
 
 
 class MaxPooling:
-    """Max-pooling and its mask (int16: the number of the winning tap of each window and lane)."""
+    """Max-pooling and its mask (int16: the number of the winning tap of each window and lane).
+
+    Attributes
+    ----------
+    side_by_side : bool
+        The windows tile the image, but perhaps for some pixels behind the last, and are small.
+    window : tuple of tuple
+        Its size, as two dummy tuples; empty ones if it is not small.
+    counts : Pooled
+        How many windows there are.
+    """
 
     def __init__(self, channels: int, rows: Axis, columns: Axis) -> None:
         self._geometry = channels, plain(rows, columns)
         small = rows.taps * columns.taps <= UNROLLED
-        self._window = (length(rows.taps), length(columns.taps)) if small else ((), ())
-        self._disjoint = small and all(
+        self.window = (length(rows.taps), length(columns.taps)) if small else ((), ())
+        self.counts = Pooled(rows.count, columns.count)
+        self.side_by_side = small and all(
             axis.offset == 0 and axis.stride == axis.taps and axis.count * axis.taps <= axis.input_size
             for axis in (rows, columns)
         )
 
     def forward(self, image: NDArray, output: NDArray, mask: NDArray[np.int16], blocks: int) -> None:
         """Write the maxima and the mask."""
-        max_pool(image, output, mask, blocks, *self._geometry, *self._window)
+        max_pool(image, output, mask, blocks, *self._geometry, *self.window)
 
     def backward(self, grad_output: NDArray, mask: NDArray[np.int16], grad_input: NDArray, blocks: int) -> None:
         """Route the gradient to the winners."""
-        if self._disjoint:
-            disjoint_max_pool_backward(grad_output, mask, grad_input, blocks, *self._geometry, *self._window)
+        if self.side_by_side:
+            disjoint_max_pool_backward(grad_output, mask, grad_input, blocks, *self._geometry, *self.window)
         else:
             max_pool_backward(grad_output, mask, grad_input, blocks, *self._geometry)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -11,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.kernels.convolution import Axis, Channels, Tiles
+from cnntrain.kernels.pooling import Pooled
 from cnntrain.kernels.weight_gradient import Division, add_slots, bias_gradient, by_lanes, by_positions
 from cnntrain.passes.memory import line_aligned
+from cnntrain.passes.pooling import MaxPooling
 from cnntrain.passes.tiling import (
     LANES,
     accumulators,
@@ -32,6 +33,8 @@ LARGE_BY_LANES = 1 << 16  # the same of scheme A, in whose slots a weight takes 
 LATENCY = 8  # accumulators without which a core waits for its multiply-adds
 MARGIN = 4  # pixels' time that a tile of scheme A takes to load and store
 STRETCH = 24 * 1024  # bytes of image and delta that stay in the L1 cache
+ONE = length(1)
+_NO_MASK = np.empty(0, np.int16)
 
 
 class BiasGradient:
@@ -65,11 +68,9 @@ class DirectWeightGradient:
     """
 
     adds_biases: bool
-    _kernel: Callable[..., None]
-    _sizes: tuple[tuple[int, ...], ...]  # of register tiles, as the kernel takes them
 
     def __init__(self, rows: Axis, columns: Axis, indices: NDArray[np.intp], blocks: int, dtype: np.dtype) -> None:
-        self._rows, self._columns, self._dtype = rows, columns, dtype
+        self._dtype = dtype
         self._runs, self._run = _runs_of(rows, columns, indices)
         groups, outputs, inputs, _, _ = indices.shape
         self._channels = Channels(groups, inputs, outputs)
@@ -77,12 +78,9 @@ class DirectWeightGradient:
         self._by_tap = indices.transpose(0, 1, 3, 4, 2).reshape(groups, outputs, self._runs * self._run)
         self._none = np.empty(0, dtype)
 
-    def _reserve(
-        self, division: Division, tiles: Tiles, scratch: int, places: NDArray[np.intp], size: int, unit: int
-    ) -> None:
+    def _reserve(self, division: Division, scratch: int, places: NDArray[np.intp], size: int, unit: int) -> None:
         """Make arrays: `scratch` numbers for each unit of work, a group's `size` places of `unit` numbers in a slot."""
         groups, _, outputs = self._channels
-        self._geometry = plain(self._rows, self._columns, self._channels, division, tiles)
         self._scratch = line_aligned(groups * division.bundles * division.slots * scratch, self._dtype)
         self._partial = line_aligned(division.slots * groups * size * unit, self._dtype)
         self._sums = line_aligned(division.slots * groups * outputs, self._dtype)
@@ -90,51 +88,70 @@ class DirectWeightGradient:
         self._canonical = np.full(groups * size, -1, np.int64)
         self._canonical[(np.arange(groups)[:, None, None] * size + places).ravel()] = self._by_tap.ravel()
 
-    def add(
-        self, image: NDArray[Any], delta: NDArray[Any], blocks: int, *, fresh: bool, with_biases: bool = False
-    ) -> None:
-        """Add the products of the first `blocks` blocks to the sums; those begin with zero if they are `fresh`."""
-        sums = self._sums if with_biases else self._none
-        self._kernel(
-            image, delta, self._partial, sums, self._scratch, blocks, fresh, self._geometry, *self._sizes
-        )  # fmt: skip
-
     def write(self, gradient: NDArray[Any], grad_bias: NDArray[Any] | None = None) -> None:
         """Write the gradient, flat, in canonical order, and that of the biases, which must have been added too."""
         bias = self._none if grad_bias is None else grad_bias
-        lanes = self._kernel is by_lanes
+        lanes = isinstance(self, LaneWeightGradient)
         add_slots(
             self._partial, self._sums, self._slots, self._slot_size, lanes, self._canonical, gradient, bias
         )  # fmt: skip
 
 
 class LaneWeightGradient(DirectWeightGradient):
-    """Scheme A."""
+    """Scheme A; with a `pooling`, from the gradient behind that max-pooling, whose windows lie side by side."""
 
-    _kernel = staticmethod(by_lanes)
     adds_biases = True
 
-    def __init__(self, rows: Axis, columns: Axis, indices: NDArray[np.intp], blocks: int, dtype: np.dtype) -> None:
+    def __init__(
+        self,
+        rows: Axis,
+        columns: Axis,
+        indices: NDArray[np.intp],
+        blocks: int,
+        dtype: np.dtype,
+        pooling: MaxPooling | None = None,
+    ) -> None:
         super().__init__(rows, columns, indices, blocks, dtype)
         groups, inputs, outputs = self._channels
         filters, tiles, *sizes = _tiles_by_lanes(outputs, self._run)
-        self._sizes = length(filters), *sizes, length(register_lanes(dtype))
+        high, wide = (ONE, ONE) if pooling is None else pooling.window
+        self._sizes = length(filters), *sizes, length(register_lanes(dtype)), high, wide
         cuts, units = outputs // filters, max(UNITS // groups, 1)
         positions = self._runs * self._run
         size = outputs * positions
         bundles = max(min(units * size // LARGE_BY_LANES, cuts, units), 1)
-        slots = max(min(units // bundles, blocks * rows.count), 1)
-        image_rows = (rows.taps - 1) * rows.dilation + 1
-        scratch = image_rows * _reach(columns) * groups * inputs * LANES
+        pooled = Pooled(rows.count, columns.count) if pooling is None else pooling.counts
+        division = Division(bundles, 1, max(min(units // bundles, blocks * pooled.rows), 1), columns.count)
+        self._geometry = plain(rows, columns, self._channels, pooled, division, tiles)
+        image_rows = (len(high) - 1) * rows.stride + (rows.taps - 1) * rows.dilation + 1
+        routed = 0 if pooling is None else len(high) * columns.count * filters
+        scratch = (image_rows * _reach(columns) * groups * inputs + routed) * LANES
         k, p = np.arange(outputs)[:, None], np.arange(positions)
         places = (k // filters * positions + p) * filters + k % filters
-        self._reserve(Division(bundles, 1, slots, columns.count), tiles, scratch, places, size, LANES)
+        self._reserve(division, scratch, places, size, LANES)
+
+    def add(
+        self,
+        image: NDArray[Any],
+        delta: NDArray[Any],
+        blocks: int,
+        *,
+        fresh: bool,
+        with_biases: bool = False,
+        mask: NDArray[np.int16] | None = None,
+    ) -> None:
+        """Add the products of the first `blocks` blocks to the sums; those begin with zero if they are `fresh`.
+
+        With a pooling, `delta` is the gradient behind it and `mask` is its mask.
+        """
+        by_lanes(
+            image, delta, _NO_MASK if mask is None else mask, self._partial, self._sums if with_biases else self._none,
+            self._scratch, blocks, fresh, self._geometry, *self._sizes,
+        )  # fmt: skip
 
 
 class PositionWeightGradient(DirectWeightGradient):
     """Scheme B."""
-
-    _kernel = staticmethod(by_positions)
 
     def __init__(self, rows: Axis, columns: Axis, indices: NDArray[np.intp], blocks: int, dtype: np.dtype) -> None:
         super().__init__(rows, columns, indices, blocks, dtype)
@@ -153,8 +170,17 @@ class PositionWeightGradient(DirectWeightGradient):
         scratch = _lane_stride(_reach(columns) * groups * inputs) * LANES
         k, r, p = np.arange(outputs)[:, None, None], np.arange(self._runs)[:, None], np.arange(self._run)
         places = ((k * self._runs + r) * filled + p).reshape(outputs, -1)  # runs are filled up to whole tiles
-        self._reserve(
-            Division(bundles, 1, slots, stretch), tiles, scratch, places, outputs * self._runs * filled, 1
+        division = Division(bundles, 1, slots, stretch)
+        self._geometry = plain(rows, columns, self._channels, division, tiles)
+        self._reserve(division, scratch, places, outputs * self._runs * filled, 1)
+
+    def add(
+        self, image: NDArray[Any], delta: NDArray[Any], blocks: int, *, fresh: bool, with_biases: bool = False
+    ) -> None:
+        """Add the products of the first `blocks` blocks to the sums; those begin with zero if they are `fresh`."""
+        sums = self._sums if with_biases else self._none
+        by_positions(
+            image, delta, self._partial, sums, self._scratch, blocks, fresh, self._geometry, *self._sizes
         )  # fmt: skip
 
 

@@ -58,7 +58,7 @@ def kinds(case: Case) -> list[type]:
     )
     geometry = ConvolutionGeometry(case.channels, case.filters, rows, columns)
     passes = Convolution(geometry, 2, np.dtype(np.float32))
-    return [type(part) for part in (passes.forward, passes._full, passes._weights)]
+    return [type(part) for part in (passes.forward, passes._full, passes.weights)]
 
 
 @pytest.fixture

@@ -1,0 +1,94 @@
+"""What of a convolution and the max-pooling behind it is done in one go (`kernels.pooled_convolution`)."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from cnntrain.errors import ArgumentError
+from cnntrain.kernels.convolution import Axis
+from cnntrain.kernels.pooled_convolution import correlate_and_pool
+from cnntrain.passes.convolution import Convolution, Correlation
+from cnntrain.passes.memory import line_aligned
+from cnntrain.passes.pooling import MaxPooling
+from cnntrain.passes.tiling import LANES, plain
+from cnntrain.passes.weight_gradient import LaneWeightGradient
+
+
+class PooledCorrelation:
+    """A correlation, computed directly, and the max-pooling of its output, whose windows lie side by side."""
+
+    def __init__(self, correlation: Correlation, pooling: MaxPooling) -> None:
+        self._of, self._window, self._windows = correlation, pooling.window, pooling.counts.rows
+        [phase] = correlation.phases
+        self._geometry = phase.geometry + plain(pooling.counts)
+        columns, (high, _) = Axis(*phase.geometry[1]), pooling.window
+        self._room = len(high) * len(correlation.pair) * columns.output_size * len(correlation.tall) * LANES
+        self._scratch = line_aligned(self._room, correlation.dtype)
+
+    def __call__(
+        self, image: NDArray, weight: NDArray, bias: NDArray, output: NDArray, mask: NDArray[np.int16], blocks: int
+    ) -> None:
+        """Write the maxima to `output` and the winner of each window to `mask`; the rest as for `Correlation`."""
+        of = self._of
+        workers = min(numba.get_num_threads(), -(-blocks // len(of.pair)) * self._windows)
+        if self._scratch.size < workers * self._room:
+            self._scratch = line_aligned(workers * self._room, of.dtype)
+        correlate_and_pool(
+            image, of.pack(weight), bias, output, mask, self._scratch, workers, self._room, blocks, self._geometry,
+            of.pair, of.tall, of.short, of.run, *self._window,
+        )  # fmt: skip
+
+
+class PooledPasses:
+    """From image to pooled output, and from its gradient to that of the weights, without anything large in between."""
+
+    def __init__(self, convolution: Convolution, pooling: MaxPooling) -> None:
+        self._forward: PooledCorrelation | None = None
+        self._weights: LaneWeightGradient | None = None
+        if pooling.side_by_side and isinstance(convolution.forward, Correlation):
+            self._forward = PooledCorrelation(convolution.forward, pooling)
+        if pooling.side_by_side and isinstance(convolution.weights, LaneWeightGradient):
+            geometry = convolution.geometry
+            rows, columns = geometry.rows.forward(), geometry.columns.forward()
+            self._weights = LaneWeightGradient(
+                rows, columns, geometry.weight_indices(), convolution.blocks, convolution.dtype, pooling
+            )
+
+    @property
+    def goes_forward(self) -> bool:
+        """`forward` may be called: the windows lie side by side, and the convolution is computed directly."""
+        return self._forward is not None
+
+    @property
+    def goes_backward(self) -> bool:
+        """`backward_weight` may be called: the windows lie side by side, and filters have few positions (scheme A)."""
+        return self._weights is not None
+
+    def forward(
+        self, image: NDArray, weight: NDArray, bias: NDArray, output: NDArray, mask: NDArray[np.int16], blocks: int
+    ) -> None:
+        """Write the maxima of the convolution to `output`, and the winner of each window to `mask`."""
+        if self._forward is None:
+            raise ArgumentError("this convolution and its pooling do not go forward together")
+        self._forward(image, weight, bias, output, mask, blocks)
+
+    def backward_weight(
+        self,
+        image: NDArray,
+        grad_output: NDArray,
+        mask: NDArray[np.int16],
+        grad_weight: NDArray,
+        grad_bias: NDArray | None,
+        blocks: int,
+    ) -> None:
+        """Write the gradients of the weights and of the biases, if there are any, from the gradient of the maxima.
+
+        The latter is the sum of grad_output: routing gives each of its numbers to one pixel of the delta.
+        """
+        if self._weights is None:
+            raise ArgumentError("this convolution and its pooling do not go backward together")
+        with_biases = grad_bias is not None
+        self._weights.add(image, grad_output, blocks, fresh=True, with_biases=with_biases, mask=mask)
+        self._weights.write(grad_weight, grad_bias)
