@@ -8,8 +8,39 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.jit import parallel_kernel
-from cnntrain.kernels.simd import LANES
+from cnntrain.kernels.jit import kernel, parallel_kernel
+from cnntrain.kernels.simd import LANES, constant, convert, fma, load, store, store_transposed
+
+
+@kernel
+def sixteen_pixels(images, indices, first, used, plane, scale, shift, per_pixel, lanes, c, channels, pixel, place):
+    """Bring 16 pixels of a channel of `used` images to lanes[place:].
+
+    As vectors along its row each image goes to one of the lines where the pixels belong, and there they are transposed.
+    """
+    step = channels * LANES
+    factor = constant(lanes, scale[c])
+    for lane in range(LANES):
+        line = constant(lanes, 0)
+        if lane < used:
+            value = convert(load(images, (indices[first + lane] * channels + c) * plane + pixel), lanes)
+            added = load(shift, c * plane + pixel) if per_pixel else constant(lanes, shift[c])
+            line = fma(value, factor, added)
+        store(lanes, place + lane * step, line)
+    store_transposed(lanes, place, step, lanes, place, step)
+
+
+@kernel
+def few_pixels(images, indices, first, used, plane, scale, shift, per_pixel, lanes, c, channels, place):
+    """Bring a channel of less than 16 pixels of `used` images to lanes[place:], one by one."""
+    for pixel in range(plane):
+        for lane in range(LANES):
+            at = np.uintp(place + pixel * channels * LANES + lane)
+            lanes[at] = 0
+            if lane < used:
+                source = np.uintp((indices[first + lane] * channels + c) * plane + pixel)
+                added = shift[c * plane + pixel if per_pixel else c]
+                lanes[at] = lanes.dtype.type(images[source]) * scale[c] + added
 
 
 @parallel_kernel
@@ -19,26 +50,25 @@ def to_lanes(images, indices, scale, shift, lanes, channels, rows, columns):
     images is flat, any numeric type; lanes beyond the last index are zero. shift has one value per channel, or is an
     image: then it is shift[c, row, column].
     """
-    shift_step = shift.size // channels
-    column_step = 0 if shift_step == 1 else 1
-    count = indices.size
-    blocks = (count + LANES - 1) // LANES
-    for index in prange(blocks * rows):
+    plane, count = rows * columns, indices.size
+    per_pixel = shift.size > channels
+    groups = max(plane // LANES, 1)
+    for index in prange((count + LANES - 1) // LANES * groups):
         unit = np.intp(index)
-        b, row = unit // rows, unit % rows
+        b, group = unit // groups, unit % groups
+        first, used = b * LANES, min(count - b * LANES, LANES)
+        # the last unit of an image also brings its last pixels, and with them once more some of those before
+        turns = 0 if plane < LANES else 2 if group == groups - 1 and plane % LANES > 0 else 1
         for c in range(channels):
-            for lane in range(LANES):
-                place = (unit * columns * channels + c) * LANES + lane
-                if b * LANES + lane < count:
-                    source = ((indices[b * LANES + lane] * channels + c) * rows + row) * columns
-                    shift_at = c * shift_step + row * columns * column_step
-                    for column in range(columns):
-                        value = lanes.dtype.type(images[np.uintp(source + column)])
-                        shifted = value * scale[c] + shift[np.uintp(shift_at + column * column_step)]
-                        lanes[np.uintp(place + column * channels * LANES)] = shifted
-                else:
-                    for column in range(columns):
-                        lanes[np.uintp(place + column * channels * LANES)] = 0
+            for turn in range(turns):
+                pixel = group * LANES if turn == 0 else plane - LANES
+                at = ((b * plane + pixel) * channels + c) * LANES
+                sixteen_pixels(
+                    images, indices, first, used, plane, scale, shift, per_pixel, lanes, c, channels, pixel, at
+                )
+            if turns == 0:
+                at = (b * plane * channels + c) * LANES
+                few_pixels(images, indices, first, used, plane, scale, shift, per_pixel, lanes, c, channels, at)
 
 
 @parallel_kernel

@@ -26,7 +26,7 @@ LANES = 16
 
 
 class Lanes(types.Type):
-    """Sixteen numbers (or another number of them) of a type: float32, float64, int16, int32, int64 or boolean."""
+    """Sixteen numbers (or another number of them) of a type: a float, an integer or boolean."""
 
     def __init__(self, element: types.Type, number: int = LANES) -> None:
         self.element, self.number = element, number
@@ -212,6 +212,22 @@ def store(typingctx, array, offset, value):
         return context.get_dummy_value()
 
     return types.void(array, types.intp, value), codegen
+
+
+@intrinsic
+def convert(typingctx, a, like):
+    """Return the numbers of `a`, rounded, in the type of the array `like`, which is float32 or float64."""
+    source, target = a.element, like.dtype
+
+    def codegen(context, builder, sig, args):
+        kind = ir.VectorType(_element_ir(target), LANES)
+        if isinstance(source, types.Float):
+            if source.bitwidth == target.bitwidth:
+                return args[0]
+            return (builder.fptrunc if source.bitwidth > target.bitwidth else builder.fpext)(args[0], kind)
+        return (builder.sitofp if source.signed else builder.uitofp)(args[0], kind)
+
+    return Lanes(target)(a, like), codegen
 
 
 @intrinsic
