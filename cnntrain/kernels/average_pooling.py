@@ -16,7 +16,7 @@ from numba import prange
 
 from cnntrain.kernels.convolution import Axis, end_tap, first_tap
 from cnntrain.kernels.jit import kernel, parallel_kernel
-from cnntrain.kernels.simd import LANES, constant, load, store
+from cnntrain.kernels.simd import LANES, constant, fma, load, store
 
 
 @kernel
@@ -55,6 +55,7 @@ def average_pool(image, output, blocks, channels, geometry, count_padding):
 def average_pool_backward(grad_output, grad_input, blocks, channels, geometry, count_padding):
     """Give each pixel its share of the windows that it lies in; grad_input is all written."""
     rows, columns = Axis(*geometry[0]), Axis(*geometry[1])
+    width, one = channels * LANES, grad_output.dtype.type(1)
     for index in prange(blocks * rows.input_size):
         unit = np.intp(index)
         b, row = unit // rows.input_size, unit % rows.input_size
@@ -64,12 +65,16 @@ def average_pool_backward(grad_output, grad_input, blocks, channels, geometry, c
         for column in range(columns.input_size):
             x1 = min((column - columns.offset) // columns.stride + 1, columns.count)
             x0 = max((column - columns.offset - columns.taps) // columns.stride + 1, 0)
-            for c in range(channels):
-                total = constant(grad_output, 0)
-                for y in range(y0, y1):
-                    high = extent(rows, y * rows.stride + rows.offset, count_padding)
-                    for x in range(x0, x1):
-                        wide = extent(columns, x * columns.stride + columns.offset, count_padding)
-                        at = (((b * rows.count + y) * columns.count + x) * channels + c) * LANES
-                        total = total + load(grad_output, at) / constant(grad_output, high * wide)
-                store(grad_input, ((unit * columns.input_size + column) * channels + c) * LANES, total)
+            place = (unit * columns.input_size + column) * width
+            for p in range(place, place + width, LANES):
+                store(grad_input, p, constant(grad_output, 0))
+            # window by window, all channels of each: what they add up to stays in the cache
+            for y in range(y0, y1):
+                high = extent(rows, y * rows.stride + rows.offset, count_padding)
+                for x in range(x0, x1):
+                    wide = extent(columns, x * columns.stride + columns.offset, count_padding)
+                    share = constant(grad_output, one / grad_output.dtype.type(high * wide))
+                    at = ((b * rows.count + y) * columns.count + x) * width
+                    for c in range(0, width, LANES):
+                        total = fma(load(grad_output, at + c), share, load(grad_input, place + c))
+                        store(grad_input, place + c, total)

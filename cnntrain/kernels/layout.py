@@ -9,7 +9,7 @@ import numpy as np
 from numba import prange
 
 from cnntrain.kernels.jit import kernel, parallel_kernel
-from cnntrain.kernels.simd import LANES, constant, convert, fma, load, store, store_transposed
+from cnntrain.kernels.simd import LANES, constant, convert, load, store, store_transposed
 
 
 @kernel
@@ -25,7 +25,7 @@ def sixteen_pixels(images, indices, first, used, plane, scale, shift, per_pixel,
         if lane < used:
             value = convert(load(images, (indices[first + lane] * channels + c) * plane + pixel), lanes)
             added = load(shift, c * plane + pixel) if per_pixel else constant(lanes, shift[c])
-            line = fma(value, factor, added)
+            line = value * factor + added
         store(lanes, place + lane * step, line)
     store_transposed(lanes, place, step, lanes, place, step)
 

@@ -96,6 +96,7 @@ def max_pool(image, output, mask, blocks, channels, geometry, tall, wide):
 def max_pool_backward(grad_output, mask, grad_input, blocks, channels, geometry):
     """Route each gradient to its winner; grad_input is (block, row, column, channel, lane), all of it written."""
     rows, columns = Axis(*geometry[0]), Axis(*geometry[1])
+    width, zero = channels * LANES, constant(grad_output, 0)
     for index in prange(blocks * rows.input_size):
         unit = np.intp(index)
         b, row = unit // rows.input_size, unit % rows.input_size
@@ -105,16 +106,27 @@ def max_pool_backward(grad_output, mask, grad_input, blocks, channels, geometry)
         for column in range(columns.input_size):
             x1 = min((column - columns.offset) // columns.stride + 1, columns.count)
             x0 = max((column - columns.offset - columns.taps) // columns.stride + 1, 0)
-            for c in range(channels):
-                total = constant(grad_output, 0)
-                for y in range(y0, y1):
-                    r = row - (y * rows.stride + rows.offset)
-                    for x in range(x0, x1):
-                        s = column - (x * columns.stride + columns.offset)
-                        at = (((b * rows.count + y) * columns.count + x) * channels + c) * LANES
-                        won = load(mask, at) == constant(mask, r * columns.taps + s)
-                        total = total + select(won, load(grad_output, at), constant(grad_output, 0))
-                store(grad_input, ((unit * columns.input_size + column) * channels + c) * LANES, total)
+            place = (unit * columns.input_size + column) * width
+            covered = y0 < y1 and x0 < x1
+            for p in range(place, place if covered else place + width, LANES):
+                store(grad_input, p, zero)
+            # window by window, all channels of each: what they add up to stays in the cache
+            for y in range(y0, y1):
+                r = row - (y * rows.stride + rows.offset)
+                for x in range(x0, x1):
+                    tap = constant(mask, r * columns.taps + column - (x * columns.stride + columns.offset))
+                    at = ((b * rows.count + y) * columns.count + x) * width
+                    if y == y0 and x == x0:
+                        for c in range(0, width, LANES):
+                            store(
+                                grad_input,
+                                place + c,
+                                select(load(mask, at + c) == tap, load(grad_output, at + c), zero),
+                            )
+                    else:
+                        for c in range(0, width, LANES):
+                            routed = select(load(mask, at + c) == tap, load(grad_output, at + c), zero)
+                            store(grad_input, place + c, load(grad_input, place + c) + routed)
 
 
 @kernel

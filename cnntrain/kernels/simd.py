@@ -216,14 +216,16 @@ def store(typingctx, array, offset, value):
 
 @intrinsic
 def convert(typingctx, a, like):
-    """Return the numbers of `a`, rounded, in the type of the array `like`, which is float32 or float64."""
+    """Return the numbers of `a`, rounded, in the type of the array `like`: the same, float32 or float64."""
     source, target = a.element, like.dtype
+    if source != target and not isinstance(target, types.Float):
+        raise TypeError(f"{source} cannot be converted to {target}")
 
     def codegen(context, builder, sig, args):
+        if source == target:
+            return args[0]
         kind = ir.VectorType(_element_ir(target), LANES)
         if isinstance(source, types.Float):
-            if source.bitwidth == target.bitwidth:
-                return args[0]
             return (builder.fptrunc if source.bitwidth > target.bitwidth else builder.fpext)(args[0], kind)
         return (builder.sitofp if source.signed else builder.uitofp)(args[0], kind)
 

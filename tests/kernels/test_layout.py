@@ -66,3 +66,12 @@ def test_nan_and_infinity_stay() -> None:
     lanes = np.zeros(20 * 16, np.float32)
     to_lanes(images.reshape(-1), np.zeros(1, np.int64), np.ones(1, np.float32), np.ones(1, np.float32), lanes, 1, 4, 5)
     np.testing.assert_array_equal(lanes.reshape(20, 16)[:4, 0], [np.nan, np.inf, -np.inf, 1])
+
+
+def test_masks_go_into_lanes_too() -> None:
+    """Of whole numbers, as `functional.max_pool2d_backward` is given them."""
+    images = np.arange(-17, 18, dtype=np.int16).reshape(1, 1, 5, 7)
+    lanes, one, zero = np.full(35 * 16, 9, np.int16), np.ones(1, np.int16), np.zeros(1, np.int16)
+    to_lanes(images.reshape(-1), np.zeros(1, np.int64), one, zero, lanes, 1, 5, 7)
+    np.testing.assert_array_equal(lanes.reshape(35, 16)[:, 0], images.ravel())
+    assert not lanes.reshape(35, 16)[:, 1:].any()
