@@ -40,6 +40,7 @@ from cnntrain.kernels.simd import (
     sum_lanes,
     tile_load,
     tile_store,
+    tile_zero,
 )
 
 PARTS = 16  # units of work of `add_slots`; any number gives the same bits
@@ -52,6 +53,7 @@ class Division(NamedTuple):
     chunks: int  # of vectors of positions (scheme B); only where a filter has one tap
     slots: int  # of image rows of the batch
     stretch: int  # of pixels of a row that meet all filters before the next do (scheme B)
+    filled: int  # numbers that a run of positions takes in the results (scheme B)
 
 
 @kernel
@@ -270,9 +272,14 @@ def transpose_row(image, source, target, at, step, columns, channels, first, wid
 
 
 @kernel
-def tile_by_positions(partial, at, filter_step, row, x, x_step, lane_step, delta, d, d_step, count, vectors, filters):
+def tile_by_positions(
+    partial, at, filter_step, row, x, x_step, lane_step, delta, d, d_step, count, at_once, vectors, filters
+):
     """Multiply `vectors` of 16 positions from row[x] with each lane of `filters` from delta[d], along a row."""
-    tile = tile_load(partial, at, LANES, filter_step, vectors, filters)
+    if at_once:
+        tile = tile_zero(partial, vectors, filters)
+    else:
+        tile = tile_load(partial, at, LANES, filter_step, vectors, filters)
     for _ in range(count):
         for lane in range(LANES):
             tile = accumulate(tile, row, x + lane * lane_step, LANES, delta, d + lane, LANES)
@@ -291,8 +298,9 @@ def unit_by_positions(
     contiguous = columns.dilation == 1 and channels.groups == 1
     runs = 1 if contiguous else columns.taps
     length = columns.taps * channels.inputs if contiguous else channels.inputs
-    vectors = (length + len(pair) * LANES - 1) // (len(pair) * LANES) * len(pair)
-    filter_step = rows.taps * runs * vectors * LANES
+    pairs = (length + len(pair) * LANES - 1) // (len(pair) * LANES)
+    filled = division.filled
+    filter_step = rows.taps * runs * filled
 
     slot = unit % division.slots
     chunk = unit // division.slots % division.chunks
@@ -300,28 +308,31 @@ def unit_by_positions(
     group = unit // (division.slots * division.chunks * division.bundles)
     cuts = tiles.tall + tiles.short
     begin, end = bundle * cuts // division.bundles, (bundle + 1) * cuts // division.bundles
-    pairs = vectors // len(pair)
     first = chunk * pairs // division.chunks * len(pair)
     last = (chunk + 1) * pairs // division.chunks * len(pair)
     base = (slot * channels.groups + group) * channels.outputs * filter_step
     k0 = min(begin, tiles.tall) * len(tall) + max(begin - tiles.tall, 0) * len(short)
     k1 = min(end, tiles.tall) * len(tall) + max(end - tiles.tall, 0) * len(short)
-    for k in range(k0, k0 + fresh * (k1 - k0)):
+    # where a single stretch makes a whole sum, a tile begins with zero: nothing is read, and vectors may overlap
+    lines = blocks * rows.input_size
+    at_once = lines * rows.taps * runs == 1 and columns.count <= division.stretch
+    for k in range(k0, k0 if at_once else k0 + fresh * (k1 - k0)):
         for tap in range(rows.taps * runs):
-            for v in range(first, last):
-                store(partial, base + k * filter_step + (tap * vectors + v) * LANES, constant(image, 0))
+            for p in range(first * LANES, last * LANES, LANES):
+                store(partial, base + k * filter_step + tap * filled + p, constant(image, 0))
     summed = min(sums.size, 1) if chunk == 0 else 0
     sums_at = (slot * channels.groups + group) * channels.outputs
     for k in range(sums_at + k0, sums_at + k0 + fresh * summed * (k1 - k0)):
         sums[np.uintp(k)] = 0
 
-    width = inputs if division.chunks == 1 else min(last * LANES, length) - first * LANES
+    rightmost = filled - len(pair) * LANES  # where the last vectors begin
+    origin = 0 if division.chunks == 1 else min(first * LANES, rightmost)
+    width = inputs if division.chunks == 1 else min(last * LANES, length) - origin
     lane_step = lane_stride(row_length(columns) * width)
     place = unit * (scratch.size // (channels.groups * division.bundles * division.chunks * division.slots))
-    lines = blocks * rows.input_size
     for line in range(slot * lines // division.slots, (slot + 1) * lines // division.slots):
         source = line * columns.input_size * inputs * LANES
-        transpose_row(image, source, scratch, place, lane_step, columns, inputs, first * LANES, width)
+        transpose_row(image, source, scratch, place, lane_step, columns, inputs, origin, width)
         for r in range(rows.taps):
             y = output_row(rows, line % rows.input_size, r)
             if y < 0:
@@ -331,7 +342,7 @@ def unit_by_positions(
             once = summed if r == first_tap(rows, y * rows.stride + rows.offset) else 0
             for run in range(runs):
                 start = place + run * columns.dilation * inputs + group * channels.inputs
-                at = base + (r * runs + run) * vectors * LANES
+                at = base + (r * runs + run) * filled
                 # a stretch of the row stays in the L1 cache while all filters and positions pass
                 for j in range(0, columns.count, division.stretch):
                     count = min(division.stretch, columns.count - j)
@@ -339,28 +350,30 @@ def unit_by_positions(
                         dk = d + j * delta_width + k0 * LANES
                         add_sums(delta, dk, delta_width, count, k1 - k0, sums, sums_at + k0)
                     for v in range(first, last, len(pair)):
-                        x = start + j * columns.stride * width + (v - first) * LANES
+                        p = min(v * LANES, rightmost)
+                        x = start + j * columns.stride * width + p - origin
                         k = k0
                         for t in range(begin, end):
-                            here, dk = at + v * LANES + k * filter_step, d + j * delta_width + k * LANES
+                            here, dk = at + p + k * filter_step, d + j * delta_width + k * LANES
                             if t < tiles.tall:
                                 tile_by_positions(
                                     partial, here, filter_step, scratch, x, columns.stride * width, lane_step,
-                                    delta, dk, delta_width, count, pair, tall,
+                                    delta, dk, delta_width, count, at_once, pair, tall,
                                 )  # fmt: skip
                                 k += len(tall)
                             else:
                                 tile_by_positions(
                                     partial, here, filter_step, scratch, x, columns.stride * width, lane_step,
-                                    delta, dk, delta_width, count, pair, short,
+                                    delta, dk, delta_width, count, at_once, pair, short,
                                 )  # fmt: skip
                                 k += len(short)
 
 
 @parallel_kernel
 def by_positions(image, delta, partial, sums, scratch, blocks, fresh, geometry, pair, tall, short):
-    """Scheme B: add to partial[slot, group, filter, r, (s, c) filled up to whole vectors].
+    """Scheme B: add to partial[slot, group, filter, r, (s, c) filled up].
 
+    Runs are filled up to whole tiles; where a stretch is all there is, the last tile may begin sooner instead.
     Rows of the delta whose taps all lie on the padding are not visited, and not added to sums. Parameters as those of
     `by_lanes`, but scratch has room for one transposed row per unit, the tiles say how the filters are cut, and of
     pair, tall and short the lengths count: vectors of positions in a tile, and filters.

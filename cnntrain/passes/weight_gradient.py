@@ -121,7 +121,7 @@ class LaneWeightGradient(DirectWeightGradient):
         size = outputs * positions
         bundles = max(min(units * size // LARGE_BY_LANES, cuts, units), 1)
         pooled = Pooled(rows.count, columns.count) if pooling is None else pooling.counts
-        division = Division(bundles, 1, max(min(units // bundles, blocks * pooled.rows), 1), columns.count)
+        division = Division(bundles, 1, max(min(units // bundles, blocks * pooled.rows), 1), columns.count, 0)
         self._geometry = plain(rows, columns, self._channels, pooled, division, tiles)
         image_rows = (len(high) - 1) * rows.stride + (rows.taps - 1) * rows.dilation + 1
         routed = 0 if pooling is None else len(high) * columns.count * filters
@@ -170,7 +170,7 @@ class PositionWeightGradient(DirectWeightGradient):
         scratch = _lane_stride(_reach(columns) * groups * inputs) * LANES
         k, r, p = np.arange(outputs)[:, None, None], np.arange(self._runs)[:, None], np.arange(self._run)
         places = ((k * self._runs + r) * filled + p).reshape(outputs, -1)  # runs are filled up to whole tiles
-        division = Division(bundles, 1, slots, stretch)
+        division = Division(bundles, 1, slots, stretch, filled)
         self._geometry = plain(rows, columns, self._channels, division, tiles)
         self._reserve(division, scratch, places, outputs * self._runs * filled, 1)
 
@@ -213,12 +213,12 @@ class DenseWeightGradient:
         some = 2 * numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
         chunks = min(some, pairs)
         bundles = max(min(some // chunks, sum(tiles)), 1)
-        self._cuts = plain(Channels(1, inputs, units), Division(bundles, chunks, 1, blocks), tiles)
-        width = -(-pairs // chunks) * pair * LANES
-        self._scratch = line_aligned(bundles * chunks * _lane_stride(blocks * width) * LANES, dtype)
-        # rows of whole tiles are written into the gradient itself
-        filled = _filled(inputs, pair)
+        # rows that hold a tile are written into the gradient itself
+        filled = max(inputs, pair * LANES)
         self._filled = None if filled == inputs else line_aligned(units * filled, dtype)
+        self._cuts = plain(Channels(1, inputs, units), Division(bundles, chunks, 1, blocks, filled), tiles)
+        width = (-(-pairs // chunks) + 1) * pair * LANES
+        self._scratch = line_aligned(bundles * chunks * _lane_stride(blocks * width) * LANES, dtype)
         self._shape, self._none = (units, inputs), np.empty(0, dtype)
 
     def __call__(

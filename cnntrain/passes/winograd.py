@@ -304,7 +304,7 @@ class WinogradWeightGradient:
         stretch = max(2 * CACHE // (PLACES * (self._filled + channels) * LANES * dtype.itemsize), 4)
         self._inputs, self._outputs = inputs, outputs
         patches = Patches(patch_rows, patch_columns, stretch)
-        self._geometry = plain(rows, columns, patches, Division(bundles, 1, slots, 0), tiles)
+        self._geometry = plain(rows, columns, patches, Division(bundles, 1, slots, 0, 0), tiles)
         self._units = slots * bundles
         self._room = PLACES * (stretch * (self._filled + channels) + 2) * LANES + ROOM
         self._slots, self._size = slots, slots * size
