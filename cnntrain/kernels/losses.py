@@ -6,6 +6,8 @@ order block, lane. Lanes without an image (`images` and beyond) get a zero gradi
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import prange
 
@@ -72,7 +74,7 @@ def cross_entropy(
                 at = np.uintp(start + k * LANES + lane)
                 grad_logits[at] = grad_logits[at] * factor - spread[np.uintp(k)] / weight
             grad_logits[place] -= share / weight
-            log_total, top = np.log(np.float64(lane_of(total, lane))), np.float64(lane_of(largest, lane))
+            log_total, top = math.log(np.float64(lane_of(total, lane))), np.float64(lane_of(largest, lane))
             loss = share * (log_total - (np.float64(logits[place]) - top))
             if smoothed:
                 for k in range(classes):

@@ -72,23 +72,12 @@ def output_row(rows, row, r):
 
 @kernel
 def add_sums(delta, d, step, count, channels, sums, at):
-    """sums[at + c] += the sum of channel c over `count` pixels and all lanes; pixels lie `step` apart from d on.
-
-    Four channels at a time hide the additions' latency.
-    """
-    for c in range(0, channels, 4):
-        last = channels - 1  # a channel beyond the last is the last, once more
-        c1, c2, c3 = min(c + 1, last), min(c + 2, last), min(c + 3, last)
-        a = constant(delta, 0)
-        b, e, f = a, a, a
-        for p in range(d, d + count * step, step):
-            a = a + load(delta, p + c * LANES)
-            b = b + load(delta, p + c1 * LANES)
-            e = e + load(delta, p + c2 * LANES)
-            f = f + load(delta, p + c3 * LANES)
-        sums[np.uintp(at + c)] += sum_lanes(a)
-        for more in range(1, min(4, channels - c)):
-            sums[np.uintp(at + c + more)] += sum_lanes(b if more == 1 else e if more == 2 else f)
+    """sums[at + c] += the sum of channel c over `count` pixels and all lanes; pixels lie `step` apart from d on."""
+    for c in range(channels):
+        total = constant(delta, 0)
+        for x in range(count):
+            total = total + load(delta, d + x * step + c * LANES)
+        sums[np.uintp(at + c)] += sum_lanes(total)
 
 
 # --- A ------------------------------------------------------------------------------------------------------------

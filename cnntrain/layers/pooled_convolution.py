@@ -93,41 +93,38 @@ class PooledConvolution(Layer):
         return self.output
 
     def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
-        """Run both layers backward, part by part if not in one go.
+        """Run both layers backward: to the weights in one go where that is possible, the rest part by part.
 
-        The gradient of the bias is the sum of grad_output: routing gives each of its numbers to one pixel of the delta,
-        so it changes no sum, and there are fewer numbers to add.
+        Where the gradient of the bias does not come along with that of the weights, it is the sum of grad_output:
+        routing gives each of its numbers to one pixel of the delta, so it changes no sum, and there are fewer to add.
         """
-        convolution, bias = self.convolution, self.convolution.bias
-        learns = not convolution.weight.frozen
-        if self._grad_input is None and self._together.goes_backward:
-            if learns:
-                weight, grad_bias = convolution.weight.gradient.reshape(-1), None if bias is None else bias.gradient
-                self._together.backward_weight(
-                    self._x, grad_output, self.pooling.mask, weight, grad_bias, batch.blocks
-                )  # fmt: skip
+        convolution, passes = self.convolution, self.convolution.passes
+        weight, bias, learns = convolution.weight, convolution.bias, not convolution.weight.frozen
+        grad_bias = None if bias is None else bias.gradient
+        if learns and self._together.goes_backward:
+            grad_weight, mask = weight.gradient.reshape(-1), self.pooling.mask
+            self._together.backward_weight(self._x, grad_output, mask, grad_weight, grad_bias, batch.blocks)
+            learns = False
+        if self._grad_input is None and not learns:
             return None
         grad_input = None if self._grad_input is None else self._grad_input.beside(grad_output)
         for part in batch.parts(self._part):
-            delta = self.pooling.backward(grad_output, part)
-            if delta is None:  # neither the weights nor a layer before need it
-                return None
+            delta = cast(NDArray[Any], self.pooling.backward(grad_output, part))  # as somebody needs it
             at = part.first * self._input_block
             if learns:
-                convolution.passes.backward_weight(
+                passes.backward_weight(
                     self._x[at:],
                     delta,
-                    convolution.weight.gradient.reshape(-1),
-                    None,
+                    weight.gradient.reshape(-1),
+                    grad_bias if passes.adds_biases else None,
                     part.blocks,
                     begins=part.first == 0,
                     ends=part.first + part.blocks == batch.blocks,
                 )
             if grad_input is not None:
-                weight = convolution.weight.value.reshape(-1)
-                convolution.passes.backward_input(delta, weight, grad_input[at:], part.blocks)
-        if learns and bias is not None:
-            convolution.passes.backward_bias(grad_output, bias.gradient, batch.blocks * self._pixels)
+                passes.backward_input(delta, weight.value.reshape(-1), grad_input[at:], part.blocks)
+        if learns and grad_bias is not None and not passes.adds_biases:
+            passes.backward_bias(grad_output, grad_bias, batch.blocks * self._pixels)
         return grad_input
 
 

@@ -267,6 +267,11 @@ class Convolution:
         """Multiply-adds per image of any one pass."""
         return self.geometry.macs
 
+    @property
+    def adds_biases(self) -> bool:
+        """The gradient of the biases comes along with that of the weights, and costs next to nothing."""
+        return isinstance(self.weights, DirectWeightGradient) and self.weights.adds_biases
+
     def __str__(self) -> str:
         return str(self.geometry)
 
@@ -288,9 +293,9 @@ class Convolution:
         """Write the valid correlation of `image` and `delta`, and the sum of `delta` per filter.
 
         A batch may come in parts: the first `begins` the sums of the correlation, the last `ends` them, and only then
-        is `grad_weight` written. The bias's gradient is wanted for a whole batch only.
+        is `grad_weight` written. So is the bias's gradient, if `adds_biases`; else it is that of the part alone.
         """
-        if grad_bias is not None and isinstance(self.weights, DirectWeightGradient) and self.weights.adds_biases:
+        if grad_bias is not None and isinstance(self.weights, DirectWeightGradient) and self.adds_biases:
             self.weights.add(image, delta, blocks, fresh=begins, with_biases=True)
             if ends:
                 self.weights.write(grad_weight, grad_bias)

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.errors import ArgumentError
-from cnntrain.kernels.convolution import Axis
+from cnntrain.kernels.convolution import Axis, Tiles
 from cnntrain.kernels.pooled_convolution import correlate_and_pool
 from cnntrain.passes.convolution import Convolution, Correlation
 from cnntrain.passes.memory import line_aligned
 from cnntrain.passes.pooling import MaxPooling
-from cnntrain.passes.tiling import LANES, plain
+from cnntrain.passes.tiling import LANES, plain, used_heights
 from cnntrain.passes.weight_gradient import LaneWeightGradient
 
 
@@ -20,12 +20,14 @@ class PooledCorrelation:
     """A correlation, computed directly, and the max-pooling of its output, whose windows lie side by side."""
 
     def __init__(self, correlation: Correlation, pooling: MaxPooling) -> None:
-        self._of, self._window, self._windows = correlation, pooling.window, pooling.counts.rows
+        self._of, self._windows = correlation, pooling.counts.rows
         [phase] = correlation.phases
         self._geometry = phase.geometry + plain(pooling.counts)
         columns, (high, _) = Axis(*phase.geometry[1]), pooling.window
         self._room = len(high) * len(correlation.pair) * columns.output_size * len(correlation.tall) * LANES
         self._scratch = line_aligned(self._room, correlation.dtype)
+        heights = used_heights(Tiles(*phase.geometry[3]), correlation.tall, correlation.short)
+        self._sizes = correlation.pair, *heights, correlation.run, *pooling.window
 
     def __call__(
         self, image: NDArray, weight: NDArray, bias: NDArray, output: NDArray, mask: NDArray[np.int16], blocks: int
@@ -37,7 +39,7 @@ class PooledCorrelation:
             self._scratch = line_aligned(workers * self._room, of.dtype)
         correlate_and_pool(
             image, of.pack(weight), bias, output, mask, self._scratch, workers, self._room, blocks, self._geometry,
-            of.pair, of.tall, of.short, of.run, *self._window,
+            *self._sizes,
         )  # fmt: skip
 
 

@@ -83,6 +83,11 @@ def cut(total: int, largest: int) -> tuple[Tiles, tuple[int, ...], tuple[int, ..
     raise ValueError(f"nothing to cut: {total} in tiles of at most {largest}")
 
 
+def used_heights(tiles: Tiles, tall: tuple[int, ...], short: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """Return the heights of `cut`, in place of one that no tile has the other: what is not used is not compiled."""
+    return tall if tiles.tall else short, short if tiles.short else tall
+
+
 def side_by_side(blocks: int, dtype: np.dtype) -> int:
     """Return how many blocks share a register tile, in a network whose largest batch has `blocks` blocks.
 

@@ -24,6 +24,7 @@ from cnntrain.passes.tiling import (
     registers,
     tall_tile_height,
     tile_height,
+    used_heights,
 )
 
 UNITS = 16  # units of work to aim at: enough for many cores, whatever the number that this machine has
@@ -115,7 +116,8 @@ class LaneWeightGradient(DirectWeightGradient):
         groups, inputs, outputs = self._channels
         filters, tiles, *sizes = _tiles_by_lanes(outputs, self._run)
         high, wide = (ONE, ONE) if pooling is None else pooling.window
-        self._sizes = length(filters), *sizes, length(register_lanes(dtype)), high, wide
+        heights = used_heights(tiles, *sizes)
+        self._sizes = length(filters), *heights, length(register_lanes(dtype)), high, wide
         cuts, units = outputs // filters, max(UNITS // groups, 1)
         positions = self._runs * self._run
         size = outputs * positions

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from click.testing import CliRunner, Result
 
 from cnntrain.cli import main
 from cnntrain.losses.cross_entropy import CrossEntropy
-from cnntrain.passes.convolution import Convolution, Window
+from cnntrain.passes.convolution import Window
+from cnntrain.passes.pooled_convolution import PooledPasses
 from cnntrain.training.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
 from tests.training.small import train, write_config
 
@@ -185,7 +187,13 @@ def test_nothing_checked_is_not_passed(folder: Path) -> None:
 
 def test_a_bias_dropped_in_training_is_dropped_here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check runs the layers themselves, not a copy of them."""
-    monkeypatch.setattr(Convolution, "backward_bias", lambda self, delta, bias, pixels: None)
+    backward_weight = PooledPasses.backward_weight
+
+    def without_bias(self: Any, image: Any, gradient: Any, mask: Any, weight: Any, bias: Any, blocks: int) -> None:
+        backward_weight(self, image, gradient, mask, weight, bias, blocks)
+        bias[:] = 0
+
+    monkeypatch.setattr(PooledPasses, "backward_weight", without_bias)
     report = json.loads(gradcheck(folder / "run", "--json").stdout)
     assert [tensor["name"] for tensor in report["tensors"] if tensor["verdict"] == "WRONG"] == ["0.conv2d.bias"]
     assert report["tensors"][2]["worst"]["analytic"] == 0

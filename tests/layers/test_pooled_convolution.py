@@ -1,4 +1,4 @@
-"""Convolutions and the max-poolings behind them, part by part: nothing but the order of some sums may change."""
+"""Convolutions and the max-poolings behind them, in one go or part by part: only the order of some sums may change."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from cnntrain.layers import pooled_convolution
 from cnntrain.layers.pooled_convolution import PooledConvolution, part_of
 from cnntrain.network import Network
+from cnntrain.passes.pooled_convolution import PooledPasses
 from cnntrain.passes.tiling import has_512_bit_vectors
 from tests import naive
 from tests.layers.networks import Array, batch, check_gradients, loss, network
@@ -33,7 +34,14 @@ CONVOLUTIONS: dict[str, tuple[str, tuple[int, int, int]]] = {
 
 
 @pytest.fixture
-def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing in one go."""
+    monkeypatch.setattr(PooledPasses, "goes_forward", False)
+    monkeypatch.setattr(PooledPasses, "goes_backward", False)
+
+
+@pytest.fixture
+def small_parts(apart: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """As few blocks at a time as possible."""
     monkeypatch.setattr(pooled_convolution, "PART", 1)
 
@@ -91,6 +99,56 @@ def same_but_for_the_order_of_sums(whole: Network, cut: Network, images: int) ->
         np.testing.assert_allclose(received, expected, rtol=0, atol=tolerance)
 
 
+SIDE_BY_SIDE = {  # a window, and the bands of rows and columns behind the last, which nobody reads
+    "2x2": "2",
+    "1x3": "[1, 3]",
+    "3x2": "[3, 2]",
+    "one window": "4",
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("window", SIDE_BY_SIDE.values(), ids=SIDE_BY_SIDE)
+@pytest.mark.parametrize(("convolution", "shape"), CONVOLUTIONS.values(), ids=CONVOLUTIONS)
+def test_one_go_gives_what_two_layers_give(
+    convolution: str, shape: tuple[int, int, int], window: str, dtype: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layers = f"- conv2d: {convolution}\n- max_pool2d: {window}\n- tanh\n- dense: classes"
+    together = network(layers, shape, images=35, dtype=dtype)
+    passes = pair_of(together)._together
+    direct, few = shape[0] in (1, 2, 4, 9), shape[0] in (1, 2, 4)  # channels of those that are neither of the others
+    assert (passes.goes_forward, passes.goes_backward) == (direct, few)
+    found = [results(together, images) for images in (35, 16, 7)]
+    monkeypatch.setattr(PooledPasses, "goes_forward", False)
+    monkeypatch.setattr(PooledPasses, "goes_backward", False)
+    two = network(layers, shape, images=35, dtype=dtype)
+    for (outputs, gradients), images in zip(found, (35, 16, 7), strict=True):
+        expected_outputs, expected_gradients = results(two, images)
+        for expected, received in zip(expected_outputs, outputs, strict=True):
+            np.testing.assert_array_equal(received, expected)
+        for expected, received in zip(expected_gradients, gradients, strict=True):
+            tolerance = np.abs(expected).max() * (2e-5 if dtype == np.float32 else 1e-13)
+            assert tolerance > 0
+            np.testing.assert_allclose(received, expected, rtol=0, atol=tolerance)
+
+
+def test_gradients_in_one_go() -> None:
+    """Of the first layer and of one inside, on images with an odd number of rows and columns."""
+    layers = """
+- conv2d: {filters: 3, kernel_size: [3, 4], padding: 1, stride: [2, 1]}
+- max_pool2d: [2, 1]
+- tanh
+- conv2d: {filters: 5, kernel_size: 2, groups: 1, bias: false}
+- max_pool2d: 2
+- dense: classes
+"""
+    net = network(layers, (2, 15, 9), images=37)
+    inside = [layer for layer in net._body.layers if isinstance(layer, PooledConvolution)]
+    assert [layer._together.goes_backward for layer in inside] == [True, True]
+    assert check_gradients(net, 37, most=25) == ["input", *(parameter.name for parameter in net.parameters)]
+
+
+@pytest.mark.usefixtures("apart")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize(("convolution", "shape"), CONVOLUTIONS.values(), ids=CONVOLUTIONS)
 def test_parts_give_what_the_whole_gives(
@@ -107,6 +165,7 @@ def test_parts_give_what_the_whole_gives(
         same_but_for_the_order_of_sums(whole, cut, images)
 
 
+@pytest.mark.usefixtures("apart")
 def test_inside_layers_that_contain_layers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where sequences share buffers for gradients, those of parts must not displace what others still need."""
     layers = """

@@ -157,9 +157,8 @@ def up_to(last: str) -> set[str]:
         (dropped_bias(Convolution), {"0.conv2d.bias", "3.conv2d.bias"}),
         (bias_of_one_block, {"0.conv2d.bias", "3.conv2d.bias"}),
         (dropped_bias(Dense), {"5.dense.bias", "7.dense.bias", "9.dense.bias"}),
-        # the bias before a max-pooling is what the gradients behind it sum to, wherever they go
-        (mask_off_by_one, up_to("0.conv2d.weight")),
-        (overlaps_overwritten, up_to("0.conv2d.weight")),
+        (mask_off_by_one, up_to("0.conv2d.bias")),
+        (overlaps_overwritten, up_to("0.conv2d.bias")),
         (no_mean(CrossEntropy), set(ORDER)),
         (derivative_of_sigmoid_for_tanh, up_to("7.dense.bias")),
         (no_derivative_of_sigmoid, up_to("3.conv2d.bias")),
