@@ -6,7 +6,6 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.errors import ArgumentError
 from cnntrain.kernels.convolution import Axis, Tiles
 from cnntrain.kernels.pooled_convolution import correlate_and_pool
 from cnntrain.passes.convolution import Convolution, Correlation
@@ -73,7 +72,7 @@ class PooledPasses:
     ) -> None:
         """Write the maxima of the convolution to `output`, and the winner of each window to `mask`."""
         if self._forward is None:
-            raise ArgumentError("this convolution and its pooling do not go forward together")
+            raise ValueError("this convolution and its pooling do not go forward together")
         self._forward(image, weight, bias, output, mask, blocks)
 
     def backward_weight(
@@ -90,7 +89,7 @@ class PooledPasses:
         The latter is the sum of grad_output: routing gives each of its numbers to one pixel of the delta.
         """
         if self._weights is None:
-            raise ArgumentError("this convolution and its pooling do not go backward together")
+            raise ValueError("this convolution and its pooling do not go backward together")
         with_biases = grad_bias is not None
         self._weights.add(image, grad_output, blocks, fresh=True, with_biases=with_biases, mask=mask)
         self._weights.write(grad_weight, grad_bias)
