@@ -29,6 +29,9 @@ import json, sys
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 from cnntrain import functional as F
+from cnntrain.passes.convolution import Convolution, ConvolutionGeometry, Window
+from cnntrain.passes.pooled_convolution import PooledPasses
+from cnntrain.passes.pooling import MaxPooling, pooling_axis
 
 def draw(*shape):
     return np.ones(shape, np.float32)
@@ -44,6 +47,15 @@ for name in sys.argv[1].split():
     elif name == "dense":
         x, w, b = draw(20, 70), draw(23, 70), draw(23)
         F.dense_backward(F.dense(x, w, b), x, w)
+        continue
+    elif name == "pooled":  # a first layer and its max-pooling
+        passes = Convolution(ConvolutionGeometry(1, 6, Window(12, 5), Window(12, 5)), 2, np.dtype(np.float32))
+        axis = pooling_axis(8, 2, 2, 0, False)
+        together = PooledPasses(passes, MaxPooling(6, axis, axis))
+        x, y, w, b = draw(2 * 144 * 16), draw(2 * 96 * 16), draw(150), draw(6)
+        mask = np.zeros(y.size, np.int16)
+        together.forward(x, w, b, y, mask, 2)
+        together.backward_weight(x, y, mask, w, b, 2)
         continue
     elif name == "tanh":
         F.tanh_backward(draw(20, 3), F.tanh(draw(20, 3)))
@@ -90,7 +102,7 @@ def compiled(layers: str, folder: Path, target: dict[str, str]) -> tuple[Texts, 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> tuple[Texts, Texts]:
     """Kernels as compiled for this processor."""
-    return compiled("first conv2d winograd dense tanh", tmp_path_factory.mktemp("own"), {})
+    return compiled("first pooled conv2d winograd dense tanh", tmp_path_factory.mktemp("own"), {})
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +114,7 @@ def own_code(own: tuple[Texts, Texts]) -> Texts:
 @pytest.fixture(scope="module")
 def avx2_code(tmp_path_factory: pytest.TempPathFactory) -> Texts:
     """Machine code for a processor with 16 registers of 256 bits."""
-    return compiled("conv2d winograd", tmp_path_factory.mktemp("avx2"), AVX2)[0]
+    return compiled("first pooled conv2d winograd", tmp_path_factory.mktemp("avx2"), AVX2)[0]
 
 
 def loops_of(code: Texts, kernel: str, register: str) -> list[list[str]]:
@@ -120,7 +132,15 @@ def loops_of(code: Texts, kernel: str, register: str) -> list[list[str]]:
 
 @pytest.mark.parametrize(
     "kernel",
-    ["correlate", "multiply", "by_lanes", "by_positions", "correlate_rows" if WIDE else "correlate_patches", *WINOGRAD],
+    [
+        "correlate",
+        "correlate_and_pool",
+        "multiply",
+        "by_lanes",
+        "by_positions",
+        "correlate_rows" if WIDE else "correlate_patches",
+        *WINOGRAD,
+    ],
 )
 def test_accumulators_stay_in_registers(own_code: Texts, kernel: str) -> None:
     """On whatever this is; a few moves per unrolled loop are none of accumulators, but of weights loaded far ahead.
@@ -132,7 +152,9 @@ def test_accumulators_stay_in_registers(own_code: Texts, kernel: str) -> None:
         assert len(spills(loop)) <= multiply_adds(loop) / 8, f"{kernel} keeps too much on the stack:\n{text}"
 
 
-@pytest.mark.parametrize("kernel", ["correlate", "by_positions", "correlate_patches", *WINOGRAD])
+@pytest.mark.parametrize(
+    "kernel", ["correlate", "correlate_and_pool", "by_lanes", "by_positions", "correlate_patches", *WINOGRAD]
+)
 def test_accumulators_stay_in_registers_with_avx2(avx2_code: Texts, kernel: str) -> None:
     assert not any("%zmm" in text for text in avx2_code[kernel])
     for loop in loops_of(avx2_code, kernel, "ymm"):
@@ -150,6 +172,7 @@ def test_inner_loops_do_not_count_references_to_arrays(own: tuple[Texts, Texts])
 def test_float32_kernels_compute_in_float32(own_code: Texts) -> None:
     assert {
         "correlate",
+        "correlate_and_pool",
         *WINOGRAD,
         "multiply",
         "by_lanes",
