@@ -15,6 +15,7 @@ FOOTNOTE = (
     "median and best time of a pass; ±: half the distance of the quartiles; GF/s and share of the peak at the median,\n"
     "taps on the padding not counted; peak: fused multiply-adds on registers alone, measured in between"
 )
+TOGETHER = "a max_pool2d without a line of its own runs in one kernel with the convolution before it"
 
 
 UNSTEADY = 0.2  # spread of the peak from which on the figures say more about other programs than about the kernels
@@ -83,6 +84,7 @@ class NetworkReport:
             table(lines, left=3),
             "",
             FOOTNOTE,
+            TOGETHER,
             "",
             "whole steps, images/s (median, ±)",
             table([("threads", "training", "", "evaluation", "", "peak GF/s"), *map(_whole, self.runs)], left=0),

@@ -302,7 +302,8 @@ def unit_by_positions(
     base = (slot * channels.groups + group) * channels.outputs * filter_step
     k0 = min(begin, tiles.tall) * len(tall) + max(begin - tiles.tall, 0) * len(short)
     k1 = min(end, tiles.tall) * len(tall) + max(end - tiles.tall, 0) * len(short)
-    # where a single stretch makes a whole sum, a tile begins with zero: nothing is read, and vectors may overlap
+    # where a single stretch makes a whole sum, a tile begins with zero: nothing is read, and the last vectors may
+    # overlap those before, even of another unit, which computes the same sums in the same order
     lines = blocks * rows.input_size
     at_once = lines * rows.taps * runs == 1 and columns.count <= division.stretch
     for k in range(k0, k0 if at_once else k0 + fresh * (k1 - k0)):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,21 @@ def test_the_figures_fit_together(measured: dict[str, Any]) -> None:
         "1.residual.body.1.conv2d": 2 * 20 * taps * 4 * 4,
         "3.dense": 2 * 20 * 36 * 3,
     }
+
+
+def test_what_runs_in_one_kernel_is_measured_as_one(tmp_path: Path) -> None:
+    """A first layer of few channels and its max-pooling."""
+    path = tmp_path / "pooled.yaml"
+    layers = "[conv2d: {filters: 4, kernel_size: 3, padding: 1}, max_pool2d: 2, relu, dense: classes]"
+    path.write_text(re.sub(r"network:\n.*(?=optimizer)", f"network: {layers}\n", CONFIG, flags=re.DOTALL))
+    result = bench("--config", str(path), *SIZE)
+    assert result.exit_code == 0, result.stderr
+    lines = result.stdout.splitlines()
+    shape = "0.conv2d  2→4 3x3 on 6x6"
+    assert any(line.startswith(shape) and " forward " in line for line in lines)
+    assert any("to weights" in line for line in lines[: next(i for i, line in enumerate(lines) if "relu" in line)])
+    assert not any(line.startswith("1.max_pool2d") for line in lines)
+    assert any(line.startswith("a max_pool2d without a line of its own ") for line in lines)
 
 
 def test_the_table(config: str) -> None:
