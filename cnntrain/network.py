@@ -113,8 +113,8 @@ class Network:
         to_lanes(
             images.reshape(-1),
             indices,
-            scale.astype(self.dtype),
-            shift.astype(self.dtype).reshape(-1),
+            scale.astype(self.dtype, copy=False),
+            shift.astype(self.dtype, copy=False).reshape(-1),
             self._input,
             *self.input_shape,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,10 @@ class Normalization:
 
     def affine(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return (scale, shift), float32: normalised = image * scale + shift; scale is (C,), shift is like `mean`."""
+        return self._affine
+
+    @cached_property
+    def _affine(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         mean, std = self.mean.astype(np.float64), self.std.astype(np.float64)
         by_channel = std.reshape(-1, 1, 1) if mean.ndim == 3 else std
         return (1 / (self.unit * std)).astype(np.float32), (-mean / by_channel).astype(np.float32)

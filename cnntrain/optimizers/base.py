@@ -94,6 +94,7 @@ class Optimizer(ABC):
     def __init__(self, settings: Any, parameters: Sequence[Parameter]) -> None:
         self.settings = settings
         self._values, self._gradients = (_whole([getattr(p, key) for p in parameters]) for key in ("value", "gradient"))
+        self._largest = float(np.finfo(self._values.dtype).max)
         self._steps = 0
         slots = (*self.slots(settings), *([AVERAGE] if settings.ema is not None else []))
         self._kept = {slot: line_aligned(self._values.size, self._values.dtype) for slot in slots}
@@ -127,8 +128,9 @@ class Optimizer(ABC):
 
     def number(self, value: float) -> Any:
         """Return a number in the parameters' type, as kernels want it; infinity if it is too large for that."""
-        with np.errstate(over="ignore"):
-            return self._values.dtype.type(value)
+        if abs(value) > self._largest:  # without the warning, or the time that silencing it takes
+            value = math.copysign(math.inf, value)
+        return self._values.dtype.type(value)
 
     def _numbers(self, values: NDArray[np.float64]) -> NDArray[Any]:
         with np.errstate(over="ignore"):

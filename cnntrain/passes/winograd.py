@@ -35,7 +35,7 @@ CACHE = 256 * 1024  # bytes of transformed patches at a time, a part of a common
 ENOUGH = 0.85  # share of the direct form's time below which another algorithm is worth its compilation and its scratch
 LARGE = 200_000  # multiply-adds per image; of fewer, what a training saves is not worth the compilation
 WORTH = 16  # patches that are worth sums of their own
-FEW = 4  # channels that are worth transforming the delta for: fewer save some time or lose as much
+FEW = 4  # channels that are worth transforming all filters' outputs or deltas for; row by row fewer are, forward
 APART = 32  # channels for which it is worth transforming the delta again
 PARTIAL = 8 * 1024 * 1024  # bytes of sums that are kept apart; more of them let more cores work
 
@@ -67,7 +67,9 @@ def saves(
     if not _computable(rows, columns, indices):
         return False
     outputs, inputs = indices.shape[1:3]
-    return _shortens(rows, columns, outputs, inputs, ROW_COSTS[_square(rows)] if row_by_row() else COST)
+    if row_by_row():
+        return _shortens(rows, columns, outputs, inputs, ROW_COSTS[_square(rows)])
+    return inputs >= FEW and _shortens(rows, columns, outputs, inputs, COST)
 
 
 def saves_input(rows: Axis, columns: Axis, indices: NDArray[np.intp]) -> bool:
