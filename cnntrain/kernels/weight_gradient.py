@@ -305,7 +305,7 @@ def unit_by_positions(
     # where a single stretch makes a whole sum, a tile begins with zero: nothing is read, and the last vectors may
     # overlap those before, even of another unit, which computes the same sums in the same order
     lines = blocks * rows.input_size
-    at_once = lines * rows.taps * runs == 1 and columns.count <= division.stretch
+    at_once = fresh and division.slots * lines * rows.taps * runs == 1 and columns.count <= division.stretch
     for k in range(k0, k0 if at_once else k0 + fresh * (k1 - k0)):
         for tap in range(rows.taps * runs):
             for p in range(first * LANES, last * LANES, LANES):

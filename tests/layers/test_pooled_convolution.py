@@ -166,6 +166,14 @@ def test_parts_give_what_the_whole_gives(
 
 
 @pytest.mark.usefixtures("apart")
+def test_parts_of_a_single_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = "- conv2d: {filters: 7, kernel_size: 1}\n- max_pool2d: [1, 2]\n- dense: classes"
+    whole = network(layers, (20, 1, 6), images=35)
+    monkeypatch.setattr(pooled_convolution, "PART", 1)
+    same_but_for_the_order_of_sums(whole, network(layers, (20, 1, 6), images=35), 35)
+
+
+@pytest.mark.usefixtures("apart")
 def test_inside_layers_that_contain_layers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where sequences share buffers for gradients, those of parts must not displace what others still need."""
     layers = """
