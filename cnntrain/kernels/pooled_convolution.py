@@ -2,7 +2,7 @@
 
 For windows that tile the output side by side. Forward, the rows of a window are computed for a tile of filters, and
 pooled at once. Backward to the weights, the delta of such rows is made of the pooled gradient and the mask where the
-first layer's weight gradient reads it (`kernels.weight_gradient.by_lanes`).
+first layer's weight gradient reads it (`kernels.weight_gradient_lanes`).
 
 Letters and layout as in `kernels.convolution` and `kernels.pooling`.
 """

@@ -5,8 +5,9 @@ The outputs Y are linear in the filter g, so the gradient is the transposed map 
     dL/dg = Gt [ sum over patches and images of (A delta At) * (Bt d B) ] G
 
 For each place of the patch the sum is a product of matrices, over patches and lanes. As in scheme B of
-`kernels.weight_gradient`, one side is transposed, so that 16 of its channels make a vector, and each lane of the other
-is a number to broadcast. Here that is the delta, because its squares are smaller than patches: (lane, filter).
+`kernels.weight_gradient_positions`, one side is transposed, so that 16 of its channels make a vector, and each lane of
+the other is a number to broadcast. Here that is the delta, because its squares are smaller than patches: (lane,
+filter).
 """
 
 from __future__ import annotations

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from cnntrain.kernels.convolution import Axis, Channels, Tiles
 from cnntrain.kernels.pooling import Pooled
-from cnntrain.kernels.weight_gradient import Division, add_slots, bias_gradient, by_lanes, by_positions
+from cnntrain.kernels.weight_gradient import Division, add_slots, bias_gradient
+from cnntrain.kernels.weight_gradient_lanes import by_lanes
+from cnntrain.kernels.weight_gradient_positions import by_positions
 from cnntrain.passes.memory import line_aligned
 from cnntrain.passes.pooling import MaxPooling
 from cnntrain.passes.tiling import (
@@ -284,7 +286,7 @@ def _reach(columns: Axis) -> int:
 
 
 def _lane_stride(size: int) -> int:
-    """Return what `kernels.weight_gradient.lane_stride` does."""
+    """Return what `kernels.weight_gradient_positions.lane_stride` does."""
     return (size // LANES + 3 | 1) * LANES
 
 

@@ -81,7 +81,7 @@ def test_the_helper_compiles_the_layers_of_the_config(tmp_path: Path) -> None:
     result = subprocess.run(command, input=json.dumps(subject), env=environment, text=True, capture_output=True)
     assert (result.returncode, result.stderr) == (0, "")
     kept = {path.name.split("-")[0] for path in (tmp_path / "cache").rglob("*.nbi")}
-    assert {"losses.cross_entropy", "dense.multiply", "weight_gradient.by_positions"} <= kept
+    assert {"losses.cross_entropy", "dense.multiply", "weight_gradient_positions.by_positions"} <= kept
     assert "pooled_convolution.correlate_and_pool" not in kept  # the first layer's: the other process begins with it
 
 
