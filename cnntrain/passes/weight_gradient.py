@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numba
 import numpy as np
@@ -71,6 +71,7 @@ class DirectWeightGradient:
     """
 
     adds_biases: bool
+    _sums_lanes: ClassVar[bool]  # the slots hold vectors whose lanes are still to be added
 
     def __init__(self, rows: Axis, columns: Axis, indices: NDArray[np.intp], blocks: int, dtype: np.dtype) -> None:
         self._dtype = dtype
@@ -94,9 +95,8 @@ class DirectWeightGradient:
     def write(self, gradient: NDArray[Any], grad_bias: NDArray[Any] | None = None) -> None:
         """Write the gradient, flat, in canonical order, and that of the biases, which must have been added too."""
         bias = self._none if grad_bias is None else grad_bias
-        lanes = isinstance(self, LaneWeightGradient)
         add_slots(
-            self._partial, self._sums, self._slots, self._slot_size, lanes, self._canonical, gradient, bias
+            self._partial, self._sums, self._slots, self._slot_size, self._sums_lanes, self._canonical, gradient, bias
         )  # fmt: skip
 
 
@@ -104,6 +104,7 @@ class LaneWeightGradient(DirectWeightGradient):
     """Scheme A; with a `pooling`, from the gradient behind that max-pooling, whose windows lie side by side."""
 
     adds_biases = True
+    _sums_lanes = True
 
     def __init__(
         self,
@@ -156,6 +157,8 @@ class LaneWeightGradient(DirectWeightGradient):
 
 class PositionWeightGradient(DirectWeightGradient):
     """Scheme B."""
+
+    _sums_lanes = False
 
     def __init__(self, rows: Axis, columns: Axis, indices: NDArray[np.intp], blocks: int, dtype: np.dtype) -> None:
         super().__init__(rows, columns, indices, blocks, dtype)

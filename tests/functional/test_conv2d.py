@@ -54,6 +54,8 @@ SETTINGS = [
     Case(33, 3, (9, 8), 20, (5, 5), padding=2),
     Case(2, 64, (2, 9), 64, (1, 1)),  # rows too long for the L1 cache: stretches of them, the last one shorter
     Case(2, 70, (5, 11), 50, (3, 3), stride=2, padding=1),
+    Case(2, 24, (3, 4), 5, (2, 2), padding=4),  # rows of outputs that see nothing but padding, with many channels
+    Case(2, 32, (7, 8), 5, (3, 3), dilation=2, padding=5),
 ]
 GRID = [*BATCHES, *FILTERS, *CHANNELS, *SETTINGS]
 EVERY_CASE = [case._replace(mode=mode) for case in GRID for mode in ("cross_correlation", "convolution")]
