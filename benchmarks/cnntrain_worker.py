@@ -16,8 +16,8 @@ def build(plan: dict[str, Any]) -> tuple[dict[str, Any], Callable[[str], protoco
     from numba.np.ufunc.parallel import threading_layer
 
     from cnntrain.bench.subject import subject_of_config
-    from cnntrain.kernels.compilation import announce
-    from cnntrain.layers.base import Shape
+    from cnntrain.kernels.compiler.report import announce
+    from cnntrain.shape import Shape
 
     overrides = [f"train.batch_size={plan['batch_size']}", "data.augment=[]"]
     subject = subject_of_config(Path(plan["config"]), overrides, Shape(*plan["image"]), plan["classes"])

@@ -21,7 +21,7 @@ from cnntrain.config import Config, load_config
 from cnntrain.data import batches
 from cnntrain.data.prefetch import bring
 from cnntrain.training.feed import Batch
-from cnntrain.training.parts import Parts, build_parts
+from cnntrain.training.setup import Parts, build_parts
 
 ROUNDS, BATCHES = 8, 8
 

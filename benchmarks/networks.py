@@ -37,7 +37,7 @@ NETWORKS = {
 def plan(name: str, batch_size: int | None) -> dict[str, Any]:
     """Everything that both workers need, as plain JSON: resolved layers, batch size, optimiser, size of the data."""
     from cnntrain.config import infer_shapes, load_config
-    from cnntrain.layers.base import Shape
+    from cnntrain.shape import Shape
 
     entry = NETWORKS[name]
     config = load_config(ROOT / entry.config)

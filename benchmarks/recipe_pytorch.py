@@ -31,10 +31,10 @@ from benchmarks.networks import layer
 from benchmarks.torch_layers import sequence
 from cnntrain.config import Config, infer_shapes, load_config
 from cnntrain.data import batches
-from cnntrain.layers.base import Shape
+from cnntrain.kernels.compiler.threads import set_threads
 from cnntrain.randomness import generator
-from cnntrain.training.parts import Parts, build_parts
-from cnntrain.training.threads import set_threads
+from cnntrain.shape import Shape
+from cnntrain.training.setup import Parts, build_parts
 
 
 def refuse(config: Config) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cnntrain.errors import ArgumentError, CheckpointError
-from cnntrain.training.restored import Restored, normalization_for, restore
-from cnntrain.training.run_folder import find_checkpoint
+from cnntrain.evaluation.restored import Restored, normalization_for, restore
+from cnntrain.runs.folder import find_checkpoint
 
 if TYPE_CHECKING:
     from cnntrain.config import Config

@@ -11,17 +11,19 @@ from numpy.typing import NDArray
 
 from cnntrain.errors import ArgumentError, CheckpointError
 from cnntrain.kernels.layout import from_lanes, to_lanes
-from cnntrain.layers import Layer, LayerContext, Parameter, Shape, Statistic
-from cnntrain.layers.base import LANES, Batch
+from cnntrain.layers import Layer, LayerContext
+from cnntrain.layers.base import Batch
 from cnntrain.layers.gradients import GradientBuffers
 from cnntrain.layers.plan import LayerRow
 from cnntrain.layers.sequence import LayerSequence
 from cnntrain.losses import LOSSES, Loss
 from cnntrain.losses.mixture import Mixture
-from cnntrain.passes.memory import line_aligned
-from cnntrain.passes.tiling import capacity
+from cnntrain.machine import this_machine
+from cnntrain.memory import line_aligned
+from cnntrain.parameters import Parameter, Statistic
 from cnntrain.randomness import generator
 from cnntrain.settings import Choice
+from cnntrain.shape import LANES, Shape
 
 
 class Affine(Protocol):
@@ -66,7 +68,7 @@ class Network:
     ) -> None:
         self.batch_size, self.dtype = batch_size, np.dtype(dtype)
         self.input_shape, self.output_shape = Shape(*rows[0].input_shape), Shape(*rows[-1].output_shape)
-        self._blocks = capacity(batch_size, self.dtype)
+        self._blocks = this_machine().capacity(batch_size, self.dtype)
         context = LayerContext(
             path="",
             blocks=self._blocks,

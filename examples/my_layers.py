@@ -19,9 +19,10 @@ from pydantic import Field
 
 from cnntrain.initializers import InitializerChoice
 from cnntrain.kernels.activations import PARTS, span
-from cnntrain.kernels.jit import parallel_kernel
-from cnntrain.kernels.simd import LANES, absolute, constant, load, store
-from cnntrain.layers import Batch, Layer, LayerContext, LayerSettings, Shape
+from cnntrain.kernels.compiler.jit import parallel_kernel
+from cnntrain.kernels.lanes import absolute, constant, load, store
+from cnntrain.layers import Batch, Layer, LayerContext, LayerSettings
+from cnntrain.shape import LANES, Shape
 
 # ---- channel_scale: y = s_c x, with a learned number for each channel ----
 

@@ -12,8 +12,8 @@ import pytest
 import cnntrain
 from cnntrain.api import TrainedNetwork
 from cnntrain.errors import ArgumentError, CheckpointError, RunFolderError
-from cnntrain.training.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
-from cnntrain.training.run_folder import RunFolder
+from cnntrain.runs.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
+from cnntrain.runs.folder import RunFolder
 from tests.training.small import digits, train, write_config, write_data
 
 

@@ -16,7 +16,7 @@ from cnntrain.cli import main
 from cnntrain.config import infer_shapes, load_config, parse_config, resolved_yaml
 from cnntrain.errors import ConfigError, ExtensionError
 from cnntrain.layers import LAYERS, registry
-from cnntrain.layers.base import Shape
+from cnntrain.shape import Shape
 from tests.layers.networks import check_gradients, network
 from tests.training.small import train, write_config
 
@@ -277,7 +277,7 @@ def test_an_edited_helper_kernel_is_compiled_again(tmp_path: Path) -> None:
     """Numba's cache looks at the kernel's own bytecode; a helper that it inlines is noticed by the file's hash."""
     program = """
 import numpy as np
-from cnntrain.kernels.jit import kernel, parallel_kernel
+from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
 
 @kernel
 def helper(x):

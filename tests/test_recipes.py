@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cnntrain.config import infer_shapes, load_config
-from cnntrain.layers.base import Shape
+from cnntrain.shape import Shape
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 GREY, COLOR = Shape(1, 28, 28), Shape(3, 32, 32)

@@ -9,9 +9,9 @@ import numba
 import numpy as np
 
 from cnntrain.bench.timing import each_of, seconds_of
+from cnntrain.kernels.compiler.threads import set_threads
 from cnntrain.kernels.peak import six_chains, three_chains, twelve_chains
-from cnntrain.kernels.simd import LANES
-from cnntrain.training.threads import set_threads
+from cnntrain.shape import LANES
 
 _LOOPS = ((three_chains, 3), (six_chains, 6), (twelve_chains, 12))
 

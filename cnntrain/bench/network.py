@@ -10,9 +10,9 @@ from typing import Any, Protocol
 from cnntrain.bench.machine import Peak
 from cnntrain.bench.subject import Subject
 from cnntrain.bench.timing import Spread, Stopwatch, each_of, times_for
+from cnntrain.kernels.compiler.threads import set_threads
 from cnntrain.layers import Layer
 from cnntrain.network import Network
-from cnntrain.training.threads import set_threads
 
 ROUND = 0.03  # seconds that each part of a round takes, or one step
 LEAST_ROUNDS = 3

@@ -9,7 +9,7 @@ from typing import Any
 from cnntrain.bench.network import PassTime, Run
 from cnntrain.bench.shapes import ShapePass
 from cnntrain.bench.timing import Spread
-from cnntrain.training.environment import describe_environment
+from cnntrain.runs.environment import describe_environment
 
 FOOTNOTE = (
     "median and best time of a pass; ±: half the distance of the quartiles; GF/s and share of the peak at the median,\n"

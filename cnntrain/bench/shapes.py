@@ -13,11 +13,12 @@ import numpy as np
 from cnntrain.bench.machine import Peak
 from cnntrain.bench.timing import Spread, each_of, times_for
 from cnntrain.errors import ArgumentError
+from cnntrain.kernels.compiler.threads import set_threads
+from cnntrain.machine import this_machine
+from cnntrain.memory import line_aligned
 from cnntrain.passes.convolution import Convolution, ConvolutionGeometry, Window
 from cnntrain.passes.dense import Dense
-from cnntrain.passes.memory import line_aligned
-from cnntrain.passes.tiling import LANES, capacity
-from cnntrain.training.threads import set_threads
+from cnntrain.shape import LANES
 
 ROUND = 0.01  # seconds that a pass is called for in one round, or one call
 LEAST_ROUNDS = 3
@@ -167,7 +168,7 @@ def _macs(shape: GivenShape) -> int:
 def _calls(shape: GivenShape) -> dict[str, Callable[[], Any]]:
     """Return the three passes of a shape as functions without arguments; called once here, to compile."""
     dtype, random = np.dtype(np.float32), np.random.default_rng(1)
-    held, blocks = capacity(shape.images, dtype), -(-shape.images // LANES)
+    held, blocks = this_machine().capacity(shape.images, dtype), -(-shape.images // LANES)
     passes: Convolution | Dense
     if shape.convolution is None:
         passes, outputs, weights = Dense(shape.inputs, shape.outputs, held, dtype), shape.outputs, shape.inputs

@@ -14,9 +14,9 @@ from cnntrain.augmentations.pipeline import Augmenter
 from cnntrain.config import Config, infer_shapes, load_config
 from cnntrain.data import describe
 from cnntrain.errors import DataError
-from cnntrain.layers.base import Shape
 from cnntrain.network import Network
 from cnntrain.optimizers import OPTIMIZERS, Optimizer
+from cnntrain.shape import Shape
 
 KNOWN = {  # what the images of these sources are, whether they are there or not
     "mnist": (Shape(1, 28, 28), 10),

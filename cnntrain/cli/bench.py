@@ -17,8 +17,8 @@ from cnntrain.cli import options
 if TYPE_CHECKING:
     from cnntrain.bench.report import NetworkReport, ShapesReport
     from cnntrain.bench.subject import Subject
-    from cnntrain.layers.base import Shape
-    from cnntrain.training.reporter import Reporter
+    from cnntrain.runs.reporter import Reporter
+    from cnntrain.shape import Shape
 
 
 def _numbers(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[int] | None:
@@ -77,7 +77,7 @@ def command(
         raise click.UsageError("give either --config FILE or --shapes")
 
     from cnntrain.bench.machine import thread_counts
-    from cnntrain.training.reporter import Reporter
+    from cnntrain.runs.reporter import Reporter
 
     reporter = Reporter()
     counts = thread_counts(threads)
@@ -96,7 +96,7 @@ def _bench_network(subject: Subject, threads: list[int], seconds: float, reporte
     from cnntrain.bench.machine import peak_memory
     from cnntrain.bench.network import measure_network
     from cnntrain.bench.report import NetworkReport
-    from cnntrain.kernels.compilation import reported
+    from cnntrain.kernels.compiler.report import reported
 
     with reported(reporter.line) as compiled:
         subject.warm_up()
@@ -118,7 +118,7 @@ def _bench_network(subject: Subject, threads: list[int], seconds: float, reporte
 def _bench_shapes(texts: Sequence[str], threads: list[int], seconds: float, reporter: Reporter) -> ShapesReport:
     from cnntrain.bench.report import ShapesReport
     from cnntrain.bench.shapes import measure_shapes, parse_shapes
-    from cnntrain.kernels.compilation import reported
+    from cnntrain.kernels.compiler.report import reported
 
     shapes = parse_shapes(texts)
     with reported(reporter.line), _progress() as progress:
@@ -127,7 +127,7 @@ def _bench_shapes(texts: Sequence[str], threads: list[int], seconds: float, repo
 
 
 def _threading_layer(reporter: Reporter) -> str:
-    from cnntrain.training.threads import threading_layer, threading_layer_warning
+    from cnntrain.kernels.compiler.threads import threading_layer, threading_layer_warning
 
     layer = threading_layer()
     if warning := threading_layer_warning(layer):

@@ -36,7 +36,7 @@ def command(config_file: Path | None, overrides: tuple[str, ...], as_json: bool,
 
     from cnntrain.config import infer_shapes, load_config
     from cnntrain.data import describe
-    from cnntrain.layers.base import Shape
+    from cnntrain.shape import Shape
 
     config = load_config(config_file, overrides)
     input_shape, classes = describe(config.data)

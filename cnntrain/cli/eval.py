@@ -67,9 +67,9 @@ def command(
         raise click.UsageError("--require-expected is about the test split")
 
     from cnntrain.config import load_config
-    from cnntrain.training.assessment import assess
-    from cnntrain.training.run_folder import find_checkpoint
-    from cnntrain.training.threads import set_threads
+    from cnntrain.evaluation.assessment import assess
+    from cnntrain.kernels.compiler.threads import set_threads
+    from cnntrain.runs.folder import find_checkpoint
 
     set_threads(threads)
     path = find_checkpoint(target or checkpoint or Path())

@@ -76,10 +76,10 @@ def command(
 
     from tqdm import tqdm
 
-    from cnntrain.kernels.compilation import announce
-    from cnntrain.training.reporter import Reporter
-    from cnntrain.training.run_folder import find_checkpoint
-    from cnntrain.training.threads import set_threads
+    from cnntrain.kernels.compiler.report import announce
+    from cnntrain.kernels.compiler.threads import set_threads
+    from cnntrain.runs.folder import find_checkpoint
+    from cnntrain.runs.reporter import Reporter
     from cnntrain.verify import check_gradients
     from cnntrain.verify.report import GradientReport
     from cnntrain.verify.subject import subject_of_checkpoint, subject_of_config

@@ -11,7 +11,7 @@ import click
 from cnntrain import extensions
 
 if TYPE_CHECKING:
-    from cnntrain.layers.base import Shape
+    from cnntrain.shape import Shape
 
 config = click.option(
     "--config", "config_file", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The YAML config."
@@ -45,7 +45,7 @@ def _shape(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
         return None
     if not re.fullmatch(r"[1-9]\d*x[1-9]\d*x[1-9]\d*", value):
         raise click.BadParameter("must be channels, rows and columns: 3x32x32")
-    from cnntrain.layers.base import Shape
+    from cnntrain.shape import Shape
 
     return Shape(*map(int, value.split("x")))
 

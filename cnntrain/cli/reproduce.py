@@ -51,8 +51,8 @@ def command(
     """
     from cnntrain.config import load_config
     from cnntrain.errors import ConfigError
+    from cnntrain.runs.reporter import Reporter
     from cnntrain.training.interruption import exit_code
-    from cnntrain.training.reporter import Reporter
     from cnntrain.training.reproduction import Reproduction, run_seed
 
     config = load_config(config_file, overrides)

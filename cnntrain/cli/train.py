@@ -51,8 +51,8 @@ def command(
         raise click.UsageError("--resume continues in its own folder: leave out --out")
 
     from cnntrain.config import load_config
+    from cnntrain.runs.reporter import Reporter
     from cnntrain.training.interruption import exit_code
-    from cnntrain.training.reporter import Reporter
     from cnntrain.training.session import resume_run, start_run
 
     reporter = Reporter(quiet=quiet)

@@ -12,7 +12,7 @@ import click
 from cnntrain.cli import options
 
 if TYPE_CHECKING:
-    from cnntrain.layers.base import Shape
+    from cnntrain.shape import Shape
 
 
 @click.command("warmup")
@@ -38,8 +38,8 @@ def command(
     import numpy as np
 
     from cnntrain.bench.subject import KNOWN, subject_of_config
-    from cnntrain.kernels.compilation import cache_folder, loaded_kernels, reported
-    from cnntrain.training.reporter import Reporter
+    from cnntrain.kernels.compiler.report import cache_folder, loaded_kernels, reported
+    from cnntrain.runs.reporter import Reporter
 
     reporter = Reporter()
     begin = time.perf_counter()

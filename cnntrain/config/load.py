@@ -17,10 +17,10 @@ from cnntrain.config.yaml_nodes import Dumper, read_text
 from cnntrain.data import DataSettings, describe
 from cnntrain.errors import CnntrainError, ConfigError, ExtensionError
 from cnntrain.extensions import load_extension
-from cnntrain.layers.base import Shape
 from cnntrain.layers.plan import Misfit
 from cnntrain.layers.registry import visible
 from cnntrain.settings import Choice
+from cnntrain.shape import Shape
 
 
 def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:

@@ -8,9 +8,9 @@ from cnntrain.config.model import Config
 from cnntrain.config.problems import Problem
 from cnntrain.config.source import Source
 from cnntrain.errors import ConfigError, ShapeError
-from cnntrain.layers.base import Shape
 from cnntrain.layers.plan import MAX_LAYERS, MAX_NESTING, LayerRow, Misfit, Part, count_layers, join, nesting, plan_part
 from cnntrain.settings import Choice
+from cnntrain.shape import Shape
 
 
 def infer_shapes(config: Config, input_shape: Shape, classes: int) -> list[LayerRow]:

@@ -20,7 +20,7 @@ from cnntrain.errors import ArgumentError, ConfigError
 from cnntrain.randomness import generator
 
 if TYPE_CHECKING:
-    from cnntrain.layers.base import Shape
+    from cnntrain.shape import Shape
 
 SPLITS = ("train", "validation", "test")
 
@@ -61,7 +61,7 @@ class DataSet:
 
 def describe(settings: DataSettings) -> tuple[Shape, int]:
     """Image shape and number of classes, from file headers and at most the labels; raises `DataError`."""
-    from cnntrain.layers.base import Shape  # brings Numba along, which loading data does not need
+    from cnntrain.shape import Shape
 
     shape, classes = _source(settings).describe()
     return Shape(*shape), classes

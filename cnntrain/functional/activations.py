@@ -11,7 +11,7 @@ from cnntrain.errors import ArgumentError
 from cnntrain.functional.arrays import FLOATS, flat, same_shape
 from cnntrain.kernels import activations as kernels
 from cnntrain.kernels import smooth_activations as smooth
-from cnntrain.passes.tiling import LANES
+from cnntrain.shape import LANES
 
 
 def _apply(kernel: Callable[..., None], arrays: dict[str, NDArray], *settings: float) -> NDArray:

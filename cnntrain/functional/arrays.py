@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from cnntrain.errors import ArgumentError
 from cnntrain.kernels.layout import from_lanes, to_lanes
-from cnntrain.passes.memory import line_aligned
-from cnntrain.passes.tiling import LANES, capacity
+from cnntrain.machine import this_machine
+from cnntrain.memory import line_aligned
+from cnntrain.shape import LANES
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -63,7 +64,7 @@ def block_count(images: int) -> int:
 
 def room(images: int, size: int, dtype: np.dtype) -> NDArray:
     """Return a flat array for `images` images of `size` values each in the batch-lane layout."""
-    return line_aligned(capacity(images, dtype) * size * LANES, dtype)
+    return line_aligned(this_machine().capacity(images, dtype) * size * LANES, dtype)
 
 
 def enter(array: NDArray) -> NDArray:

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from cnntrain.errors import ArgumentError
 from cnntrain.functional.arrays import block_count, enter, flat, floating, leave, pair, room, same_shape, whole
+from cnntrain.machine import this_machine
+from cnntrain.memory import line_aligned
 from cnntrain.passes.convolution import Convolution, ConvolutionGeometry, Window
-from cnntrain.passes.memory import line_aligned
-from cnntrain.passes.tiling import capacity
 
 Pair = int | tuple[int, int]
 Mode = Literal["cross_correlation", "convolution"]
@@ -115,7 +115,7 @@ def conv2d(
     blocks = block_count(x.shape[0])
     shape = (x.shape[0], geometry.filters, geometry.rows.output_size, geometry.columns.output_size)
     output = room(shape[0], int(np.prod(shape[1:])), x.dtype)
-    Convolution(geometry, capacity(shape[0], x.dtype), x.dtype).forward(
+    Convolution(geometry, this_machine().capacity(shape[0], x.dtype), x.dtype).forward(
         enter(x), flat(weight), flat(bias), output, blocks
     )
     return leave(output, shape)
@@ -166,7 +166,7 @@ def conv2d_backward(
     floating("grad_output", grad_output, "images, filters, rows, columns", x.dtype)
     same_shape("grad_output", grad_output, shape, "that of the output of conv2d")
     blocks = block_count(x.shape[0])
-    convolution = Convolution(geometry, capacity(shape[0], x.dtype), x.dtype)
+    convolution = Convolution(geometry, this_machine().capacity(shape[0], x.dtype), x.dtype)
     image, delta = enter(x), enter(grad_output)
     grad_weight, grad_bias = np.empty(weight.size, x.dtype), np.empty(geometry.filters, x.dtype)
     convolution.backward_weight(image, delta, grad_weight, grad_bias, blocks)

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.functional.arrays import block_count, enter, flat, floating, leave, room, same_shape
+from cnntrain.machine import this_machine
+from cnntrain.memory import line_aligned
 from cnntrain.passes.dense import Dense
-from cnntrain.passes.memory import line_aligned
-from cnntrain.passes.tiling import capacity
 
 
 def _check(x: NDArray, weight: NDArray) -> tuple[int, int, int]:
@@ -42,7 +42,7 @@ def dense(x: NDArray, weight: NDArray, bias: NDArray | None = None) -> NDArray:
     same_shape("bias", floating("bias", bias, "units", x.dtype), (units,), "one for each unit")
     blocks = block_count(images)
     output = room(images, units, x.dtype)
-    layer = Dense(inputs, units, capacity(images, x.dtype), x.dtype)
+    layer = Dense(inputs, units, this_machine().capacity(images, x.dtype), x.dtype)
     layer.forward(enter(x[:, :, None, None]), flat(weight), flat(bias), output, blocks)
     return leave(output, (images, units, 1, 1)).reshape(images, units)
 
@@ -70,7 +70,7 @@ def dense_backward(grad_output: NDArray, x: NDArray, weight: NDArray) -> tuple[N
     floating("grad_output", grad_output, "images, units", x.dtype)
     same_shape("grad_output", grad_output, (images, units), "that of the output of dense")
     blocks = block_count(images)
-    layer = Dense(inputs, units, capacity(images, x.dtype), x.dtype)
+    layer = Dense(inputs, units, this_machine().capacity(images, x.dtype), x.dtype)
     image, delta = enter(x[:, :, None, None]), enter(grad_output[:, :, None, None])
     grad_weight, grad_bias = np.empty(weight.size, x.dtype), np.empty(units, x.dtype)
     layer.backward_weight(image, delta, grad_weight, grad_bias, blocks)

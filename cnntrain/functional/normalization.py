@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from cnntrain.errors import ArgumentError
 from cnntrain.functional.arrays import block_count, enter, floating, leave, room, same_shape
+from cnntrain.machine import this_machine
+from cnntrain.memory import line_aligned
 from cnntrain.passes.batch_norm import BatchNormalization
-from cnntrain.passes.memory import line_aligned
-from cnntrain.passes.tiling import capacity
 
 
 def batch_norm2d(
@@ -98,4 +98,4 @@ def _check(x: Any, scale: Any, epsilon: float) -> None:
 
 def _pass(x: NDArray) -> BatchNormalization:
     images, channels, rows, columns = x.shape
-    return BatchNormalization(channels, rows * columns, capacity(images, x.dtype), x.dtype)
+    return BatchNormalization(channels, rows * columns, this_machine().capacity(images, x.dtype), x.dtype)

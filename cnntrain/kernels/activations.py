@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.exponential import hyperbolic_tangent, logistic
-from cnntrain.kernels.jit import kernel, parallel_kernel
-from cnntrain.kernels.simd import LANES, constant, load, select, store
+from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
+from cnntrain.kernels.lanes import constant, load, select, store
+from cnntrain.kernels.lanes.exponential import hyperbolic_tangent, logistic
+from cnntrain.shape import LANES
 
 PARTS = 64  # units of work; any number gives the same bits
 

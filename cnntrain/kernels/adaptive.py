@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.jit import parallel_kernel
+from cnntrain.kernels.compiler.jit import parallel_kernel
 from cnntrain.kernels.optimizers import clipped, pull
 
 

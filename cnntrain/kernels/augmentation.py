@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.jit import kernel, parallel_kernel
+from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
 
 CONSTANT, REFLECT, EDGE = 0, 1, 2  # what lies outside an image: a value, its mirror (edge not repeated), its edge
 

@@ -14,9 +14,10 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
+from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
 from cnntrain.kernels.convolution import Axis, end_tap, first_tap
-from cnntrain.kernels.jit import kernel, parallel_kernel
-from cnntrain.kernels.simd import LANES, constant, fma, load, store
+from cnntrain.kernels.lanes import constant, fma, load, store
+from cnntrain.shape import LANES
 
 
 @kernel

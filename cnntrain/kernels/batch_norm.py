@@ -24,8 +24,9 @@ from typing import NamedTuple
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.jit import kernel, parallel_kernel
-from cnntrain.kernels.simd import LANES, constant, fma, lane_numbers, load, select, splat, store
+from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
+from cnntrain.kernels.lanes import constant, fma, lane_numbers, load, select, splat, store
+from cnntrain.shape import LANES
 
 
 class Sheet(NamedTuple):

@@ -24,8 +24,9 @@ from typing import NamedTuple
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.jit import kernel, parallel_kernel
-from cnntrain.kernels.simd import LANES, accumulate, tile_splat, tile_store
+from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
+from cnntrain.kernels.lanes import accumulate, tile_splat, tile_store
+from cnntrain.shape import LANES
 
 
 class Axis(NamedTuple):

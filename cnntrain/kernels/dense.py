@@ -11,9 +11,10 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
+from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
 from cnntrain.kernels.convolution import Tiles
-from cnntrain.kernels.jit import kernel, parallel_kernel
-from cnntrain.kernels.simd import LANES, accumulate, tile_splat, tile_store
+from cnntrain.kernels.lanes import accumulate, tile_splat, tile_store
+from cnntrain.shape import LANES
 
 
 @kernel

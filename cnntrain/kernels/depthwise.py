@@ -14,10 +14,9 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
+from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
 from cnntrain.kernels.convolution import Axis, Tiles, end_tap, first_tap
-from cnntrain.kernels.jit import kernel, parallel_kernel
-from cnntrain.kernels.simd import (
-    LANES,
+from cnntrain.kernels.lanes import (
     accumulate_pairs,
     accumulate_shifted,
     constant,
@@ -26,6 +25,7 @@ from cnntrain.kernels.simd import (
     tile_splat,
     tile_store,
 )
+from cnntrain.shape import LANES
 
 
 @kernel

@@ -11,8 +11,9 @@ import numpy as np
 from numba import prange
 
 from cnntrain.kernels.activations import PARTS, span
-from cnntrain.kernels.jit import kernel, parallel_kernel
-from cnntrain.kernels.simd import LANES, constant, lane_numbers, load, select, splat, store
+from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
+from cnntrain.kernels.lanes import constant, lane_numbers, load, select, splat, store
+from cnntrain.shape import LANES
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.jit import kernel, parallel_kernel
-from cnntrain.kernels.simd import LANES, constant, convert, load, store, store_transposed
+from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
+from cnntrain.kernels.lanes import constant, convert, load, store, store_transposed
+from cnntrain.shape import LANES
 
 
 @kernel

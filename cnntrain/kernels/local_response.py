@@ -16,9 +16,10 @@ import numpy as np
 from numba import prange
 
 from cnntrain.kernels.activations import PARTS, span
-from cnntrain.kernels.jit import kernel, parallel_kernel
-from cnntrain.kernels.logarithm import power
-from cnntrain.kernels.simd import LANES, constant, fma, load, store
+from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
+from cnntrain.kernels.lanes import constant, fma, load, store
+from cnntrain.kernels.lanes.logarithm import power
+from cnntrain.shape import LANES
 
 
 class Neighbourhood(NamedTuple):

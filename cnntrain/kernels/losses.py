@@ -11,9 +11,10 @@ import math
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.exponential import exponential
-from cnntrain.kernels.jit import kernel, parallel_kernel
-from cnntrain.kernels.simd import LANES, constant, is_nan, lane_of, load, negate, select, store
+from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
+from cnntrain.kernels.lanes import constant, is_nan, lane_of, load, negate, select, store
+from cnntrain.kernels.lanes.exponential import exponential
+from cnntrain.shape import LANES
 
 
 @kernel

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.jit import kernel, parallel_kernel
+from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
 from cnntrain.kernels.losses import clear_unused_lanes, count_correct
-from cnntrain.kernels.simd import LANES
+from cnntrain.shape import LANES
 
 
 @kernel

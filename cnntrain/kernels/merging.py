@@ -13,8 +13,9 @@ import numpy as np
 from numba import prange
 
 from cnntrain.kernels.activations import PARTS, span
-from cnntrain.kernels.jit import parallel_kernel
-from cnntrain.kernels.simd import LANES, load, store
+from cnntrain.kernels.compiler.jit import parallel_kernel
+from cnntrain.kernels.lanes import load, store
+from cnntrain.shape import LANES
 
 
 class Subsampling(NamedTuple):

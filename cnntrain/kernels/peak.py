@@ -11,8 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.jit import parallel_kernel
-from cnntrain.kernels.simd import LANES, constant, fma, store
+from cnntrain.kernels.compiler.jit import parallel_kernel
+from cnntrain.kernels.lanes import constant, fma, store
+from cnntrain.shape import LANES
 
 
 @parallel_kernel

@@ -12,10 +12,10 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
+from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
 from cnntrain.kernels.convolution import Axis, Channels, Tiles, correlate_row
-from cnntrain.kernels.jit import kernel, parallel_kernel
 from cnntrain.kernels.pooling import Pooled, whole_window
-from cnntrain.kernels.simd import LANES
+from cnntrain.shape import LANES
 
 
 @kernel

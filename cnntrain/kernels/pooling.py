@@ -16,9 +16,10 @@ from typing import NamedTuple
 import numpy as np
 from numba import prange
 
+from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
 from cnntrain.kernels.convolution import Axis, end_tap, first_tap
-from cnntrain.kernels.jit import kernel, parallel_kernel
-from cnntrain.kernels.simd import LANES, constant, is_nan, load, negate, select, store
+from cnntrain.kernels.lanes import constant, is_nan, load, negate, select, store
+from cnntrain.shape import LANES
 
 
 class Pooled(NamedTuple):

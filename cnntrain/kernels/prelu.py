@@ -12,8 +12,9 @@ import numpy as np
 from numba import prange
 
 from cnntrain.kernels.batch_norm import piece_of
-from cnntrain.kernels.jit import parallel_kernel
-from cnntrain.kernels.simd import LANES, constant, load, select, splat, store
+from cnntrain.kernels.compiler.jit import parallel_kernel
+from cnntrain.kernels.lanes import constant, load, select, splat, store
+from cnntrain.shape import LANES
 
 
 @parallel_kernel

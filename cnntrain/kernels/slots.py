@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.jit import parallel_kernel
-from cnntrain.kernels.simd import LANES, load, sum_lanes
+from cnntrain.kernels.compiler.jit import parallel_kernel
+from cnntrain.kernels.lanes import load, sum_lanes
+from cnntrain.shape import LANES
 
 
 @parallel_kernel

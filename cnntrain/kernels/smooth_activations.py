@@ -9,11 +9,12 @@ import numpy as np
 from numba import prange
 
 from cnntrain.kernels.activations import PARTS, span
-from cnntrain.kernels.exponential import expm1_parts, exponential
-from cnntrain.kernels.jit import kernel, parallel_kernel
-from cnntrain.kernels.logarithm import logarithm_1p
-from cnntrain.kernels.normal import normal_distribution
-from cnntrain.kernels.simd import LANES, absolute, constant, fma, load, select, store
+from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
+from cnntrain.kernels.lanes import absolute, constant, fma, load, select, store
+from cnntrain.kernels.lanes.exponential import expm1_parts, exponential
+from cnntrain.kernels.lanes.logarithm import logarithm_1p
+from cnntrain.kernels.lanes.normal import normal_distribution
+from cnntrain.shape import LANES
 
 GELU_LINEAR = 0.7978845608028654  # sqrt(2 / pi)
 GELU_CUBIC = 0.044715

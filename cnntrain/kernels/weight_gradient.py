@@ -24,8 +24,9 @@ from typing import NamedTuple
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.jit import kernel, parallel_kernel
-from cnntrain.kernels.simd import LANES, constant, lane_of, load, sum_lanes
+from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
+from cnntrain.kernels.lanes import constant, lane_of, load, sum_lanes
+from cnntrain.shape import LANES
 
 PARTS = 16  # units of work of `add_slots`; any number gives the same bits
 

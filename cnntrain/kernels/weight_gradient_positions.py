@@ -10,19 +10,11 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
+from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
 from cnntrain.kernels.convolution import Axis, Channels, Tiles, first_tap
-from cnntrain.kernels.jit import kernel, parallel_kernel
-from cnntrain.kernels.simd import (
-    LANES,
-    accumulate,
-    constant,
-    store,
-    store_transposed,
-    tile_load,
-    tile_store,
-    tile_zero,
-)
+from cnntrain.kernels.lanes import accumulate, constant, store, store_transposed, tile_load, tile_store, tile_zero
 from cnntrain.kernels.weight_gradient import Division, add_sums, row_length
+from cnntrain.shape import LANES
 
 
 @kernel

@@ -25,9 +25,10 @@ from typing import NamedTuple
 import numpy as np
 from numba import prange
 
+from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
 from cnntrain.kernels.convolution import Axis, Tiles
-from cnntrain.kernels.jit import kernel, parallel_kernel
-from cnntrain.kernels.simd import LANES, accumulate, constant, fma, load, splat, store, tile_store, tile_zero
+from cnntrain.kernels.lanes import accumulate, constant, fma, load, splat, store, tile_store, tile_zero
+from cnntrain.shape import LANES
 
 SIDE = 6  # pixels of a patch's side
 PLACES = SIDE * SIDE

@@ -14,9 +14,9 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
+from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
 from cnntrain.kernels.convolution import Axis, Tiles
-from cnntrain.kernels.jit import kernel, parallel_kernel
-from cnntrain.kernels.simd import LANES, constant, fma, load, store
+from cnntrain.kernels.lanes import constant, fma, load, store
 from cnntrain.kernels.winograd import (
     PLACES,
     SIDE,
@@ -28,6 +28,7 @@ from cnntrain.kernels.winograd import (
     store_six,
 )
 from cnntrain.kernels.winograd_weights import delta_part
+from cnntrain.shape import LANES
 
 
 @kernel

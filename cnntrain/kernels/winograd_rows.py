@@ -14,9 +14,9 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
+from cnntrain.kernels.compiler.jit import inlined_kernel, kernel, parallel_kernel
 from cnntrain.kernels.convolution import Axis, Tiles
-from cnntrain.kernels.jit import inlined_kernel, kernel, parallel_kernel
-from cnntrain.kernels.simd import LANES, accumulate, load, splat, tile_store, tile_zero
+from cnntrain.kernels.lanes import accumulate, load, splat, tile_store, tile_zero
 from cnntrain.kernels.winograd import (
     COLUMNS,
     PLACES,
@@ -29,6 +29,7 @@ from cnntrain.kernels.winograd import (
     transform_columns_of_run,
     transform_rows,
 )
+from cnntrain.shape import LANES
 
 
 @inlined_kernel

@@ -15,10 +15,9 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
+from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
 from cnntrain.kernels.convolution import Axis, Tiles
-from cnntrain.kernels.jit import kernel, parallel_kernel
-from cnntrain.kernels.simd import (
-    LANES,
+from cnntrain.kernels.lanes import (
     accumulate,
     constant,
     fma,
@@ -31,6 +30,7 @@ from cnntrain.kernels.simd import (
 )
 from cnntrain.kernels.weight_gradient import Division
 from cnntrain.kernels.winograd import PLACES, Patches, corner_of, place_size, store_six, transform_patches
+from cnntrain.shape import LANES
 
 
 @kernel

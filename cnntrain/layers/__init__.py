@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cnntrain.layers.activations import LeakyRelu, Relu, Sigmoid, Tanh
 from cnntrain.layers.avg_pool2d import AvgPool2d
-from cnntrain.layers.base import Batch, Layer, LayerContext, LayerSettings, Parameter, Shape, Statistic
+from cnntrain.layers.base import Batch, Layer, LayerContext, LayerSettings
 from cnntrain.layers.batch_norm2d import BatchNorm2d
 from cnntrain.layers.branches import Branches
 from cnntrain.layers.conv2d import Conv2d
@@ -21,6 +21,8 @@ from cnntrain.layers.repeat import Repeat
 from cnntrain.layers.residual import Residual
 from cnntrain.layers.silu import Silu
 from cnntrain.layers.softplus import Softplus
+from cnntrain.parameters import Parameter, Statistic
+from cnntrain.shape import Shape
 
 LAYERS: dict[str, type[Layer]] = {
     layer.name: layer

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from cnntrain.kernels import activations as kernels
-from cnntrain.layers.base import LANES, Batch, Layer, LayerContext, LayerSettings, Shape
+from cnntrain.layers.base import Batch, Layer, LayerContext, LayerSettings
 from cnntrain.settings import PositiveFloat
+from cnntrain.shape import LANES, Shape
 
 
 class ActivationSettings(LayerSettings):

@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 from numpy.typing import NDArray
 from pydantic import Field
 
-from cnntrain.layers.base import Batch, Layer, LayerContext, LayerSettings, Shape
+from cnntrain.layers.base import Batch, Layer, LayerContext, LayerSettings
 from cnntrain.layers.pooling_window import PoolingSettings
 from cnntrain.passes.pooling import AveragePooling
+from cnntrain.shape import Shape
 
 
 class AvgPool2dSettings(PoolingSettings):

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from cnntrain.initializers import InitializerChoice
-from cnntrain.layers.base import Batch, Layer, LayerContext, LayerSettings, Shape
+from cnntrain.layers.base import Batch, Layer, LayerContext, LayerSettings
 from cnntrain.layers.weights import check_initializers
 from cnntrain.passes.batch_norm import BatchNormalization
 from cnntrain.settings import NonNegativeFloat, PositiveFloat
+from cnntrain.shape import Shape
 
 
 class BatchNorm2dSettings(LayerSettings):

@@ -11,10 +11,11 @@ from pydantic import Field
 
 from cnntrain.errors import ShapeError
 from cnntrain.kernels.merging import ChannelCopy, add, copy_channels
-from cnntrain.layers.base import LANES, Batch, LayerContext, Shape
+from cnntrain.layers.base import Batch, LayerContext
 from cnntrain.layers.container import Container
 from cnntrain.layers.plan import ContainerSettings, Part, PlannedPart
 from cnntrain.layers.registry import LayerChoice
+from cnntrain.shape import LANES, Shape
 
 _SHOWN = 8  # branches in an error
 

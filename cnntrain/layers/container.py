@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from cnntrain.layers.base import Layer, LayerContext, Shape
+from cnntrain.layers.base import Layer, LayerContext
 from cnntrain.layers.plan import ContainerSettings
 from cnntrain.layers.sequence import LayerSequence
+from cnntrain.shape import Shape
 
 
 class Container(Layer):

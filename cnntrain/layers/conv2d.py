@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from cnntrain.errors import ShapeError
-from cnntrain.layers.base import Batch, Layer, LayerContext, Shape
+from cnntrain.layers.base import Batch, Layer, LayerContext
 from cnntrain.layers.weights import WeightSettings
 from cnntrain.passes.convolution import Convolution, ConvolutionGeometry, Window
 from cnntrain.passes.pooled_convolution import PooledPasses
 from cnntrain.settings import NonNegativeInt, PositiveInt, PositivePair
+from cnntrain.shape import Shape
 
 
 def _padding(value: object) -> object:

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from cnntrain.layers.base import Batch, Layer, LayerContext, LayerSettings, Shape
+from cnntrain.layers.base import Batch, Layer, LayerContext, LayerSettings
 from cnntrain.layers.weights import WeightSettings
 from cnntrain.passes.dense import Dense as DensePass
 from cnntrain.passes.dense import memory_order
 from cnntrain.settings import PositiveInt
+from cnntrain.shape import Shape
 
 
 class DenseSettings(WeightSettings):

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from cnntrain.kernels.dropout import dropout
-from cnntrain.layers.base import LANES, Batch, Layer, LayerContext, LayerSettings, Shape
+from cnntrain.layers.base import Batch, Layer, LayerContext, LayerSettings
+from cnntrain.shape import LANES, Shape
 
 
 class DropoutSettings(LayerSettings):

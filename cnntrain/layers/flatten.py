@@ -6,7 +6,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from cnntrain.layers.base import Batch, Layer, LayerContext, LayerSettings, Shape
+from cnntrain.layers.base import Batch, Layer, LayerContext, LayerSettings
+from cnntrain.shape import Shape
 
 
 class FlattenSettings(LayerSettings):

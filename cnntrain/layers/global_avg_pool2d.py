@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from cnntrain.layers.avg_pool2d import AvgPool2d, AvgPool2dSettings
-from cnntrain.layers.base import LayerContext, LayerSettings, Shape
+from cnntrain.layers.base import LayerContext, LayerSettings
+from cnntrain.shape import Shape
 
 
 class GlobalAvgPool2dSettings(LayerSettings):

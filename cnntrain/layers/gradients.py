@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.passes.memory import line_aligned
+from cnntrain.memory import line_aligned
 
 Level = tuple[int, int]  # how deep a sequence is inside others, and its number among those of its layer
 

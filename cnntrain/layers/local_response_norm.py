@@ -13,8 +13,9 @@ from cnntrain.kernels.local_response import (
     local_response_backward,
     local_response_ratios,
 )
-from cnntrain.layers.base import LANES, Batch, Layer, LayerContext, LayerSettings, Shape
+from cnntrain.layers.base import Batch, Layer, LayerContext, LayerSettings
 from cnntrain.settings import NonNegativeFloat, PositiveFloat, PositiveInt
+from cnntrain.shape import LANES, Shape
 
 
 class LocalResponseNormSettings(LayerSettings):

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from cnntrain.errors import ShapeError
 from cnntrain.kernels.convolution import Axis
-from cnntrain.layers.base import LANES, Batch, Layer, LayerContext, Shape
+from cnntrain.layers.base import Batch, Layer, LayerContext
 from cnntrain.layers.pooling_window import PoolingSettings
 from cnntrain.passes.pooling import MaxPooling
+from cnntrain.shape import LANES, Shape
 
 MAX_TAPS = np.iinfo(np.int16).max  # the mask keeps the number of the winning position in 16 bits
 

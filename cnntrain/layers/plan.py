@@ -10,8 +10,9 @@ from itertools import chain, repeat
 from typing import Any
 
 from cnntrain.errors import ShapeError
-from cnntrain.layers.base import LayerSettings, Shape
+from cnntrain.layers.base import LayerSettings
 from cnntrain.settings import Choice
+from cnntrain.shape import Shape
 
 MAX_LAYERS = 10_000  # repeats written out; the deepest published networks have a third of it
 MAX_NESTING = 8  # so that the resolved config, which spells everything out, is no deeper than a config may be

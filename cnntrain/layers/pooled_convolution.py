@@ -15,14 +15,15 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.layers.base import LANES, Batch, Layer, LayerContext
+from cnntrain.layers.base import Batch, Layer, LayerContext
 from cnntrain.layers.conv2d import Conv2d, Conv2dSettings
 from cnntrain.layers.max_pool2d import MaxPool2d, MaxPool2dSettings
 from cnntrain.layers.plan import LayerRow
 from cnntrain.layers.registry import layer_class
-from cnntrain.passes.memory import line_aligned
+from cnntrain.machine import this_machine
+from cnntrain.memory import line_aligned
 from cnntrain.passes.pooled_convolution import PooledPasses
-from cnntrain.passes.tiling import side_by_side
+from cnntrain.shape import LANES
 
 PART = 3 << 19  # bytes of the convolution's output at a time, where that is more than the smallest part
 
@@ -133,7 +134,7 @@ def part_of(blocks: int, block_size: int, dtype: np.dtype) -> int:
 
     It does not depend on the number of threads, because the gradient of the weights is summed part by part.
     """
-    together = side_by_side(blocks, dtype)
+    together = this_machine().side_by_side(blocks, dtype)
     most = max(PART // (block_size * dtype.itemsize) // together * together, together)
     parts = -(-blocks // most)
     return min(-(-blocks // (parts * together)) * together, blocks)

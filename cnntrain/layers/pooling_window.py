@@ -6,9 +6,10 @@ from pydantic import Field
 
 from cnntrain.errors import ShapeError
 from cnntrain.kernels.convolution import Axis
-from cnntrain.layers.base import LayerSettings, Shape
+from cnntrain.layers.base import LayerSettings
 from cnntrain.passes.pooling import pooling_axis
 from cnntrain.settings import NonNegativePair, PositivePair
+from cnntrain.shape import Shape
 
 
 class PoolingSettings(LayerSettings):

@@ -13,11 +13,12 @@ from cnntrain.initializers import InitializerChoice
 from cnntrain.kernels.prelu import prelu, prelu_backward
 from cnntrain.kernels.slots import sum_slots
 from cnntrain.layers.activations import ActivationSettings
-from cnntrain.layers.base import LANES, Batch, Layer, LayerContext, Shape
+from cnntrain.layers.base import Batch, Layer, LayerContext
 from cnntrain.layers.weights import check_initializers
+from cnntrain.memory import line_aligned
 from cnntrain.passes.batch_norm import sheet_of
-from cnntrain.passes.memory import line_aligned
 from cnntrain.settings import NonNegativeFloat
+from cnntrain.shape import LANES, Shape
 
 
 class PreluSettings(ActivationSettings):

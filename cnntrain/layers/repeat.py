@@ -8,11 +8,12 @@ from typing import Annotated, Any
 from numpy.typing import NDArray
 from pydantic import Field
 
-from cnntrain.layers.base import Batch, LayerContext, Shape
+from cnntrain.layers.base import Batch, LayerContext
 from cnntrain.layers.container import Container
 from cnntrain.layers.plan import ContainerSettings, Part, PlannedPart
 from cnntrain.layers.registry import LayerChoice
 from cnntrain.settings import PositiveInt
+from cnntrain.shape import Shape
 
 
 class RepeatSettings(ContainerSettings):

@@ -11,10 +11,11 @@ from pydantic import Field
 
 from cnntrain.errors import ShapeError
 from cnntrain.kernels.merging import Subsampling, add, add_subsampled, add_subsampled_backward
-from cnntrain.layers.base import LANES, Batch, LayerContext, Shape
+from cnntrain.layers.base import Batch, LayerContext
 from cnntrain.layers.container import Container
 from cnntrain.layers.plan import ContainerSettings, Part, PlannedPart
 from cnntrain.layers.registry import LayerChoice
+from cnntrain.shape import LANES, Shape
 
 
 class ResidualSettings(ContainerSettings):

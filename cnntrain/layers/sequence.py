@@ -8,10 +8,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from cnntrain.layers.base import Batch, Layer, LayerContext, Shape
+from cnntrain.layers.base import Batch, Layer, LayerContext
 from cnntrain.layers.plan import LayerRow
 from cnntrain.layers.pooled_convolution import PooledConvolution
 from cnntrain.layers.registry import layer_class
+from cnntrain.shape import Shape
 
 
 @dataclass

@@ -10,7 +10,8 @@ from pydantic import Field
 
 from cnntrain.errors import ShapeError
 from cnntrain.initializers import INITIALIZERS, InitializerChoice
-from cnntrain.layers.base import LayerContext, LayerSettings, Parameter
+from cnntrain.layers.base import LayerContext, LayerSettings
+from cnntrain.parameters import Parameter
 from cnntrain.settings import Choice, NonNegativeFloat
 
 

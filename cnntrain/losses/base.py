@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.errors import ArgumentError, ShapeError
-from cnntrain.layers.base import LANES
 from cnntrain.losses.mixture import Mixture
-from cnntrain.passes.memory import line_aligned
+from cnntrain.memory import line_aligned
 from cnntrain.settings import Settings
+from cnntrain.shape import LANES
 
 
 class LossSettings(Settings):

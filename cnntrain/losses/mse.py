@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cnntrain.kernels import losses as kernels
 from cnntrain.losses.base import Loss
-from cnntrain.passes.memory import line_aligned
+from cnntrain.memory import line_aligned
 
 
 class Mse(Loss):

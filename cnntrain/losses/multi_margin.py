@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from cnntrain.kernels import margin_losses as kernels
-from cnntrain.layers.base import LANES
 from cnntrain.losses.base import Loss, LossSettings
 from cnntrain.settings import PositiveFloat
+from cnntrain.shape import LANES
 
 
 class MultiMarginSettings(LossSettings):

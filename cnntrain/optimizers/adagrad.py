@@ -8,8 +8,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from cnntrain.kernels import adaptive
-from cnntrain.layers.base import Parameter
 from cnntrain.optimizers.base import Eps, Optimizer, OptimizerSettings, Work
+from cnntrain.parameters import Parameter
 from cnntrain.settings import NonNegativeFloat, PositiveFloat
 
 

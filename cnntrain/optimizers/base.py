@@ -14,8 +14,8 @@ from pydantic import Field, model_validator
 
 from cnntrain.errors import CheckpointError
 from cnntrain.kernels import optimizers as kernels
-from cnntrain.layers.base import Parameter
-from cnntrain.passes.memory import line_aligned
+from cnntrain.memory import line_aligned
+from cnntrain.parameters import Parameter
 from cnntrain.settings import NonNegativeFloat, PositiveFloat, Settings
 
 CHUNK = 4096  # elements of one parameter that one unit of work updates

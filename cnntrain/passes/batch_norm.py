@@ -14,9 +14,9 @@ from cnntrain.kernels.batch_norm import (
     normalize_sums,
 )
 from cnntrain.kernels.slots import sum_slots
-from cnntrain.passes.memory import line_aligned
-from cnntrain.passes.tiling import LANES
+from cnntrain.memory import line_aligned
 from cnntrain.passes.weight_gradient import UNITS
+from cnntrain.shape import LANES
 
 PIECE_BYTES = 128 * 1024  # of a block's pixels: half of a common L2 cache
 

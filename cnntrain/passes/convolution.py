@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from cnntrain.kernels.convolution import Axis, Channels, correlate
 from cnntrain.kernels.layout import gather
+from cnntrain.machine import this_machine
+from cnntrain.memory import line_aligned
 from cnntrain.passes.depthwise import DepthwiseCorrelation, DepthwiseWeightGradient
-from cnntrain.passes.memory import line_aligned
-from cnntrain.passes.tiling import cut, length, packed_order, plain, side_by_side, tile_height
+from cnntrain.passes.tiling import cut, length, packed_order, plain
 from cnntrain.passes.weight_gradient import (
     BiasGradient,
     DirectWeightGradient,
@@ -155,8 +156,8 @@ class Correlation:
         groups, outputs, inputs = indices.shape[:3]
         self.dtype = dtype
         channels = Channels(groups, inputs, outputs)
-        tiles, self.tall, self.short = cut(outputs, tile_height())
-        self.pair = length(side_by_side(blocks, dtype))
+        tiles, self.tall, self.short = cut(outputs, this_machine().tile_height)
+        self.pair = length(this_machine().side_by_side(blocks, dtype))
         [(first, taps), *others] = column_phases
         run = len(taps) * inputs if first.dilation == 1 and groups == 1 and not others else 0
         self.run = length(run) if run < SHORT else ()

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.kernels.dense import multiply
-from cnntrain.passes.tiling import cut, length, plain, side_by_side, tile_height
+from cnntrain.machine import this_machine
+from cnntrain.passes.tiling import cut, length, plain
 from cnntrain.passes.weight_gradient import DenseWeightGradient
 
 
@@ -26,9 +27,9 @@ class Dense:
 
     def __init__(self, inputs: int, units: int, blocks: int, dtype: np.dtype) -> None:
         self._inputs, self._units = inputs, units
-        pair = length(side_by_side(blocks, dtype))
-        forward_tiles, *forward_sizes = cut(units, tile_height())
-        backward_tiles, *backward_sizes = cut(inputs, tile_height())
+        pair = length(this_machine().side_by_side(blocks, dtype))
+        forward_tiles, *forward_sizes = cut(units, this_machine().tile_height)
+        backward_tiles, *backward_sizes = cut(inputs, this_machine().tile_height)
         self._forward_cuts = *plain(forward_tiles), pair, *forward_sizes
         self._backward_cuts = *plain(backward_tiles), pair, *backward_sizes
         self._zeros = np.zeros(inputs, dtype)

@@ -9,9 +9,11 @@ from cnntrain.kernels.convolution import Axis
 from cnntrain.kernels.depthwise import depthwise, depthwise_weight_gradient
 from cnntrain.kernels.layout import gather
 from cnntrain.kernels.slots import sum_slots
-from cnntrain.passes.memory import line_aligned
-from cnntrain.passes.tiling import LANES, accumulators, cut, length, plain, tile_height
+from cnntrain.machine import this_machine
+from cnntrain.memory import line_aligned
+from cnntrain.passes.tiling import cut, length, plain
 from cnntrain.passes.weight_gradient import UNITS
+from cnntrain.shape import LANES
 
 
 class DepthwiseCorrelation:
@@ -26,7 +28,7 @@ class DepthwiseCorrelation:
         dtype: np.dtype,
     ) -> None:
         self._channels = indices.shape[0]
-        tiles, *sizes = cut(self._channels, tile_height())
+        tiles, *sizes = cut(self._channels, this_machine().tile_height)
         self._sizes = sizes
         self._phases: list[tuple[int, tuple[tuple[int, ...], ...]]] = []
         order = [np.empty(0, np.intp)]
@@ -50,8 +52,8 @@ class DepthwiseWeightGradient:
 
     def __init__(self, rows: Axis, columns: Axis, indices: NDArray[np.intp], blocks: int, dtype: np.dtype) -> None:
         self._channels = indices.shape[0]
-        taps = min(columns.taps, accumulators() // 2)
-        tiles, *sizes = cut(self._channels, accumulators() // taps)
+        taps = min(columns.taps, this_machine().accumulators // 2)
+        tiles, *sizes = cut(self._channels, this_machine().accumulators // taps)
         self._geometry, self._sizes = plain(rows, columns, tiles), (*sizes, length(taps))
         self._slots = max(min(UNITS, blocks * rows.count), 1)
         # sums are in the order (r, s, channel)

@@ -1,55 +1,11 @@
-"""How filters, positions and blocks are cut into register tiles on this machine."""
+"""How filters, positions and blocks are cut into register tiles."""
 
 from __future__ import annotations
 
-import platform
-from functools import cache
-
 import numpy as np
-from llvmlite import binding
-from numba.core import config
 from numpy.typing import NDArray
 
 from cnntrain.kernels.convolution import Tiles
-
-LANES = 16
-
-
-@cache
-def has_512_bit_vectors() -> bool:
-    """Tell whether a lane vector of float32 is one register (AVX-512) rather than two or four."""
-    features: str | None = vars(config)["CPU_FEATURES"]  # what NUMBA_CPU_FEATURES says, if anything
-    return bool(binding.get_host_cpu_features().get("avx512f")) if features is None else "+avx512f" in features
-
-
-def tile_height() -> int:
-    """Filters in the register tile of most passes: enough accumulators to hide the latency of a multiply-add.
-
-    With 512-bit registers 8 would be up to 3 % faster; nearly all numbers of filters can be cut into 6 and 5, so that
-    one compiled form of a kernel does for all layers.
-    """
-    return 6
-
-
-def tall_tile_height() -> int:
-    """Filters in a register tile where numbers of filters are large, and loading the other operand costs more."""
-    return 8 if has_512_bit_vectors() else tile_height()
-
-
-def registers() -> int:
-    """Return how many vector registers a core has."""
-    return 32 if has_512_bit_vectors() or platform.machine() in ("aarch64", "arm64") else 16
-
-
-def register_lanes(dtype: np.dtype) -> int:
-    """Return how many numbers fit one vector register."""
-    size = 64 if has_512_bit_vectors() else 16 if platform.machine() in ("aarch64", "arm64") else 32
-    return size // dtype.itemsize
-
-
-def accumulators() -> int:
-    """Lane vectors of float32 that can be accumulated in registers, leaving room for operands."""
-    return 24 if has_512_bit_vectors() else 6
 
 
 def length(number: int) -> tuple[int, ...]:
@@ -86,25 +42,6 @@ def cut(total: int, largest: int) -> tuple[Tiles, tuple[int, ...], tuple[int, ..
 def used_heights(tiles: Tiles, tall: tuple[int, ...], short: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     """Return the heights of `cut`, in place of one that no tile has the other: what is not used is not compiled."""
     return tall if tiles.tall else short, short if tiles.short else tall
-
-
-def side_by_side(blocks: int, dtype: np.dtype) -> int:
-    """Return how many blocks share a register tile, in a network whose largest batch has `blocks` blocks.
-
-    With 512-bit registers two blocks share each broadcast weight, if there are two.
-    """
-    return 2 if has_512_bit_vectors() and dtype == np.float32 and blocks > 1 else 1
-
-
-def capacity(images: int, dtype: np.dtype) -> int:
-    """Return the blocks that buffers for `images` images must hold.
-
-    Where two blocks share a tile, it is an even number: an odd last block is computed together with an idle one, whose
-    results nobody reads.
-    """
-    blocks = -(-images // LANES)
-    together = side_by_side(blocks, np.dtype(dtype))
-    return -(-blocks // together) * together
 
 
 def packed_order(indices: NDArray[np.intp], tiles: Tiles, height: int) -> NDArray[np.intp]:

@@ -14,20 +14,11 @@ from cnntrain.kernels.pooling import Pooled
 from cnntrain.kernels.weight_gradient import Division, add_slots, bias_gradient
 from cnntrain.kernels.weight_gradient_lanes import by_lanes
 from cnntrain.kernels.weight_gradient_positions import by_positions
-from cnntrain.passes.memory import line_aligned
+from cnntrain.machine import this_machine
+from cnntrain.memory import line_aligned
 from cnntrain.passes.pooling import MaxPooling
-from cnntrain.passes.tiling import (
-    LANES,
-    accumulators,
-    cut,
-    length,
-    plain,
-    register_lanes,
-    registers,
-    tall_tile_height,
-    tile_height,
-    used_heights,
-)
+from cnntrain.passes.tiling import cut, length, plain, used_heights
+from cnntrain.shape import LANES
 
 UNITS = 16  # units of work to aim at: enough for many cores, whatever the number that this machine has
 FEW = 8  # pixels whose sum takes less time than to start other threads
@@ -120,7 +111,7 @@ class LaneWeightGradient(DirectWeightGradient):
         filters, tiles, *sizes = _tiles_by_lanes(outputs, self._run)
         high, wide = (ONE, ONE) if pooling is None else pooling.window
         heights = used_heights(tiles, *sizes)
-        self._sizes = length(filters), *heights, length(register_lanes(dtype)), high, wide
+        self._sizes = length(filters), *heights, length(this_machine().register_lanes(dtype)), high, wide
         cuts, units = outputs // filters, max(UNITS // groups, 1)
         positions = self._runs * self._run
         size = outputs * positions
@@ -213,7 +204,7 @@ class DenseWeightGradient:
 
     def __init__(self, inputs: int, units: int, blocks: int, dtype: np.dtype) -> None:
         pair = _pair()  # always, so that one compiled form does for all dense layers
-        tiles, *sizes = cut(units, tile_height())
+        tiles, *sizes = cut(units, this_machine().tile_height)
         self._sizes = length(pair), *sizes
         pairs = -(-inputs // (pair * LANES))
         # no unit sums a part of the batch: their number may follow the machine, and few leave each a long row
@@ -254,17 +245,17 @@ def _batch_axes(blocks: int) -> tuple[tuple[int, ...], ...]:
 
 def _pair() -> int:
     """Return the vectors of positions that a tile of scheme B usually has."""
-    return 2 if accumulators() >= 2 * tile_height() else 1
+    return 2 if this_machine().accumulators >= 2 * this_machine().tile_height else 1
 
 
 def tile_of(vectors: int) -> tuple[int, int]:
     """Return vectors and filters of a tile for runs of `vectors` vectors, so that no tile is filled up if possible."""
     if _pair() == 1:
-        return 1, tile_height()
+        return 1, this_machine().tile_height
     if vectors == 1:
-        return 1, 2 * tall_tile_height()
+        return 1, 2 * this_machine().tall_tile_height
     pair = next((pair for pair in (2, 3, 5, 7) if vectors % pair == 0), 2)
-    return pair, min(accumulators() // pair, tile_height())
+    return pair, min(this_machine().accumulators // pair, this_machine().tile_height)
 
 
 def _tiles_by_lanes(outputs: int, run: int) -> tuple[int, Tiles, tuple[int, ...], tuple[int, ...]]:
@@ -275,7 +266,7 @@ def _tiles_by_lanes(outputs: int, run: int) -> tuple[int, Tiles, tuple[int, ...]
     """
     choices: list[tuple[int, int, tuple[int, Tiles, tuple[int, ...], tuple[int, ...]]]] = []
     for filters in (number for number in range(1, 9) if outputs % number == 0):
-        tiles, *sizes = cut(run, (registers() - 1) // (filters + 1))
+        tiles, *sizes = cut(run, (this_machine().registers - 1) // (filters + 1))
         kinds = [(count, len(positions)) for count, positions in zip(tiles, sizes, strict=True)]
         loads = sum(count * (filters + positions) for count, positions in kinds)
         time = sum(count * max(filters * positions, filters + positions, LATENCY) for count, positions in kinds)

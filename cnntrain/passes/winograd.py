@@ -17,19 +17,11 @@ from cnntrain.kernels.winograd import COLUMNS, PLACES, ROOM, SIDE, Patches, corr
 from cnntrain.kernels.winograd_input import add_patches
 from cnntrain.kernels.winograd_rows import correlate_rows
 from cnntrain.kernels.winograd_weights import gradient_of_places, weights_by_patches
-from cnntrain.passes.memory import line_aligned
-from cnntrain.passes.tiling import (
-    LANES,
-    accumulators,
-    cut,
-    has_512_bit_vectors,
-    length,
-    packed_order,
-    plain,
-    side_by_side,
-    tall_tile_height,
-)
+from cnntrain.machine import this_machine
+from cnntrain.memory import line_aligned
+from cnntrain.passes.tiling import cut, length, packed_order, plain
 from cnntrain.passes.weight_gradient import UNITS, tile_of
+from cnntrain.shape import LANES
 
 CACHE = 256 * 1024  # bytes of transformed patches at a time, a part of a common L2 cache
 ENOUGH = 0.85  # share of the direct form's time below which another algorithm is worth its compilation and its scratch
@@ -53,7 +45,7 @@ ROW_COSTS = {4: Cost(300, 220), 2: Cost(240, 60)}  # by the square's side
 
 def row_by_row() -> bool:
     """Tell which of the two forms of the algorithm suits this machine: `kernels.winograd_rows` says why."""
-    return has_512_bit_vectors()
+    return this_machine().wide
 
 
 def saves(
@@ -168,7 +160,7 @@ class _Stretch:
     """Scratch memory for the patches, at most `most`, that meet all filters before it is the next ones' turn."""
 
     def __init__(self, filters: _TransformedFilters, most: int, dtype: np.dtype) -> None:
-        self.pair = length(2 if side_by_side(2, dtype) == 2 else 1)
+        self.pair = length(2 if this_machine().side_by_side(2, dtype) == 2 else 1)
         cached = CACHE // (PLACES * filters.inputs * LANES * dtype.itemsize)
         self.patches = -(-max(min(cached, most), 1) // len(self.pair)) * len(self.pair)
         products = len(self.pair) * len(filters.tall)
@@ -216,7 +208,7 @@ class WinogradCorrelation(_Correlation):
     """What `passes.convolution.Correlation` does, for what `saves` allows."""
 
     def _tile_height(self) -> int:
-        return tall_tile_height()
+        return this_machine().tall_tile_height
 
     def _plan(self) -> int:
         self._stretch = _Stretch(self._filters, -(-self._total // UNITS), self._dtype)  # enough for several workers
@@ -236,7 +228,7 @@ class WinogradRowCorrelation(_Correlation):
     """The same, a row of a patch at a time, for machines where that is faster: see `row_by_row`."""
 
     def _tile_height(self) -> int:
-        return accumulators() // SIDE
+        return this_machine().accumulators // SIDE
 
     def _plan(self) -> int:
         filters = self._filters
@@ -269,7 +261,7 @@ class WinogradInputGradient:
 
     def __init__(self, rows: Axis, columns: Axis, indices: NDArray[np.intp], blocks: int, dtype: np.dtype) -> None:
         taps = [(r, s) for r in range(rows.taps) for s in range(columns.taps)]
-        self._filters = _TransformedFilters(indices, taps, _square(rows), tall_tile_height(), dtype)
+        self._filters = _TransformedFilters(indices, taps, _square(rows), this_machine().tall_tile_height, dtype)
         image = _patches(rows) * _patches(columns)  # no stretch is longer: blocks are done one by one
         self._stretch = _Stretch(self._filters, image, dtype)
         patches = Patches(_patches(rows), _patches(columns), self._stretch.patches)

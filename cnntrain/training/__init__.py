@@ -1,6 +1,1 @@
-"""Training: the loop, checkpoints, the run folder, logs, and what evaluation reports.
-
-Import from the modules: `session` (a run from its config), `loop`, `checkpoint`, `run_folder`, `evaluation`, `report`.
-"""
-
-from __future__ import annotations
+"""Training: a run from its config to its end (`session`), and the loop in the middle of it."""

@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 
 from cnntrain.data import batches
 from cnntrain.errors import TrainingError
+from cnntrain.evaluation.evaluate import evaluate
 from cnntrain.randomness import generator
-from cnntrain.training.checkpoint import save_checkpoint
+from cnntrain.runs.checkpoint import save_checkpoint
+from cnntrain.runs.folder import RunFolder
+from cnntrain.runs.metrics_file import EpochRecord, append_record
+from cnntrain.runs.progress import Metrics, Progress, Sums
+from cnntrain.runs.reporter import ProgressBar, Reporter, epoch_line
 from cnntrain.training.divergence import where_not_finite
-from cnntrain.training.evaluation import evaluate
 from cnntrain.training.interruption import StopSignals
-from cnntrain.training.metrics_file import EpochRecord, append_record
-from cnntrain.training.parts import Parts
-from cnntrain.training.progress import Metrics, Progress, Sums
-from cnntrain.training.reporter import ProgressBar, Reporter, epoch_line
-from cnntrain.training.run_folder import RunFolder
+from cnntrain.training.setup import Parts
 
 
 @dataclass(frozen=True)

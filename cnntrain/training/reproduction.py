@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cnntrain.config import Config, ExpectSettings
-from cnntrain.training.assessment import assess
+from cnntrain.evaluation.assessment import assess
+from cnntrain.evaluation.report import Promise
+from cnntrain.runs.reporter import Reporter
 from cnntrain.training.loop import Outcome
-from cnntrain.training.report import Promise
-from cnntrain.training.reporter import Reporter
 from cnntrain.training.session import start_run
 
 Which = Literal["best", "last"]

@@ -8,19 +8,19 @@ from pathlib import Path
 
 from cnntrain.config import Config, resolved_yaml
 from cnntrain.errors import ArgumentError, CnntrainError, RunFolderError
-from cnntrain.training.atomic import write_atomically
-from cnntrain.training.checkpoint import read_checkpoint
-from cnntrain.training.compilation import compiling
-from cnntrain.training.continuation import configs_of_run, load_state, schedule_change
-from cnntrain.training.environment import describe_environment, record_environment
+from cnntrain.kernels.compiler.threads import set_threads, threading_layer, threading_layer_warning
+from cnntrain.runs.atomic import write_atomically
+from cnntrain.runs.checkpoint import read_checkpoint
+from cnntrain.runs.environment import describe_environment, record_environment
+from cnntrain.runs.folder import RunFolder, create_run_folder, hold, open_run_folder
+from cnntrain.runs.metrics_file import drop_records_after
+from cnntrain.runs.progress import Metrics
+from cnntrain.runs.reporter import Reporter
 from cnntrain.training.interruption import signal_name
 from cnntrain.training.loop import Loop, Outcome
-from cnntrain.training.metrics_file import drop_records_after
-from cnntrain.training.parts import Parts, build_parts
-from cnntrain.training.progress import Metrics
-from cnntrain.training.reporter import Reporter
-from cnntrain.training.run_folder import RunFolder, create_run_folder, hold, open_run_folder
-from cnntrain.training.threads import set_threads, threading_layer, threading_layer_warning
+from cnntrain.training.resume import configs_of_run, load_state, schedule_change
+from cnntrain.training.setup import Parts, build_parts
+from cnntrain.training.warm_up import compiling
 
 
 def start_run(

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from cnntrain.config import Config, infer_shapes, load_config
 from cnntrain.data import DataSet, Normalization
-from cnntrain.layers.base import Shape
+from cnntrain.data.telling import load_and_tell
+from cnntrain.evaluation.assessment import check_fit
+from cnntrain.evaluation.restored import normalization_for, restore
 from cnntrain.network import Network
 from cnntrain.randomness import generator
-from cnntrain.training.assessment import check_fit
-from cnntrain.training.parts import load
-from cnntrain.training.restored import normalization_for, restore
+from cnntrain.shape import Shape
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def subject_of_config(
         The config or the data are wrong.
     """
     config = load_config(path, overrides)
-    data = load(config, warn)
+    data = load_and_tell(config.data, config.seed, warn)
     return _subject(str(path), config, data, data.normalization, images, seed)
 
 
@@ -83,7 +83,7 @@ def subject_of_checkpoint(
     restored = restore(path, batch_size=1, overrides=overrides)
     if restored.not_finite:
         warn(f"{path}: NaN or infinity in {', '.join(restored.not_finite)}")
-    data = load(restored.config, warn)
+    data = load_and_tell(restored.config.data, restored.config.seed, warn)
     check_fit(restored, data)
     normalization = normalization_for(restored, data.train.images.dtype)
     subject = _subject(str(path), restored.config, data, normalization, images, seed)

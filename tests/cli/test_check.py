@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from cnntrain.cli import main
 from cnntrain.errors import DataError
-from cnntrain.layers.base import Shape
+from cnntrain.shape import Shape
 from tests.config.sample import SAMPLE, sample
 
 

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cnntrain.cli import main
-from cnntrain.training.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
-from cnntrain.training.run_folder import RunFolder
+from cnntrain.runs.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
+from cnntrain.runs.folder import RunFolder
 from tests.training.small import TEST, TRAIN, VALIDATION, digits, train, write_config, write_data
 
 HEAD = ["class", "images", "correct", "precision", "recall", "F1"]
@@ -244,8 +244,8 @@ def test_nan_in_a_checkpoint_is_a_warning_and_then_an_error(trained: RunFolder, 
 
 
 def test_many_classes_list_the_most_frequent_confusions() -> None:
-    from cnntrain.training.evaluation import Evaluation
-    from cnntrain.training.report import EvaluationReport
+    from cnntrain.evaluation.evaluate import Evaluation
+    from cnntrain.evaluation.report import EvaluationReport
 
     labels = np.arange(30).repeat(2)
     logits = np.eye(30)[labels]

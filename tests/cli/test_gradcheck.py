@@ -12,7 +12,7 @@ from cnntrain.cli import main
 from cnntrain.losses.cross_entropy import CrossEntropy
 from cnntrain.passes.convolution import Window
 from cnntrain.passes.pooled_convolution import PooledPasses
-from cnntrain.training.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
+from cnntrain.runs.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
 from tests.training.small import train, write_config
 
 TENSORS = ["input", "0.conv2d.weight", "0.conv2d.bias", "3.dense.weight", "3.dense.bias"]
@@ -107,7 +107,7 @@ def test_json_of_a_broken_gradient(folder: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_what_compiles_is_announced(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from cnntrain.kernels import layout
-    from cnntrain.kernels.jit import kernel
+    from cnntrain.kernels.compiler.jit import kernel
 
     monkeypatch.setattr("cnntrain.network.from_lanes", kernel(layout.from_lanes.py_func))
     result = gradcheck("--config", folder / "digits.yaml", "--json")

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cnntrain.cli import main
-from cnntrain.training.checkpoint import read_checkpoint
+from cnntrain.runs.checkpoint import read_checkpoint
 from tests.training.small import write_config
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cnntrain.layers.base import Shape
+from cnntrain.shape import Shape
 
 
 @pytest.fixture(autouse=True)

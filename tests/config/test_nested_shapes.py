@@ -8,8 +8,8 @@ import pytest
 
 from cnntrain.config import Config, infer_shapes, parse_config, resolved_yaml
 from cnntrain.errors import ConfigError
-from cnntrain.layers.base import Shape
 from cnntrain.layers.plan import LayerRow
+from cnntrain.shape import Shape
 from tests.config.sample import failure
 
 IMAGE = Shape(1, 28, 28)

@@ -4,7 +4,7 @@ import pytest
 
 from cnntrain.config import Config, infer_shapes, parse_config
 from cnntrain.errors import ConfigError
-from cnntrain.layers.base import Shape
+from cnntrain.shape import Shape
 from tests.config.sample import SAMPLE, sample
 
 MNIST = Shape(1, 28, 28)

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from cnntrain.config import infer_shapes, parse_config
-from cnntrain.layers.base import Shape
 from cnntrain.network import Network
 from cnntrain.optimizers import OPTIMIZERS
+from cnntrain.shape import Shape
 from tests.golden import cases, checks
 from tests.golden.cases import Array
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from cnntrain.config import infer_shapes, parse_config
 from cnntrain.errors import ConfigError
 from cnntrain.initializers import INITIALIZERS
-from cnntrain.layers.base import Shape
+from cnntrain.shape import Shape
 
 SHAPE = (64, 32, 5, 4)  # 40,960 values: a standard deviation is right to about 1 %
 FAN_IN, FAN_OUT = 32 * 20, 64 * 20

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.config import infer_shapes, parse_config
-from cnntrain.layers.base import Shape
 from cnntrain.network import Network
+from cnntrain.shape import Shape
 
 Array = NDArray[Any]
 STEP = 1e-5

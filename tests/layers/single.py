@@ -10,10 +10,11 @@ import numpy as np
 
 from cnntrain.functional.arrays import enter, leave
 from cnntrain.layers import LAYERS
-from cnntrain.layers.base import LANES, Batch, Layer, LayerContext, Shape
+from cnntrain.layers.base import Batch, Layer, LayerContext
 from cnntrain.layers.gradients import GradientBuffers
-from cnntrain.passes.tiling import capacity
+from cnntrain.machine import this_machine
 from cnntrain.settings import Choice
+from cnntrain.shape import LANES, Shape
 from tests.functional.arrays import Array
 from tests.naive import numeric_gradient
 
@@ -46,7 +47,7 @@ class Single:
         images = max(len(x), images)
         context = LayerContext(
             path=path,
-            blocks=capacity(images, x.dtype),
+            blocks=this_machine().capacity(images, x.dtype),
             dtype=x.dtype,
             generator=lambda _: np.random.default_rng(5),
             needs_grad_input=True,
@@ -59,7 +60,7 @@ class Single:
     def forward(self, x: Array, *, training: bool = True, step: int = 0) -> Array:
         """Run forward on at most `images` images."""
         self.batch = Batch(len(x), training, step)
-        lanes = np.full(capacity(self.images, x.dtype) * self.input_shape.size * LANES, GARBAGE, x.dtype)
+        lanes = np.full(this_machine().capacity(self.images, x.dtype) * self.input_shape.size * LANES, GARBAGE, x.dtype)
         used = enter(x)
         if len(x) % LANES:
             used.reshape(-1, self.input_shape.size, LANES)[self.batch.blocks - 1, :, len(x) % LANES :] = GARBAGE

@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from cnntrain.errors import ShapeError
-from cnntrain.layers import LAYERS, Shape
+from cnntrain.layers import LAYERS
+from cnntrain.shape import Shape
 from tests import naive_layers
 from tests.functional.arrays import DTYPES
 from tests.layers.single import Single, check_gradients

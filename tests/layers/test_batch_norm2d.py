@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnntrain.layers import LAYERS, Shape
+from cnntrain.layers import LAYERS
+from cnntrain.shape import Shape
 from tests import naive_layers
 from tests.functional.arrays import DTYPES
 from tests.layers.single import Single, check_gradients

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cnntrain import functional
-from cnntrain.layers.base import Shape
 from cnntrain.layers.conv2d import Conv2dSettings
+from cnntrain.shape import Shape
 from tests import naive
 from tests.functional.arrays import DTYPES, Case, assert_same, whole
 

@@ -11,8 +11,8 @@ from safetensors.numpy import load_file
 
 from cnntrain.config import infer_shapes, load_config
 from cnntrain.errors import CheckpointError
-from cnntrain.layers.base import Shape
 from cnntrain.network import Network
+from cnntrain.shape import Shape
 from cnntrain.verify.probe import Probe
 from tests.layers.networks import Unchanged
 from tests.training.small import resume, train, write_config

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from cnntrain.layers import LAYERS, Shape
+from cnntrain.layers import LAYERS
+from cnntrain.shape import Shape
 from tests import naive_layers
 from tests.functional.arrays import DTYPES
 from tests.layers.single import Single, check_gradients

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import DTypeLike
 
-from cnntrain.passes.memory import LINE, line_aligned
+from cnntrain.memory import LINE, line_aligned
 from tests.layers.networks import batch, loss, network
 
 LAYERS = """

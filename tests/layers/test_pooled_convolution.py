@@ -9,9 +9,9 @@ import pytest
 
 from cnntrain.layers import pooled_convolution
 from cnntrain.layers.pooled_convolution import PooledConvolution, part_of
+from cnntrain.machine import this_machine
 from cnntrain.network import Network
 from cnntrain.passes.pooled_convolution import PooledPasses
-from cnntrain.passes.tiling import has_512_bit_vectors
 from tests import naive
 from tests.layers.networks import Array, batch, check_gradients, loss, network
 
@@ -237,7 +237,7 @@ def test_the_largest_arrays_have_room_for_a_part_only() -> None:
     """The first layer of Caffe's cifar10_quick, with a batch of 128 images."""
     layers = "- conv2d: {filters: 32, kernel_size: 5, padding: 2}\n- max_pool2d: 2\n- dense: classes"
     net = network(layers, (3, 32, 32), images=128, dtype=np.float32)
-    blocks = 2 if has_512_bit_vectors() else 1
+    blocks = 2 if this_machine().wide else 1
     assert pair_of(net).convolution.output.size == blocks * 16 * 32 * 32 * 32
     assert parts_of(net) == 8 // blocks
 
@@ -253,7 +253,7 @@ def test_the_largest_arrays_have_room_for_a_part_only() -> None:
         (64, 1, 64),
     ],
 )
-@pytest.mark.skipif(not has_512_bit_vectors(), reason="two blocks share a register tile with 512-bit registers only")
+@pytest.mark.skipif(not this_machine().wide, reason="two blocks share a register tile with 512-bit registers only")
 def test_size_of_parts(blocks: int, block_size: int, expected: int) -> None:
     assert part_of(blocks, block_size, np.dtype(np.float32)) == expected
 

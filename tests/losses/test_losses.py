@@ -12,9 +12,9 @@ from cnntrain import functional
 from cnntrain.config import Config, infer_shapes, parse_config
 from cnntrain.errors import ArgumentError, ConfigError
 from cnntrain.functional.arrays import enter
-from cnntrain.layers.base import LANES, Shape
 from cnntrain.losses import LOSSES, Loss
 from cnntrain.network import Network
+from cnntrain.shape import LANES, Shape
 from cnntrain.verify import check_gradients
 
 CLASSES, BLOCKS = 4, 3

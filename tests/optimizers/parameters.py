@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.layers.base import Parameter
 from cnntrain.optimizers import OPTIMIZERS, Optimizer
+from cnntrain.parameters import Parameter
 
 
 def parameters(

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cnntrain.layers.base import Parameter
 from cnntrain.optimizers import OPTIMIZERS
+from cnntrain.parameters import Parameter
 from tests import naive
 from tests.golden import cases, checks
 

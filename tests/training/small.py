@@ -12,8 +12,8 @@ import yaml
 
 from cnntrain.config import load_config
 from cnntrain.data.idx_format import read_idx
-from cnntrain.training.reporter import Reporter
-from cnntrain.training.run_folder import RunFolder
+from cnntrain.runs.folder import RunFolder
+from cnntrain.runs.reporter import Reporter
 from cnntrain.training.session import resume_run, start_run
 
 MNIST = Path(__file__).parents[2] / "data" / "mnist"

@@ -11,9 +11,9 @@ from cnntrain.config import load_config
 from cnntrain.data.images import LazyRows
 from cnntrain.losses import LOSSES
 from cnntrain.losses.mixture import Mixture
-from cnntrain.training.checkpoint import read_checkpoint
+from cnntrain.runs.checkpoint import read_checkpoint
 from cnntrain.training.feed import Feed
-from cnntrain.training.parts import augmenter_of, build_parts
+from cnntrain.training.setup import augmenter_of, build_parts
 from tests.training.small import resume, train, write_config
 
 AUGMENT = [{"random_crop": 2}, "horizontal_flip", {"cutout": 3}, {"mixup": 0.4}]

@@ -5,8 +5,8 @@ import pytest
 
 from cnntrain.config import infer_shapes, parse_config
 from cnntrain.data import Normalization
-from cnntrain.layers.base import Shape
 from cnntrain.network import Network
+from cnntrain.shape import Shape
 from cnntrain.training.divergence import where_not_finite
 
 CONFIG = """

@@ -11,8 +11,8 @@ from safetensors.numpy import load_file
 import cnntrain
 from cnntrain.data import Normalization
 from cnntrain.errors import CheckpointError
-from cnntrain.training.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
-from cnntrain.training.restored import normalization_for, restore
+from cnntrain.evaluation.restored import normalization_for, restore
+from cnntrain.runs.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
 from tests.training.small import digits, resume, train, write_config
 
 MEAN_IMAGE = {"mean_image": {"unit": False}}

@@ -16,10 +16,10 @@ import cnntrain
 from cnntrain.cli import main
 from cnntrain.config import load_config
 from cnntrain.errors import ArgumentError, CheckpointError, ConfigError, TrainingError
-from cnntrain.training.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
-from cnntrain.training.evaluation import evaluate
-from cnntrain.training.parts import build_parts
-from cnntrain.training.run_folder import RunFolder
+from cnntrain.evaluation.evaluate import evaluate
+from cnntrain.runs.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
+from cnntrain.runs.folder import RunFolder
+from cnntrain.training.setup import build_parts
 from tests.training.small import STEPS, resume, train, write_config
 from tests.training.test_session import rows, without_times
 

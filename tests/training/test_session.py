@@ -14,12 +14,12 @@ import pytest
 
 from cnntrain.config import load_config, resolved_yaml
 from cnntrain.errors import ArgumentError, CheckpointError, RunFolderError, TrainingError
+from cnntrain.runs.checkpoint import read_checkpoint
+from cnntrain.runs.folder import RunFolder, hold
+from cnntrain.runs.reporter import Reporter
 from cnntrain.training import session
-from cnntrain.training.checkpoint import read_checkpoint
-from cnntrain.training.parts import Parts
-from cnntrain.training.reporter import Reporter
-from cnntrain.training.run_folder import RunFolder, hold
 from cnntrain.training.session import resume_run, start_run
+from cnntrain.training.setup import Parts
 from tests.training.small import STEPS, TEST, TRAIN, VALIDATION, digits, resume, train, write_config, write_data
 
 COSINE = {"cosine": {"warmup_epochs": 1}}
@@ -314,7 +314,7 @@ def test_compilation_is_announced_once_with_names(tmp_path: Path, monkeypatch: p
         def __exit__(self, *_: object) -> None:
             pass
 
-    monkeypatch.setattr("cnntrain.kernels.compilation.announce", Announcing)
+    monkeypatch.setattr("cnntrain.kernels.compiler.report.announce", Announcing)
     folder = train(write_config(tmp_path), tmp_path / "run")
     lines = [line[27:] for line in folder.log.read_text().splitlines()]
     first = next(

@@ -11,10 +11,10 @@ from pydantic import TypeAdapter
 
 from cnntrain.config import Config
 from cnntrain.config.shapes import walk_shapes
-from cnntrain.layers.base import Shape
 from cnntrain.losses import LOSSES
 from cnntrain.network import Network
 from cnntrain.settings import Choice
+from cnntrain.shape import Shape
 from cnntrain.verify import TensorCheck, check_gradients
 
 CLASSES = 4

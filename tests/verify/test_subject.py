@@ -8,7 +8,7 @@ import pytest
 from cnntrain.config import load_config
 from cnntrain.data import load_data
 from cnntrain.errors import CheckpointError
-from cnntrain.training.checkpoint import read_checkpoint
+from cnntrain.runs.checkpoint import read_checkpoint
 from cnntrain.verify.subject import Subject, subject_of_checkpoint, subject_of_config
 from tests.training.small import digits, train, write_config, write_data
 

@@ -1,0 +1,101 @@
+"""From a checkpoint file to the report of its evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from cnntrain.config import Config
+from cnntrain.data import DataSet
+from cnntrain.data.telling import load_and_tell
+from cnntrain.errors import CheckpointError, ConfigError
+from cnntrain.evaluation.evaluate import evaluate
+from cnntrain.evaluation.report import TOP, EvaluationReport, Promise
+from cnntrain.evaluation.restored import Restored, normalization_for, restore
+
+BATCH = 128  # images at a time; the result does not depend on it
+
+
+def assess(
+    path: Path,
+    split: str,
+    *,
+    config: Config | None = None,
+    overrides: Sequence[str] = (),
+    require_promise: bool = False,
+    top: int = TOP,
+    warn: Callable[[str], None],
+) -> EvaluationReport:
+    """Evaluate a checkpoint on a split of its data.
+
+    Parameters
+    ----------
+    path : Path
+        The checkpoint file.
+    split : str
+        "train", "validation" or "test".
+    config : Config or None
+        Names the data, and the network if it is not the checkpoint's own; None takes the checkpoint's config.
+    overrides : sequence of str
+        Changes to the checkpoint's config (`data.path=...`).
+    require_promise : bool
+        A config without `expect` is an error.
+    top : int
+        The k of the report's top-k accuracy.
+    warn : callable
+        Called with a text that the user should see.
+
+    Raises
+    ------
+    CheckpointError
+        The file is damaged, or does not fit the config or the data.
+    ConfigError, DataError
+        The data cannot be loaded, have no such split, or no promise is there.
+    TrainingError
+        The network gives NaN or infinity.
+    """
+    restored = restore(path, batch_size=BATCH, overrides=overrides, config=config)
+    if restored.not_finite:
+        warn(f"{path}: NaN or infinity in {', '.join(restored.not_finite)}")
+    config = restored.config
+    if require_promise and config.expect is None:
+        raise ConfigError(f"{config.name}: the config has no expect: block to compare with")
+    data = load_and_tell(config.data, config.seed, warn)
+    check_fit(restored, data)
+    images = data.split(split)
+    normalization = normalization_for(restored, images.images.dtype)
+    evaluation = evaluate(restored.network, images, normalization, BATCH)
+    return EvaluationReport(
+        checkpoint=str(path),
+        epoch=restored.metadata.progress.epoch,
+        split=split,
+        class_names=restored.metadata.class_names,
+        evaluation=evaluation,
+        promise=Promise(config.expect, evaluation.accuracy) if config.expect and split == "test" else None,
+        top=top,
+    )
+
+
+def check_fit(restored: Restored, data: DataSet) -> None:
+    """Raise `CheckpointError` unless the data have the images and the classes that the network was trained on."""
+    metadata = restored.metadata
+    shape = tuple(data.train.images.shape[1:])
+    if shape != metadata.input_shape:
+        raise CheckpointError(
+            f"{restored.path}: the network takes images of {_sizes(metadata.input_shape)}, "
+            f"the data have {_sizes(shape)}"
+        )
+    if tuple(data.class_names) != metadata.class_names:
+        raise CheckpointError(
+            f"{restored.path}: the network knows {_classes(metadata.class_names)}, "
+            f"the data have {_classes(data.class_names)}"
+        )
+
+
+def _sizes(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _classes(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+    return f"{len(names)} classes ({shown})"

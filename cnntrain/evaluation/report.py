@@ -1,0 +1,156 @@
+"""What an evaluation says, as a table and as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from cnntrain.config import ExpectSettings
+from cnntrain.evaluation.evaluate import Evaluation
+from cnntrain.evaluation.metrics import Quality
+
+WIDEST_MATRIX = 20  # classes; for more, the most frequent confusions are listed instead
+TOP = 5  # the usual k of top-k accuracy
+CONFUSIONS = 10  # how many are listed
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a recipe promised of the test split, and what came of it."""
+
+    expected: ExpectSettings
+    accuracy: float
+
+    @property
+    def kept(self) -> bool:
+        """Whether the accuracy is at least the promised one less the tolerance; more is welcome."""
+        return self.accuracy >= self.expected.test_accuracy - self.expected.tolerance - 1e-12
+
+    def __str__(self) -> str:
+        expected = self.expected
+        source = f" ({expected.source})" if expected.source else ""
+        verdict = "kept" if self.kept else "NOT kept"
+        return (
+            f"expected {expected.test_accuracy:.2%}, tolerance {expected.tolerance:.2%}{source}: "
+            f"{verdict} with {self.accuracy:.2%}"
+        )
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """An evaluation with what it is about.
+
+    Attributes
+    ----------
+    checkpoint : str
+        The file.
+    epoch : int
+        Epochs of training behind it.
+    split : str
+        "train", "validation" or "test".
+    promise : Promise or None
+        Of the recipe, for the test split.
+    top : int
+        The k of the top-k accuracy.
+    """
+
+    checkpoint: str
+    epoch: int
+    split: str
+    class_names: tuple[str, ...]
+    evaluation: Evaluation
+    promise: Promise | None
+    top: int = TOP
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything in plain types, for JSON; shares of 1, null where there is nothing to count.
+
+        A class's accuracy is its recall.
+        """
+        evaluation = self.evaluation
+        totals, right = evaluation.confusion.sum(axis=1), np.diag(evaluation.confusion)
+        expected = None
+        if self.promise is not None:
+            expected = self.promise.expected.model_dump() | {"kept": self.promise.kept}
+        return {
+            "checkpoint": self.checkpoint,
+            "epoch": self.epoch,
+            "split": self.split,
+            "images": evaluation.images,
+            "loss": evaluation.loss,
+            "accuracy": evaluation.accuracy,
+            f"top_{self.top}_accuracy": evaluation.top_k(self.top),
+            **{name: asdict(average) for name, average in evaluation.averages.items()},
+            "classes": [
+                {"name": name, "images": int(total), "correct": int(correct), "accuracy": quality.recall}
+                | asdict(quality)
+                for name, total, correct, quality in zip(
+                    self.class_names, totals, right, evaluation.class_qualities, strict=True
+                )
+            ],
+            "confusion_matrix": evaluation.confusion.tolist(),
+            "expected": expected,
+        }
+
+    def as_text(self) -> str:
+        """Return tables for a terminal."""
+        evaluation = self.evaluation
+        numbers = {"loss": f"{evaluation.loss:.4f}", "accuracy": f"{evaluation.accuracy:.2%}"}
+        if 1 < self.top < len(self.class_names):
+            numbers[f"top-{self.top} accuracy"] = f"{evaluation.top_k(self.top):.2%}"
+        lines = [
+            f"{self.checkpoint} (epoch {self.epoch}) on the {self.split} split, {evaluation.images:,} images",
+            "",
+            *(f"{name:<{max(map(len, numbers))}}  {number}" for name, number in numbers.items()),
+        ]
+        lines += ["", *self._class_table(), "", *self._confusions()]
+        if self.promise is not None:
+            lines += ["", str(self.promise)]
+        return "\n".join(lines)
+
+    def _class_table(self) -> list[str]:
+        totals, right = self.evaluation.confusion.sum(axis=1), np.diag(self.evaluation.confusion)
+        rows = [["class", "images", "correct", "precision", "recall", "F1"]]
+        for name, total, correct, quality in zip(
+            self.class_names, totals, right, self.evaluation.class_qualities, strict=True
+        ):
+            rows.append([name, f"{total:,}", f"{correct:,}", *_percentages(quality)])
+        rows += [
+            [f"{name} average", "", "", *_percentages(quality)] for name, quality in self.evaluation.averages.items()
+        ]
+        return _aligned(rows)
+
+    def _confusions(self) -> list[str]:
+        confusion = self.evaluation.confusion
+        if len(self.class_names) <= WIDEST_MATRIX:
+            head = ["", *self.class_names]
+            rows = [[name, *(f"{n}" if n else "." for n in row)] for name, row in zip(head[1:], confusion, strict=True)]
+            return ["confusion matrix (row: the image's class, column: the network's answer)", *_aligned([head, *rows])]
+        wrong = confusion - np.diag(np.diag(confusion))
+        order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSIONS]
+        pairs = [(int(i) // len(wrong), int(i) % len(wrong)) for i in order]
+        rows = [
+            [self.class_names[i], "taken for", self.class_names[j], f"{wrong[i, j]} times"]
+            for i, j in pairs
+            if wrong[i, j]
+        ]
+        return ["most frequent confusions (--json has the whole matrix)", *_aligned([["", "", "", ""], *rows])[1:]]
+
+
+def _percentages(quality: Quality) -> list[str]:
+    shares = (quality.precision, quality.recall, quality.f1)
+    return ["-" if share is None else f"{share:.2%}" for share in shares]
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    """Align columns: the first to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if column else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

@@ -1,0 +1,179 @@
+"""A cache of machine code that is never stale, and that processes fill together."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import warnings
+from collections.abc import Callable
+from functools import cache, cached_property
+from pathlib import Path
+from typing import IO, Any
+
+from numba.core import event
+from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
+
+from cnntrain.kernels.compiler.versions import KNOWN
+
+try:
+    import fcntl
+except ImportError:  # Windows: whoever needs a kernel compiles it
+    fcntl = None  # type: ignore[assignment]
+
+PATIENCE = 60.0  # seconds to wait for another process that compiles the same kernel
+WAITING = "cnntrain:waiting"  # the event of such a wait; its data is {"kernel": name}
+
+
+_KERNELS = Path(__file__).resolve().parents[1]  # cnntrain/kernels
+_GROUND = (_KERNELS.parent / "shape.py",)  # what kernels use from outside their package
+
+
+@cache
+def source_stamp() -> str:
+    """SHA-256 over all files that kernels are made of, in the order of their names."""
+    digest = hashlib.sha256()
+    for path in (*sorted(_KERNELS.rglob("*.py")), *_GROUND):
+        digest.update(path.relative_to(_KERNELS.parent).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _stamp_for(file: Path) -> str:
+    if _KERNELS in file.resolve().parents:
+        return source_stamp()
+    return source_stamp() + hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+class KernelCache(FunctionCache):
+    """Numba's cache of one kernel's machine code, kept for exactly the sources that it was made of.
+
+    Numba's own stamp is the file of the compiled function alone, although machine code depends on every kernel file it
+    inlines from. Here the stamp covers the sources of the whole kernel package (`kernels/`), and for a kernel
+    outside it (in a file of the user's own layers) that file too: editing any of them, or installing another version,
+    recompiles.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        stamp = _stamp_for(Path(function.__code__.co_filename))
+        self._cache_file = _KernelCacheFile(self._cache_path, self._impl.filename_base, stamp)
+        self._turn = _Turn(Path(self._cache_path, f"{self._impl.filename_base}.lock"), function.__name__)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return machine code, perhaps that which another process is just compiling; None to compile it here."""
+        found = self._load(sig, target_context)
+        if found is None and self._turn.take():
+            found = self._load(sig, target_context)
+            if found is not None:
+                self._turn.end()
+        return found
+
+    def _load(self, sig: Any, target_context: Any) -> Any:
+        if not KNOWN:
+            return super().load_overload(sig, target_context)
+        # Numba would load all that it can compile with, which takes longer than everything else here; machine code
+        # needs nothing but the functions that count references
+        from numba.core.runtime.nrt import rtsys
+
+        rtsys.initialize(target_context)
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep the machine code; where that fails (a full disk) the next process compiles again."""
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:
+            warnings.warn(f"compiled kernels could not be kept in {self._cache_path}: {error}", stacklevel=2)
+        finally:
+            self._turn.end()
+
+
+class LateKernelCache:
+    """The `KernelCache` of a kernel, made at its first call: looking for a folder takes longer than making the kernel.
+
+    Where no folder can be written (neither NUMBA_CACHE_DIR nor the package nor the user's own), nothing is kept.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._made, name)
+
+    @cached_property
+    def _made(self) -> KernelCache | NullCache:
+        try:
+            return KernelCache(self._function)
+        except RuntimeError as error:
+            if "no locator available" not in str(error):
+                raise
+            return NullCache()
+
+
+class _Turn:
+    """A kernel's turn to be compiled: processes that share a cache take it one after the other.
+
+    The operating system ends it with the process. Where files cannot be locked, nobody waits.
+    """
+
+    def __init__(self, path: Path, kernel: str) -> None:
+        self._path, self._kernel = path, kernel
+        self._file: IO[bytes] | None = None
+
+    def take(self) -> bool:
+        """Wait until no other process has it; False if that takes too long, or cannot be told."""
+        if fcntl is None or self._file is not None:
+            return False
+        try:
+            file = self._path.open("ab")
+        except OSError:
+            return False
+        try:
+            if not _lock(file):
+                with event.trigger_event(WAITING, data={"kernel": self._kernel}):
+                    end = time.monotonic() + PATIENCE
+                    while not _lock(file):
+                        if time.monotonic() > end:
+                            raise TimeoutError
+                        time.sleep(0.01)
+        except OSError:  # too long, or a file system without locks
+            file.close()
+            return False
+        self._file = file
+        return True
+
+    def end(self) -> None:
+        """Let the next process have it."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _lock(file: IO[bytes]) -> bool:
+    """Lock a file for this process; False if another has it. Raises `OSError` where files cannot be locked."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+class _KernelCacheFile(IndexDataCacheFile):
+    """Each entry says what it is, and what cannot be read is compiled again.
+
+    Numba writes its index before the machine code, and processes that compile at the same time overwrite each other's
+    index: a file may hold the code of older sources, or of other types, than the index says.
+    """
+
+    def save(self, key: Any, data: Any) -> None:
+        super().save(key, (self._source_stamp, key, data))
+
+    def load(self, key: Any) -> Any:
+        try:
+            entry = super().load(key)
+        except Exception:  # cut off or overwritten: unpickling raises nearly anything
+            Path(self._index_path).unlink(missing_ok=True)
+            return None
+        if not isinstance(entry, tuple) or len(entry) != 3 or entry[:2] != (self._source_stamp, key):
+            return None
+        return entry[2]

@@ -1,0 +1,164 @@
+"""Compiling a kernel once, as a whole.
+
+A parallel kernel has parts: the serial functions that it calls, the bodies of its loops, and the functions through
+which threads start these. Numba optimises each part and makes machine code of it, as if somebody would call it, then
+copies it into the function that uses it and does both again: for an innermost loop up to five times. Here parts have no
+machine code of their own, and those around a loop are not optimised either, until the kernel is complete: it becomes as
+good in about half the time.
+
+Numba has no public way to do this: with a version that is not known (`versions.py`), nothing here is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_machinery import AnalysisPass, register_pass
+from numba.core.environment import lookup_environment
+from numba.core.typed_passes import AnnotateTypes
+
+_ENVIRONMENT = "_ZN08NumbaEnv"  # begins the name of the variable with a function's Python objects
+
+
+class _Part(JITCodeLibrary):
+    """A serial function, optimised, for LLVM to copy into others.
+
+    Without being optimised by itself, convolutions of first layers came out up to 3 % slower.
+    """
+
+    def _finalize_final_module(self) -> None:
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        return 0
+
+
+class _LoopPart(_Part):
+    """The body of a parallel loop, or what starts it, as Numba wrote it."""
+
+    def _optimize_final_module(self) -> None:
+        pass
+
+
+class _Whole(JITCodeLibrary):
+    """What Numba made of a parallel kernel with all its parts."""
+
+    def finalize(self) -> None:
+        self._own = {variable.name for variable in self._final_module.global_variables}
+        super().finalize()  # takes in the parts, and optimises
+
+    def _optimize_final_module(self) -> None:
+        for variable in self._final_module.global_variables:
+            if variable.name.startswith(_ENVIRONMENT) and variable.name not in self._own:
+                variable.linkage = "linkonce_odr"  # to be dropped if nothing uses it: each is made anew at every start
+        super()._optimize_final_module()
+
+
+class _Parts:
+    """Numba's code generator, whose libraries are parts: of a loop, unless one is made otherwise."""
+
+    def __init__(self, codegen: Any) -> None:
+        self._codegen = codegen
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._codegen, name)
+
+    def create_library(self, name: str) -> _LoopPart:
+        return _LoopPart(self, name)
+
+    def set_env(self, name: str, environment: Any) -> None:
+        """Leave it to the whole kernel: the variable that would be set here is not in memory yet."""
+
+
+@register_pass(mutates_CFG=False, analysis_only=True)
+class _WholeBegins(AnalysisPass):
+    """Before Numba writes a parallel kernel for LLVM: what it makes for the kernel's loops are parts."""
+
+    _name = "whole_begins"
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def run_pass(self, state: Any) -> bool:
+        codegen = state.targetctx.codegen()
+        state.library = _Whole(codegen, state.func_id.func_qualname)
+        state.library.enable_object_caching()
+        state.targetctx._internal_codegen = _Parts(codegen)  # for this kernel only: the context is a copy
+        return False
+
+
+@register_pass(mutates_CFG=False, analysis_only=True)
+class _PartBegins(AnalysisPass):
+    """Before Numba writes a serial kernel for LLVM: it is a part itself."""
+
+    _name = "part_begins"
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def run_pass(self, state: Any) -> bool:
+        state.targetctx._internal_codegen = parts = _Parts(state.targetctx.codegen())
+        state.library = _Part(parts, state.func_id.func_qualname)
+        state.flags.no_cpython_wrapper = True
+        return False
+
+
+def _pipelines(state: Any, begins: Any) -> list[Any]:
+    passes = DefaultPassBuilder.define_nopython_pipeline(state)
+    passes.add_pass_after(begins, AnnotateTypes)
+    passes.finalize()
+    return [passes]
+
+
+class WholeCompiler(CompilerBase):
+    """Compiles a parallel kernel."""
+
+    def define_pipelines(self) -> list[Any]:
+        return _pipelines(self.state, _WholeBegins)
+
+    def _compile_core(self) -> Any:
+        result = super()._compile_core()
+        for variable in result.library._final_module.global_variables:
+            environment = lookup_environment(variable.name)
+            if environment is not None:  # of a part, perhaps
+                result.library.codegen.set_env(variable.name, environment)
+        return result
+
+
+class _PartCompiler(CompilerBase):
+    """Compiles a serial kernel as a part."""
+
+    def define_pipelines(self) -> list[Any]:
+        return _pipelines(self.state, _PartBegins)
+
+    def _compile_core(self) -> Any:
+        result = super()._compile_core()
+        alone = _alone(self.state.func_id.func)
+        self.state.targetctx.insert_user_function(alone, result.fndesc, [result.library])
+        return result._replace(entry_point=alone)
+
+
+_compile: dict[Any, Callable[..., Any]] = {}  # of a serial kernel's function: makes dispatchers of it
+
+
+@cache
+def _alone(function: Any) -> Any:
+    """Return the dispatcher for calls of a serial kernel from Python, which compiles it as Numba does."""
+    return _compile[function]()
+
+
+def part(function: Any, compiled_with: Callable[..., Any]) -> Any:
+    """Return a dispatcher of a serial kernel's parts; `compiled_with(**options)` returns one of Numba's."""
+    dispatcher = compiled_with(pipeline_class=_PartCompiler)
+    _compile[function] = compiled_with
+
+    def add_overload(result: Any) -> None:
+        # not among those that Python's calls find at once: these begin with an address, which a part has not
+        dispatcher.overloads[tuple(result.signature.args)] = result
+
+    dispatcher.add_overload = add_overload
+    return dispatcher

@@ -1,0 +1,233 @@
+"""Checkpoints: one safetensors file that carries a network and everything needed to rebuild and use it.
+
+The format: a safetensors file (8 bytes header length, a JSON header, raw little-endian tensors).
+
+- Tensors named like the network's parameters ("0.conv2d.weight") hold the network in canonical shapes.
+- Tensors named "optimizer/..." hold the optimiser's state; only `last.safetensors` has them. Among them,
+  "optimizer/average/..." are the averaged weights of an optimiser with `ema`: those to use, while the network's tensors
+  are those to train on. `best.safetensors` has the averages as its network.
+- The tensor "data/mean_image", float32 (channels, rows, columns), is there if the images' mean is subtracted.
+- The header's `__metadata__` has one entry, "cnntrain": a JSON object with the fields of `Metadata` below. One entry
+  rather than many because safetensors writes them in no fixed order, and equal runs shall give equal files.
+
+A checkpoint may come from a stranger. Nothing in it is executed: the config is text for the config loader, and sizes
+are compared with the file before memory is taken.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from cnntrain.errors import CheckpointError
+from cnntrain.optimizers.base import AVERAGE
+from cnntrain.settings import PositiveFloat, PositiveInt, Settings
+from cnntrain.runs.atomic import write_atomically
+from cnntrain.runs.progress import Progress
+
+KEY = "cnntrain"
+OPTIMIZER = "optimizer/"
+MEAN_IMAGE = "data/mean_image"
+LONGEST_HEADER = 100_000_000  # the limit of the safetensors library itself
+
+Tensors = Mapping[str, NDArray[Any]]
+
+
+class NormalizationValues(Settings):
+    """Per channel: normalised = (image / unit - mean) / std.
+
+    With a mean image, `mean` is its mean per channel, for information, and `mean_image` the SHA-256 of its bytes.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[PositiveFloat, ...]
+    unit: PositiveFloat
+    mean_image: str | None = None
+
+
+class Metadata(Settings):
+    """What a checkpoint says besides its tensors."""
+
+    format_version: Literal[1] = 1
+    config: str
+    class_names: Annotated[tuple[str, ...], Field(min_length=1)]
+    input_shape: tuple[PositiveInt, PositiveInt, PositiveInt]
+    image_type: Literal["uint8", "float32"]
+    normalization: NormalizationValues
+    images: dict[str, PositiveInt]  # per split: continuing a run needs the same data
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The content of a checkpoint file."""
+
+    metadata: Metadata
+    network: Tensors
+    optimizer: Tensors = field(default_factory=dict)
+    mean_image: NDArray[np.float32] | None = None
+
+    @property
+    def weights_to_use(self) -> Tensors:
+        """The network's tensors; averaged ones take the place of those that training goes on with."""
+        return {name: self.optimizer.get(f"{AVERAGE}/{name}", value) for name, value in self.network.items()}
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint, whole or not at all; raises `RunFolderError` (for example when the disk is full)."""
+    tensors = dict(checkpoint.network) | {OPTIMIZER + name: value for name, value in checkpoint.optimizer.items()}
+    if checkpoint.mean_image is not None:
+        tensors[MEAN_IMAGE] = checkpoint.mean_image
+    contiguous = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+    write_atomically(path, save(contiguous, {KEY: checkpoint.metadata.model_dump_json()}))
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint and check its form; whether it fits a network is checked by `check_tensors`.
+
+    Raises
+    ------
+    CheckpointError
+        Not a safetensors file, truncated, corrupt, not written by cnntrain, or by a newer version of it.
+    """
+    try:
+        _check_header(path)
+        with safe_open(path, framework="numpy") as file:
+            metadata = _metadata(path, file.metadata() or {})
+            tensors = {name: _tensor(path, file, name) for name in file.keys()}  # noqa: SIM118, not a dict
+    except SafetensorError as error:
+        raise CheckpointError(f"{path}: is damaged or no safetensors file: {error}") from error
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
+    mean_image = _mean_image(path, metadata, tensors.pop(MEAN_IMAGE, None))
+    return Checkpoint(
+        metadata,
+        network={name: value for name, value in tensors.items() if not name.startswith(OPTIMIZER)},
+        optimizer={name.removeprefix(OPTIMIZER): v for name, v in tensors.items() if name.startswith(OPTIMIZER)},
+        mean_image=mean_image,
+    )
+
+
+def check_tensors(path: Path, found: Tensors, expected: Tensors, what: str) -> None:
+    """Compare names, shapes and types of tensors with those that a network (or optimiser) has.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for the message.
+    found, expected : dict of ndarray
+        What the file has, and what it should have; only shapes and types of `expected` count.
+    what : str
+        Whose tensors these are, for the message.
+
+    Raises
+    ------
+    CheckpointError
+        Lists every difference with its numbers.
+    """
+    problems = [f"{name} {_form(value)} is missing" for name, value in expected.items() if name not in found]
+    problems += [f"{name} {_form(value)} is unknown" for name, value in found.items() if name not in expected]
+    problems += [
+        f"{name} is {_form(found[name])}, expected {_form(value)}"
+        for name, value in expected.items()
+        if name in found and (found[name].shape, found[name].dtype) != (value.shape, value.dtype)
+    ]
+    if problems:
+        shown = problems[:10] + ([f"and {len(problems) - 10} more"] if len(problems) > 10 else [])
+        raise CheckpointError(f"{path}: does not fit {what}:\n  " + "\n  ".join(shown))
+
+
+def not_finite(tensors: Tensors) -> list[str]:
+    """Return the names of the tensors that hold NaN or an infinity."""
+    return [name for name, value in tensors.items() if value.dtype.kind == "f" and not np.isfinite(value).all()]
+
+
+def _form(value: NDArray[Any]) -> str:
+    return f"{value.dtype}[{', '.join(map(str, value.shape))}]"
+
+
+def _check_header(path: Path) -> None:
+    """Name the usual kinds of damage in numbers; the safetensors library checks everything again."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(8)
+        if len(start) < 8:
+            raise CheckpointError(f"{path}: is no checkpoint: it has {size} bytes")
+        length = struct.unpack("<Q", start)[0]
+        if length > LONGEST_HEADER:
+            raise CheckpointError(
+                f"{path}: is no safetensors file: its first 8 bytes promise a header of {length:,} bytes "
+                f"(at most {LONGEST_HEADER:,} are allowed)"
+            )
+        if length > size - 8:
+            raise CheckpointError(f"{path}: is truncated: the header has {length:,} bytes, the file {size:,}")
+        try:
+            header = json.loads(file.read(length))
+            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+            promised = 8 + length + max(ends, default=0)
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+            raise CheckpointError(f"{path}: is corrupt: its header cannot be read ({error})") from error
+    if size != promised:
+        kind = "truncated" if size < promised else "corrupt"
+        raise CheckpointError(f"{path}: is {kind}: it has {size:,} bytes, its header promises {promised:,}")
+
+
+def _metadata(path: Path, entries: dict[str, str]) -> Metadata:
+    if KEY not in entries:
+        raise CheckpointError(f"{path}: is a safetensors file, but no cnntrain checkpoint (no {KEY!r} in its metadata)")
+    try:
+        metadata = Metadata.model_validate_json(entries[KEY])
+    except ValidationError as error:
+        first = error.errors()[0]
+        if first["loc"] == ("format_version",):
+            raise CheckpointError(
+                f"{path}: has format version {first['input']!r}; this cnntrain reads version 1. Use a newer cnntrain"
+            ) from error
+        where = ".".join(map(str, first["loc"]))
+        raise CheckpointError(f"{path}: its metadata is wrong: {where}: {first['msg']}") from error
+    channels = metadata.input_shape[0]
+    for name in ("mean", "std"):
+        count = len(getattr(metadata.normalization, name))
+        if count != channels:
+            raise CheckpointError(f"{path}: its metadata is wrong: {count} values of {name} for {channels} channels")
+    return metadata
+
+
+def _mean_image(path: Path, metadata: Metadata, tensor: NDArray[Any] | None) -> NDArray[np.float32] | None:
+    """Check that the mean image is there if and only if it should be, and is the one that was written."""
+    expected = metadata.normalization.mean_image
+    if (tensor is None) != (expected is None):
+        raise CheckpointError(
+            f"{path}: is damaged: tensor {MEAN_IMAGE} {'is missing' if tensor is None else 'does not belong there'}"
+        )
+    if tensor is None:
+        return None
+    if tensor.dtype != np.float32 or tensor.shape != metadata.input_shape or digest(tensor) != expected:
+        raise CheckpointError(
+            f"{path}: is damaged: tensor {MEAN_IMAGE} {_form(tensor)} is not the one that was written"
+        )
+    return tensor
+
+
+def digest(array: NDArray[Any]) -> str:
+    """SHA-256 over the bytes of an array."""
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def _tensor(path: Path, file: safe_open, name: str) -> NDArray[Any]:
+    try:
+        return file.get_tensor(name)
+    except (TypeError, AttributeError) as error:  # a type that NumPy does not have
+        kind = file.get_slice(name).get_dtype()
+        raise CheckpointError(f"{path}: tensor {name} has type {kind}, which cnntrain never writes") from error

@@ -1,0 +1,130 @@
+"""From a config to the things that train: data, network, optimiser, schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from cnntrain.augmentations.pipeline import Augmenter
+from cnntrain.config import Config, infer_shapes, resolved_yaml
+from cnntrain.data import DataSet, Normalization
+from cnntrain.data.telling import load_and_tell
+from cnntrain.network import Network
+from cnntrain.optimizers import OPTIMIZERS, Optimizer
+from cnntrain.runs.checkpoint import Checkpoint, Metadata, NormalizationValues, digest
+from cnntrain.runs.progress import Progress
+from cnntrain.schedules import SCHEDULES, Schedule
+from cnntrain.shape import Shape
+from cnntrain.training.feed import Feed
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that one training consists of.
+
+    Attributes
+    ----------
+    batch_size : int
+        Images per step: the config's, or all of a smaller training split.
+    steps_per_epoch, total_steps : int
+        The last step of an epoch may see fewer images; with `train.steps` the last epoch may be cut short.
+    """
+
+    config: Config
+    data: DataSet
+    feed: Feed
+    network: Network
+    optimizer: Optimizer
+    schedule: Schedule
+    learning_rate: float
+    batch_size: int
+    steps_per_epoch: int
+    total_steps: int
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that the training touches."""
+        return -(-self.total_steps // self.steps_per_epoch)
+
+    @property
+    def split_sizes(self) -> dict[str, int]:
+        """Images per split."""
+        validation = self.data.validation
+        sizes = {"train": len(self.data.train), "test": len(self.data.test)}
+        return sizes if validation is None else sizes | {"validation": len(validation)}
+
+    def learning_rate_at(self, step: int) -> float:
+        """Return the learning rate of a 0-based step."""
+        return self.learning_rate * self.schedule.factor(step)
+
+    def checkpoint(self, progress: Progress, *, with_optimizer: bool) -> Checkpoint:
+        """Gather what a checkpoint holds: the averaged weights (`Optimizer.averaged`) or, with the optimiser, all."""
+        metadata = Metadata(
+            config=resolved_yaml(self.config),
+            class_names=tuple(self.data.class_names),
+            input_shape=tuple(self.data.train.images.shape[1:]),
+            image_type="uint8" if self.data.train.images.dtype == np.uint8 else "float32",
+            normalization=normalization_values(self.data.normalization),
+            images=self.split_sizes,
+            progress=progress,
+        )
+        mean = self.data.normalization.mean
+        mean_image = mean if mean.ndim == 3 else None
+        if with_optimizer:
+            return Checkpoint(metadata, dict(self.network.state()), dict(self.optimizer.state()), mean_image)
+        with self.optimizer.averaged():
+            return Checkpoint(metadata, dict(self.network.state()), mean_image=mean_image)
+
+
+def build_parts(config: Config, warn: Callable[[str], None]) -> Parts:
+    """Load the data and build everything that the config names; raises `DataError` and `ConfigError`."""
+    data = load_and_tell(config.data, config.seed, warn)
+    images = len(data.train)
+    batch_size = min(config.train.batch_size, images)
+    steps_per_epoch = -(-images // batch_size)
+    schedule, total_steps = schedule_of(config, steps_per_epoch)
+    network = build_network(config, Shape(*data.train.images.shape[1:]), len(data.class_names), batch_size)
+    return Parts(
+        config=config,
+        data=data,
+        feed=Feed(data.train, augmenter_of(config, data, batch_size)),
+        network=network,
+        optimizer=OPTIMIZERS[config.optimizer.name](config.optimizer.settings, network.parameters),
+        schedule=schedule,
+        learning_rate=config.optimizer.settings.learning_rate,
+        batch_size=batch_size,
+        steps_per_epoch=steps_per_epoch,
+        total_steps=total_steps,
+    )
+
+
+def augmenter_of(config: Config, data: DataSet, batch_size: int) -> Augmenter | None:
+    """Return what augments the training images; None if nothing does. Raises `ConfigError`."""
+    if not config.data.augment:
+        return None
+    return Augmenter(config.data.augment, data.train.images, config.seed, batch_size)
+
+
+def schedule_of(config: Config, steps_per_epoch: int) -> tuple[Schedule, int]:
+    """Return the config's schedule, and the number of steps that it runs over."""
+    total_steps = config.train.steps or (config.train.epochs or 0) * steps_per_epoch
+    return SCHEDULES[config.schedule.name](config.schedule.settings, total_steps, steps_per_epoch), total_steps
+
+
+def build_network(config: Config, input_shape: Shape, classes: int, batch_size: int) -> Network:
+    """Build the config's network for images of a shape; raises `ConfigError` if the layers do not fit."""
+    rows = infer_shapes(config, input_shape, classes)
+    return Network(rows, batch_size=batch_size, loss=config.loss, seed=config.seed)
+
+
+def normalization_values(normalization: Normalization) -> NormalizationValues:
+    """Return a normalisation as a checkpoint holds it; float32 values survive the way through text exactly."""
+    mean, is_image = normalization.mean, normalization.mean.ndim == 3
+    return NormalizationValues(
+        mean=tuple(map(float, mean.mean(axis=(1, 2), dtype=np.float64) if is_image else mean)),
+        std=tuple(map(float, normalization.std)),
+        unit=float(normalization.unit),
+        mean_image=digest(mean) if is_image else None,
+    )

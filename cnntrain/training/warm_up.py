@@ -1,0 +1,70 @@
+"""Compiling with two processes: on a machine's first run, a helper compiles the middle layers meanwhile.
+
+Numba compiles one function at a time. The helper is a process of its own that builds the same network and goes through
+the layers from the second on, where the longest kernels are. What it has compiled, this process finds in the cache: it
+begins with the optimiser, the first layer and the loss, then goes through the layers from the last to the second. For a
+kernel that the other is compiling, each waits.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from cnntrain.config import Config, resolved_yaml
+from cnntrain.kernels.compiler.report import announce, cache_folder, reported
+from cnntrain.kernels.compiler.threads import set_threads
+from cnntrain.shape import Shape
+
+
+@contextmanager
+def compiling(config: Config, shape: Shape, classes: int, batch_size: int, reporter: Any) -> Iterator[None]:
+    """Say what compiles; at the first kernel that is not in the cache, start a helper if there is a second core."""
+    helper: subprocess.Popen[str] | None = None
+
+    def start(_: str) -> None:
+        nonlocal helper
+        if helper is None and cache_folder() is not None and set_threads(None) > 1:
+            helper = _start({
+                "config": resolved_yaml(config), "shape": shape, "classes": classes, "batch_size": batch_size,
+            })  # fmt: skip
+
+    try:
+        with announce(start), reported(reporter.line):
+            yield
+    finally:
+        if helper is not None:
+            helper.kill()
+            helper.wait()
+
+
+def _start(subject: dict[str, Any]) -> subprocess.Popen[str] | None:
+    """Start the helper; None if the system refuses: this process then compiles everything itself."""
+    with suppress(OSError):
+        command = [sys.executable, "-m", "cnntrain.training.warm_up"]
+        quiet = subprocess.DEVNULL
+        helper = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, text=True)
+        assert helper.stdin is not None
+        helper.stdin.write(json.dumps(subject))
+        helper.stdin.close()
+        return helper
+    return None
+
+
+def _help() -> None:
+    """Be the helper: compile the network that standard input describes, from its second layer on."""
+    from cnntrain.config import parse_config
+    from cnntrain.training.setup import build_network
+
+    subject = json.load(sys.stdin)
+    config = parse_config(subject["config"], "the config of the training")
+    network = build_network(config, Shape(*subject["shape"]), subject["classes"], subject["batch_size"])
+    network.help_warm_up()
+
+
+if __name__ == "__main__":
+    _help()
