@@ -16,8 +16,9 @@ from cnntrain.errors import ArgumentError
 from cnntrain.kernels.compiler.threads import set_threads
 from cnntrain.machine import this_machine
 from cnntrain.memory import line_aligned
-from cnntrain.passes.convolution import Convolution, ConvolutionGeometry, Window
+from cnntrain.passes.convolution import Convolution
 from cnntrain.passes.dense import Dense
+from cnntrain.passes.problem import ConvolutionGeometry, Window
 from cnntrain.shape import LANES
 
 ROUND = 0.01  # seconds that a pass is called for in one round, or one call

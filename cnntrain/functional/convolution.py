@@ -11,7 +11,8 @@ from cnntrain.errors import ArgumentError
 from cnntrain.functional.arrays import block_count, enter, flat, floating, leave, pair, room, same_shape, whole
 from cnntrain.machine import this_machine
 from cnntrain.memory import line_aligned
-from cnntrain.passes.convolution import Convolution, ConvolutionGeometry, Window
+from cnntrain.passes.convolution import Convolution
+from cnntrain.passes.problem import ConvolutionGeometry, Window
 
 Pair = int | tuple[int, int]
 Mode = Literal["cross_correlation", "convolution"]

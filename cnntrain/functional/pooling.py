@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from cnntrain.errors import ArgumentError
 from cnntrain.functional.arrays import block_count, enter, floating, leave, pair, room, same_shape
-from cnntrain.kernels.convolution import Axis
-from cnntrain.passes.pooling import MaxPooling, pooling_axis
+from cnntrain.kernels.geometry import Axis
+from cnntrain.passes.pooling import MaxPooling
+from cnntrain.passes.problem import pooling_axis
 
 Pair = int | tuple[int, int]
 

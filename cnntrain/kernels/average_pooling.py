@@ -15,7 +15,8 @@ import numpy as np
 from numba import prange
 
 from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
-from cnntrain.kernels.convolution import Axis, end_tap, first_tap
+from cnntrain.kernels.convolution import end_tap, first_tap
+from cnntrain.kernels.geometry import Axis
 from cnntrain.kernels.lanes import constant, fma, load, store
 from cnntrain.shape import LANES
 

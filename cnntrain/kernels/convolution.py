@@ -19,47 +19,13 @@ Weights are packed as (tile of filters, r, s, c, filter in tile), so that they s
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import prange
 
 from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
+from cnntrain.kernels.geometry import Axis, Channels, Tiles
 from cnntrain.kernels.lanes import accumulate, tile_splat, tile_store
 from cnntrain.shape import LANES
-
-
-class Axis(NamedTuple):
-    """One axis (rows or columns) of one correlation.
-
-    Parallel kernels are called with plain tuples in the place of this class and others like it, and name the fields
-    themselves: of each named tuple in a call from Python Numba reads the names of all fields, for up to a microsecond.
-    """
-
-    input_size: int
-    output_size: int
-    first: int  # outputs computed: first, first + step, ... (count of them)
-    step: int
-    count: int  # type: ignore[assignment]  # hides the method of tuple, which nobody calls here
-    stride: int
-    offset: int
-    taps: int
-    dilation: int
-
-
-class Channels(NamedTuple):
-    """Groups, and how many channels each group reads and writes."""
-
-    groups: int
-    inputs: int
-    outputs: int
-
-
-class Tiles(NamedTuple):
-    """How the filters of a group are cut: `tall` tiles of one height, then `short` tiles one filter lower."""
-
-    tall: int
-    short: int
 
 
 @kernel

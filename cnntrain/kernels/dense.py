@@ -12,7 +12,7 @@ import numpy as np
 from numba import prange
 
 from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
-from cnntrain.kernels.convolution import Tiles
+from cnntrain.kernels.geometry import Tiles
 from cnntrain.kernels.lanes import accumulate, tile_splat, tile_store
 from cnntrain.shape import LANES
 

@@ -15,7 +15,8 @@ import numpy as np
 from numba import prange
 
 from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
-from cnntrain.kernels.convolution import Axis, Tiles, end_tap, first_tap
+from cnntrain.kernels.convolution import end_tap, first_tap
+from cnntrain.kernels.geometry import Axis, Tiles
 from cnntrain.kernels.lanes import (
     accumulate_pairs,
     accumulate_shifted,

@@ -18,23 +18,6 @@ from cnntrain.kernels.lanes import load, store
 from cnntrain.shape import LANES
 
 
-class Subsampling(NamedTuple):
-    """From an image (in_channels, in_rows, in_columns) every row_stride-th row and column_stride-th column is taken.
-
-    There are rows = ceil(in_rows / row_stride) of them, and columns likewise; channels in_channels ... channels - 1 of
-    the result are zero.
-    """
-
-    channels: int
-    rows: int
-    columns: int
-    in_channels: int
-    in_rows: int
-    in_columns: int
-    row_stride: int
-    column_stride: int
-
-
 class ChannelCopy(NamedTuple):
     """Channels first ... first + copied - 1 of a source go to the channels from target_first on of a target."""
 

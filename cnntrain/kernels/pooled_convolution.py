@@ -13,7 +13,8 @@ import numpy as np
 from numba import prange
 
 from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
-from cnntrain.kernels.convolution import Axis, Channels, Tiles, correlate_row
+from cnntrain.kernels.convolution import correlate_row
+from cnntrain.kernels.geometry import Axis, Channels, Tiles
 from cnntrain.kernels.pooling import Pooled, whole_window
 from cnntrain.shape import LANES
 

@@ -12,7 +12,8 @@ import numpy as np
 from numba import prange
 
 from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
-from cnntrain.kernels.convolution import Axis, Channels, Tiles, end_tap, first_tap
+from cnntrain.kernels.convolution import end_tap, first_tap
+from cnntrain.kernels.geometry import Axis, Channels, Tiles
 from cnntrain.kernels.lanes import accumulate_lanes, constant, load, narrow_tile_load, store, tile_store
 from cnntrain.kernels.pooling import Pooled, unpool
 from cnntrain.kernels.weight_gradient import Division, add_sums, row_length

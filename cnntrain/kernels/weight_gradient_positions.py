@@ -11,7 +11,8 @@ import numpy as np
 from numba import prange
 
 from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
-from cnntrain.kernels.convolution import Axis, Channels, Tiles, first_tap
+from cnntrain.kernels.convolution import first_tap
+from cnntrain.kernels.geometry import Axis, Channels, Tiles
 from cnntrain.kernels.lanes import accumulate, constant, store, store_transposed, tile_load, tile_store, tile_zero
 from cnntrain.kernels.weight_gradient import Division, add_sums, row_length
 from cnntrain.shape import LANES

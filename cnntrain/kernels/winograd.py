@@ -26,7 +26,7 @@ import numpy as np
 from numba import prange
 
 from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
-from cnntrain.kernels.convolution import Axis, Tiles
+from cnntrain.kernels.geometry import Axis, Tiles
 from cnntrain.kernels.lanes import accumulate, constant, fma, load, splat, store, tile_store, tile_zero
 from cnntrain.shape import LANES
 

@@ -15,7 +15,7 @@ import numpy as np
 from numba import prange
 
 from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
-from cnntrain.kernels.convolution import Axis, Tiles
+from cnntrain.kernels.geometry import Axis, Tiles
 from cnntrain.kernels.lanes import constant, fma, load, store
 from cnntrain.kernels.winograd import (
     PLACES,

@@ -15,7 +15,7 @@ import numpy as np
 from numba import prange
 
 from cnntrain.kernels.compiler.jit import inlined_kernel, kernel, parallel_kernel
-from cnntrain.kernels.convolution import Axis, Tiles
+from cnntrain.kernels.geometry import Axis, Tiles
 from cnntrain.kernels.lanes import accumulate, load, splat, tile_store, tile_zero
 from cnntrain.kernels.winograd import (
     COLUMNS,

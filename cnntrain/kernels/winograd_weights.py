@@ -16,7 +16,7 @@ import numpy as np
 from numba import prange
 
 from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
-from cnntrain.kernels.convolution import Axis, Tiles
+from cnntrain.kernels.geometry import Axis, Tiles
 from cnntrain.kernels.lanes import (
     accumulate,
     constant,

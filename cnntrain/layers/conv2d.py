@@ -12,8 +12,9 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from cnntrain.errors import ShapeError
 from cnntrain.layers.base import Batch, Layer, LayerContext
 from cnntrain.layers.weights import WeightSettings
-from cnntrain.passes.convolution import Convolution, ConvolutionGeometry, Window
+from cnntrain.passes.convolution import Convolution
 from cnntrain.passes.pooled_convolution import PooledPasses
+from cnntrain.passes.problem import ConvolutionGeometry, Window
 from cnntrain.settings import NonNegativeInt, PositiveInt, PositivePair
 from cnntrain.shape import Shape
 

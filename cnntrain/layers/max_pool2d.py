@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.errors import ShapeError
-from cnntrain.kernels.convolution import Axis
+from cnntrain.kernels.geometry import Axis
 from cnntrain.layers.base import Batch, Layer, LayerContext
 from cnntrain.layers.pooling_window import PoolingSettings
 from cnntrain.passes.pooling import MaxPooling

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pydantic import Field
 
 from cnntrain.errors import ShapeError
-from cnntrain.kernels.convolution import Axis
+from cnntrain.kernels.geometry import Axis
 from cnntrain.layers.base import LayerSettings
-from cnntrain.passes.pooling import pooling_axis
+from cnntrain.passes.problem import pooling_axis
 from cnntrain.settings import NonNegativePair, PositivePair
 from cnntrain.shape import Shape
 

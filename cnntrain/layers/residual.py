@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from cnntrain.errors import ShapeError
-from cnntrain.kernels.merging import Subsampling, add, add_subsampled, add_subsampled_backward
+from cnntrain.kernels.geometry import Subsampling
+from cnntrain.kernels.merging import add, add_subsampled, add_subsampled_backward
 from cnntrain.layers.base import Batch, LayerContext
 from cnntrain.layers.container import Container
 from cnntrain.layers.plan import ContainerSettings, Part, PlannedPart

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.kernels.dense import multiply
+from cnntrain.kernels.geometry import length, plain
 from cnntrain.machine import this_machine
-from cnntrain.passes.tiling import cut, length, plain
+from cnntrain.passes.tiling import cut
 from cnntrain.passes.weight_gradient import DenseWeightGradient
 
 

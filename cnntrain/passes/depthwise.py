@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.kernels.convolution import Axis
 from cnntrain.kernels.depthwise import depthwise, depthwise_weight_gradient
+from cnntrain.kernels.geometry import Axis, length, plain
 from cnntrain.kernels.layout import gather
 from cnntrain.kernels.slots import sum_slots
 from cnntrain.machine import this_machine
 from cnntrain.memory import line_aligned
-from cnntrain.passes.tiling import cut, length, plain
+from cnntrain.passes.tiling import cut
 from cnntrain.passes.weight_gradient import UNITS
 from cnntrain.shape import LANES
 

@@ -6,12 +6,12 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.kernels.convolution import Axis, Tiles
+from cnntrain.kernels.geometry import Axis, Tiles, plain
 from cnntrain.kernels.pooled_convolution import correlate_and_pool
 from cnntrain.memory import line_aligned
 from cnntrain.passes.convolution import Convolution, Correlation
 from cnntrain.passes.pooling import MaxPooling
-from cnntrain.passes.tiling import plain, used_heights
+from cnntrain.passes.tiling import used_heights
 from cnntrain.passes.weight_gradient import LaneWeightGradient
 from cnntrain.shape import LANES
 

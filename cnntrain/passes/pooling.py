@@ -6,24 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.kernels.average_pooling import average_pool, average_pool_backward
-from cnntrain.kernels.convolution import Axis
+from cnntrain.kernels.geometry import Axis, length, plain
 from cnntrain.kernels.pooling import Pooled, disjoint_max_pool_backward, max_pool, max_pool_backward
-from cnntrain.passes.tiling import length, plain
 
 UNROLLED = 16  # taps: for windows of up to so many, code of their own
-
-
-def pooling_axis(input_size: int, taps: int, stride: int, padding: int, ceil_mode: bool) -> Axis:
-    """Return the axis of a pooling window.
-
-    With `ceil_mode` the last window may begin inside and end outside; one that begins beyond the image and its left
-    padding is dropped (the rule of Caffe and PyTorch).
-    """
-    slack = stride - 1 if ceil_mode else 0
-    count = (input_size + 2 * padding - taps + slack) // stride + 1
-    if ceil_mode and (count - 1) * stride >= input_size + padding:
-        count -= 1
-    return Axis(input_size, count, 0, 1, count, stride, -padding, taps, 1)
 
 
 class MaxPooling:

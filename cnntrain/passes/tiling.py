@@ -5,17 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.kernels.convolution import Tiles
-
-
-def length(number: int) -> tuple[int, ...]:
-    """Return a dummy tuple: kernels read sizes of register tiles from the types of their arguments."""
-    return (0,) * number
-
-
-def plain(*named: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-    """Return named tuples as parallel kernels are called with them: `kernels.convolution.Axis` says why."""
-    return tuple(map(tuple, named))
+from cnntrain.kernels.geometry import Tiles, length
 
 
 def cut(total: int, largest: int) -> tuple[Tiles, tuple[int, ...], tuple[int, ...]]:

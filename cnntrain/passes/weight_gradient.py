@@ -9,7 +9,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.kernels.convolution import Axis, Channels, Tiles
+from cnntrain.kernels.geometry import Axis, Channels, Tiles, length, plain
 from cnntrain.kernels.pooling import Pooled
 from cnntrain.kernels.weight_gradient import Division, add_slots, bias_gradient
 from cnntrain.kernels.weight_gradient_lanes import by_lanes
@@ -17,7 +17,7 @@ from cnntrain.kernels.weight_gradient_positions import by_positions
 from cnntrain.machine import this_machine
 from cnntrain.memory import line_aligned
 from cnntrain.passes.pooling import MaxPooling
-from cnntrain.passes.tiling import cut, length, plain, used_heights
+from cnntrain.passes.tiling import cut, used_heights
 from cnntrain.shape import LANES
 
 UNITS = 16  # units of work to aim at: enough for many cores, whatever the number that this machine has

@@ -10,7 +10,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.kernels.convolution import Axis
+from cnntrain.kernels.geometry import Axis, length, plain
 from cnntrain.kernels.layout import gather
 from cnntrain.kernels.weight_gradient import Division
 from cnntrain.kernels.winograd import COLUMNS, PLACES, ROOM, SIDE, Patches, correlate_patches, transform_filters
@@ -19,7 +19,7 @@ from cnntrain.kernels.winograd_rows import correlate_rows
 from cnntrain.kernels.winograd_weights import gradient_of_places, weights_by_patches
 from cnntrain.machine import this_machine
 from cnntrain.memory import line_aligned
-from cnntrain.passes.tiling import cut, length, packed_order, plain
+from cnntrain.passes.tiling import cut, packed_order
 from cnntrain.passes.weight_gradient import UNITS, tile_of
 from cnntrain.shape import LANES
 

@@ -10,8 +10,8 @@ from click.testing import CliRunner, Result
 
 from cnntrain.cli import main
 from cnntrain.losses.cross_entropy import CrossEntropy
-from cnntrain.passes.convolution import Window
 from cnntrain.passes.pooled_convolution import PooledPasses
+from cnntrain.passes.problem import Window
 from cnntrain.runs.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
 from tests.training.small import train, write_config
 

@@ -7,7 +7,8 @@ import pytest
 
 from cnntrain import functional
 from cnntrain.passes import convolution, winograd
-from cnntrain.passes.convolution import Convolution, ConvolutionGeometry, Correlation, Window
+from cnntrain.passes.convolution import Convolution, Correlation
+from cnntrain.passes.problem import ConvolutionGeometry, Window
 from cnntrain.passes.winograd import (
     WinogradCorrelation,
     WinogradInputGradient,

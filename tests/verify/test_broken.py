@@ -14,9 +14,10 @@ from cnntrain.losses.base import Loss
 from cnntrain.losses.cross_entropy import CrossEntropy
 from cnntrain.losses.mse import Mse
 from cnntrain.network import Network
-from cnntrain.passes.convolution import Convolution, Window
+from cnntrain.passes.convolution import Convolution
 from cnntrain.passes.dense import Dense
 from cnntrain.passes.pooling import MaxPooling
+from cnntrain.passes.problem import Window
 from tests.verify.networks import build, check, verdicts, wrong
 
 NETWORK = """[

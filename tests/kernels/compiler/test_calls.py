@@ -8,7 +8,7 @@ import numpy as np
 from numba.core import types
 from numba.core.dispatcher import Dispatcher
 
-from cnntrain.kernels.convolution import Axis, Channels, Tiles
+from cnntrain.kernels.geometry import Axis, Channels, Tiles
 from cnntrain.kernels.pooling import Pooled
 from cnntrain.kernels.weight_gradient import Division
 from cnntrain.kernels.winograd import Patches
