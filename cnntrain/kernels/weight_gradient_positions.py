@@ -1,21 +1,221 @@
-"""Backward to the weights by scheme B: vectors of 16 positions times numbers.
+"""Backward to the weights by positions: vectors of 16 positions times numbers.
 
-Letters and law as in `kernels.weight_gradient`. It takes one row of the image at a time, transposes it to
-(lane, x, c), so that 16 positions make a vector, and goes through the rows of the delta that it meets; tile = vectors
-of positions x filters. A dense layer is the case of a single row and a single tap, with a column for each block.
+Letters, words and law as in `kernels.weight_gradient`. It takes one row of the image at a time, transposes it, so that
+16 positions make a vector, and goes through the rows of the delta that read it. A dense layer is the case of a single
+row and a single tap, with a column for each block.
+
+Sums (`partial`)
+    [slot, group, filter, r, run, position of the run]
+    A run is filled up to whole tiles. Where each tile holds a whole sum (a dense layer), the last one may begin sooner
+    instead, and nothing is filled up.
+
+Scratch memory of a unit (`room_by_positions`)
+    a row of the image between margins, as [lane, x, channel]
 """
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
+from cnntrain.kernels.compiler.jit import inlined_kernel, kernel, parallel_kernel, shared
 from cnntrain.kernels.convolution import first_tap
 from cnntrain.kernels.geometry import Axis, Channels, Tiles
 from cnntrain.kernels.lanes import accumulate, constant, store, store_transposed, tile_load, tile_store, tile_zero
-from cnntrain.kernels.weight_gradient import Division, add_sums, row_length
+from cnntrain.kernels.weight_gradient import (
+    Division,
+    Pixels,
+    Unit,
+    add_sums,
+    begin_biases,
+    row_length,
+    runs_of,
+    unit_of,
+    units_of,
+)
+from cnntrain.kernels.work import first_of_tile, share, some_tiles
 from cnntrain.shape import LANES
+
+
+class Lengths(NamedTuple):
+    """What else a pass chooses."""
+
+    stretch: int  # pixels of a row that meet all filters and positions before the next do
+    filled: int  # numbers that a run takes among the sums
+
+
+class Geometry(NamedTuple):
+    """The forward pass, and how the work is cut."""
+
+    rows: Axis
+    columns: Axis
+    channels: Channels
+    division: Division
+    tiles: Tiles  # of a group's filters
+    lengths: Lengths
+
+
+class Sizes(NamedTuple):
+    """Dummy tuples of which only the lengths count."""
+
+    vectors: tuple[int, ...]  # of 16 positions, of a tile
+    tall: tuple[int, ...]  # filters of a tile
+    short: tuple[int, ...]
+
+
+class Arrays(NamedTuple):
+    """What `by_positions` reads and writes."""
+
+    image: Any
+    delta: Any
+    partial: Any
+    biases: Any
+    scratch: Any
+
+
+class Row(NamedTuple):
+    """Where a row of the image lies transposed: some channels of all pixels, lanes `lane_step` apart."""
+
+    at: int
+    first: int  # channel
+    width: int  # channels of a pixel
+    lane_step: int
+
+
+class Work(NamedTuple):
+    """What a unit computes, and where: some filters and positions of a group, from the rows of a slot."""
+
+    unit: Unit
+    tiles: tuple[int, int]  # of filters: the first, and the one behind the last
+    filters: tuple[int, int]
+    positions: tuple[int, int]  # of a run
+    filter_size: int  # of the sums
+    partial: int  # where the sums of its slot and group begin
+    biases: int
+    whole: bool  # each tile holds a whole sum
+
+
+# --- sizes ----------------------------------------------------------------------------------------------------------
+
+
+@shared
+def tiles_of_run(length, vectors):
+    """Return how many tiles of `vectors` vectors hold a run of positions."""
+    return (length + vectors * LANES - 1) // (vectors * LANES)
+
+
+@shared
+def filled_run(length, vectors):
+    """Return a run's length, filled up to whole tiles of `vectors` vectors."""
+    return tiles_of_run(length, vectors) * vectors * LANES
+
+
+@shared
+def lane_stride(size):
+    """Return the distance between lanes of a transposed row: room to read past its end, and an odd number of lines.
+
+    A power of two would put all lanes into the same few places of the cache.
+    """
+    return (size // LANES + 3 | 1) * LANES
+
+
+@shared
+def room_by_positions(geometry, vectors):
+    """Return the numbers of scratch memory that a unit needs, for tiles of `vectors` vectors.
+
+    It transposes all channels of the image, or where runs are cut into chunks those of its tiles and of one more.
+    """
+    columns, channels, chunks = geometry.columns, geometry.channels, geometry.division.chunks
+    tiles = tiles_of_run(runs_of(columns, channels).length, vectors)
+    chunk = ((tiles + chunks - 1) // chunks + 1) * vectors * LANES
+    width = channels.groups * channels.inputs if chunks == 1 else chunk
+    return lane_stride(row_length(columns) * width) * LANES
+
+
+@shared
+def last_vectors(geometry, vectors):
+    """Return the position of a run at which its last tile begins."""
+    return geometry.lengths.filled - vectors * LANES
+
+
+@shared
+def filter_size_by_positions(geometry):
+    """Return the numbers of a filter's sums."""
+    return geometry.rows.taps * runs_of(geometry.columns, geometry.channels).number * geometry.lengths.filled
+
+
+# --- steps ----------------------------------------------------------------------------------------------------------
+
+
+@kernel
+def work_of(unit, tiles, filters, blocks, fresh, geometry, vectors):
+    """Return what a unit computes, and where."""
+    columns, channels, lengths = geometry.columns, geometry.channels, geometry.lengths
+    run = tiles_of_run(runs_of(columns, channels).length, vectors)
+    begin, end = share(unit.chunk, geometry.division.chunks, run)
+    group, size = (unit.slot * channels.groups + unit.group) * channels.outputs, filter_size_by_positions(geometry)
+    # where a single stretch makes a whole sum, a tile begins with zero: nothing is read, and the last vectors may
+    # overlap those before, even of another unit, which computes the same sums in the same order
+    single = geometry.division.slots * blocks * geometry.rows.input_size == 1 and columns.count <= lengths.stretch
+    whole = fresh and single and size == lengths.filled
+    tile = vectors * LANES
+    return Work(unit, tiles, filters, (begin * tile, end * tile), size, group * size, group, whole)
+
+
+@kernel
+def row_of(number, positions, geometry, vectors):
+    """Return where a unit transposes rows of the image: all of a pixel's channels, or with chunks those it needs."""
+    channels, columns = geometry.channels, geometry.columns
+    first, width = 0, channels.groups * channels.inputs
+    if geometry.division.chunks > 1:
+        first = min(positions[0], last_vectors(geometry, vectors))
+        width = min(positions[1], runs_of(columns, channels).length) - first
+    place = number * room_by_positions(geometry, vectors)
+    return Row(place, first, width, lane_stride(row_length(columns) * width))
+
+
+@kernel
+def begin_sums(partial, biases, work, fresh, filled):
+    """Let the sums begin with zero if they are fresh, but not where tiles begin so."""
+    k0, k1 = work.filters
+    begin, end = work.partial + k0 * work.filter_size, work.partial + k1 * work.filter_size
+    for run in range(begin, begin if work.whole else begin + fresh * (end - begin), filled):
+        for p in range(run + work.positions[0], run + work.positions[1], LANES):
+            store(partial, p, constant(partial, 0))
+    summed = fresh if work.unit.chunk == 0 else False
+    begin_biases(biases, work.biases + k0, work.biases + k1, summed)
+
+
+@kernel
+def clear_columns(target, row, begin, end):
+    """Write zeros to a transposed row from number `begin` to before `end` of each lane, in whole vectors."""
+    for p in range(begin, end, LANES):
+        for lane in range(LANES):
+            store(target, row.at + lane * row.lane_step + p, constant(target, 0))
+
+
+@kernel
+def transpose_row(image, source, target, row, columns, channels):
+    """Transpose an image row of `channels` channels from `source` to target[row.at:], zeros where taps overhang."""
+    total, width = row_length(columns), row.width
+    begin = min(-columns.offset, total)
+    end = min(begin + columns.input_size, total)
+    # whole vectors of zeros, which reach into the pixels (written after them) and into the room after the row
+    clear_columns(target, row, np.intp(0), begin * width)
+    clear_columns(target, row, end * width, total * width + LANES)
+    # all channels of all pixels lie side by side; some channels of a pixel are a piece of their own
+    pieces, length = (1, (end - begin) * width) if width == channels else (end - begin, width)
+    for piece in range(pieces):
+        from_ = source + (piece * channels + row.first) * LANES
+        to = row.at + (begin + piece) * width
+        whole = length // LANES * LANES
+        for q in range(0, whole, LANES):
+            store_transposed(target, to + q, row.lane_step, image, from_ + q * LANES, LANES)
+        for q in range(whole, length):
+            for lane in range(LANES):
+                target[to + lane * row.lane_step + q] = image[from_ + q * LANES + lane]
 
 
 @kernel
@@ -27,153 +227,106 @@ def output_row(rows, row, r):
 
 
 @kernel
-def lane_stride(size):
-    """Return the distance between lanes of a transposed row: room to read past its end, and an odd number of lines.
-
-    A power of two would put all lanes into the same few places of the cache.
-    """
-    return (size // LANES + 3 | 1) * LANES
-
-
-@kernel
-def transpose_row(image, source, target, at, step, columns, channels, first, width):
-    """Transpose `width` channels from `first` of an image row to (lane, x, channel), zeros where taps overhang."""
-    total = row_length(columns)
-    begin = min(-columns.offset, total)
-    end = min(begin + columns.input_size, total)
-    # whole vectors of zeros, which reach into the pixels (written after them) and into the room after the row
-    zero = constant(image, 0)
-    for p in range(0, begin * width, LANES):
-        for lane in range(LANES):
-            store(target, at + lane * step + p, zero)
-    for p in range(end * width, total * width + LANES, LANES):
-        for lane in range(LANES):
-            store(target, at + lane * step + p, zero)
-    # all channels of all pixels lie side by side; some channels of a pixel are a stretch of their own
-    stretches, length = (1, (end - begin) * width) if width == channels else (end - begin, width)
-    for stretch in range(stretches):
-        begin_source = source + (stretch * channels + first) * LANES
-        begin_target = at + begin * width + stretch * width
-        whole = length // LANES * LANES
-        for q in range(0, whole, LANES):
-            store_transposed(target, begin_target + q, step, image, begin_source + q * LANES, LANES)
-        for q in range(whole, length):
-            for lane in range(LANES):
-                target[begin_target + lane * step + q] = image[begin_source + q * LANES + lane]
-
-
-@kernel
-def tile_by_positions(
-    partial, at, filter_step, row, x, x_step, lane_step, delta, d, d_step, count, at_once, vectors, filters
-):
-    """Multiply `vectors` of 16 positions from row[x] with each lane of `filters` from delta[d], along a row."""
-    if at_once:
-        tile = tile_zero(partial, vectors, filters)
+def add_tile(stretch, k, filters):
+    """Add a stretch of the delta to the sums of some filters: vectors of 16 positions times each of the lanes."""
+    sums, image, lane_step, delta, count, whole, vectors = stretch
+    at = sums.at + k * sums.step
+    if whole:
+        tile = tile_zero(sums.array, vectors, filters)
     else:
-        tile = tile_load(partial, at, LANES, filter_step, vectors, filters)
+        tile = tile_load(sums.array, at, LANES, sums.step, vectors, filters)
+    x, d = image.at, delta.at + k * LANES
     for _ in range(count):
         for lane in range(LANES):
-            tile = accumulate(tile, row, x + lane * lane_step, LANES, delta, d + lane, LANES)
-        x += x_step
-        d += d_step
-    tile_store(partial, at, LANES, filter_step, tile)
+            tile = accumulate(tile, image.array, x + lane * lane_step, LANES, delta.array, d + lane, LANES)
+        x += image.step
+        d += delta.step
+    tile_store(sums.array, at, LANES, sums.step, tile)
+
+
+@inlined_kernel
+def add_stretch(sums, image, delta, count, work, row, geometry, sizes):
+    """Add `count` pixels of a row of the delta to the sums of a run: all vectors of positions times all filters.
+
+    `sums` has filters in place of pixels.
+    """
+    first, last = work.tiles
+    for position in range(work.positions[0], work.positions[1], len(sizes.vectors) * LANES):
+        p = min(position, last_vectors(geometry, len(sizes.vectors)))
+        state = (
+            Pixels(sums.array, sums.at + p, sums.step), Pixels(image.array, image.at + p - row.first, image.step),
+            row.lane_step, delta, count, work.whole, sizes.vectors,
+        )  # fmt: skip
+        some_tiles(add_tile, state, first, last, geometry.tiles, sizes.tall, sizes.short)
+
+
+@inlined_kernel
+def add_to_tap_row(arrays, work, row, line, y, r, geometry, sizes):
+    """Add row y of the delta to the sums of tap row r, which reads row `line` of the batch's images for it.
+
+    The first tap row that reads any adds the delta to the biases. A stretch of the row stays in the L1 cache while all
+    filters and positions pass.
+    """
+    rows, columns, channels = geometry.rows, geometry.columns, geometry.channels
+    inputs, width = channels.groups * channels.inputs, channels.groups * channels.outputs * LANES
+    group, (k0, k1), runs = work.unit.group, work.filters, runs_of(columns, channels)
+    once = work.unit.chunk == 0 and r == first_tap(rows, y * rows.stride + rows.offset)
+    d = (line // rows.input_size * rows.count + y) * columns.count * width + group * channels.outputs * LANES
+    for run in range(runs.number):
+        x = row.at + run * columns.dilation * inputs + group * channels.inputs
+        at = work.partial + (r * runs.number + run) * geometry.lengths.filled
+        sums = Pixels(arrays.partial, at, work.filter_size)
+        for j in range(0, columns.count, geometry.lengths.stretch):
+            count = min(geometry.lengths.stretch, columns.count - j)
+            delta = Pixels(arrays.delta, d + j * width, width)
+            for _ in range(min(arrays.biases.size, 1) if once and run == 0 else 0):
+                own = Pixels(arrays.delta, delta.at + k0 * LANES, width)
+                add_sums(own, count, k1 - k0, arrays.biases, work.biases + k0)
+            image = Pixels(arrays.scratch, x + j * columns.stride * row.width, columns.stride * row.width)
+            add_stretch(sums, image, delta, count, work, row, geometry, sizes)
 
 
 @kernel
-def unit_by_positions(
-    unit, image, delta, partial, sums, scratch, blocks, fresh, rows, columns, channels, division, tiles, pair, tall,
-    short,
-):  # fmt: skip
-    """Do one unit of `by_positions`: some filters, some vectors of positions, some rows of the batch."""
-    inputs, delta_width = channels.groups * channels.inputs, channels.groups * channels.outputs * LANES
-    contiguous = columns.dilation == 1 and channels.groups == 1
-    runs = 1 if contiguous else columns.taps
-    length = columns.taps * channels.inputs if contiguous else channels.inputs
-    pairs = (length + len(pair) * LANES - 1) // (len(pair) * LANES)
-    filled = division.filled
-    filter_step = rows.taps * runs * filled
-
-    slot = unit % division.slots
-    chunk = unit // division.slots % division.chunks
-    bundle = unit // (division.slots * division.chunks) % division.bundles
-    group = unit // (division.slots * division.chunks * division.bundles)
-    cuts = tiles.tall + tiles.short
-    begin, end = bundle * cuts // division.bundles, (bundle + 1) * cuts // division.bundles
-    first = chunk * pairs // division.chunks * len(pair)
-    last = (chunk + 1) * pairs // division.chunks * len(pair)
-    base = (slot * channels.groups + group) * channels.outputs * filter_step
-    k0 = min(begin, tiles.tall) * len(tall) + max(begin - tiles.tall, 0) * len(short)
-    k1 = min(end, tiles.tall) * len(tall) + max(end - tiles.tall, 0) * len(short)
-    # where a single stretch makes a whole sum, a tile begins with zero: nothing is read, and the last vectors may
-    # overlap those before, even of another unit, which computes the same sums in the same order
-    lines = blocks * rows.input_size
-    at_once = fresh and division.slots * lines * rows.taps * runs == 1 and columns.count <= division.stretch
-    for k in range(k0, k0 if at_once else k0 + fresh * (k1 - k0)):
-        for tap in range(rows.taps * runs):
-            for p in range(first * LANES, last * LANES, LANES):
-                store(partial, base + k * filter_step + tap * filled + p, constant(image, 0))
-    summed = min(sums.size, 1) if chunk == 0 else 0
-    sums_at = (slot * channels.groups + group) * channels.outputs
-    for k in range(sums_at + k0, sums_at + k0 + fresh * summed * (k1 - k0)):
-        sums[np.uintp(k)] = 0
-
-    rightmost = filled - len(pair) * LANES  # where the last vectors begin
-    origin = 0 if division.chunks == 1 else min(first * LANES, rightmost)
-    width = inputs if division.chunks == 1 else min(last * LANES, length) - origin
-    lane_step = lane_stride(row_length(columns) * width)
-    place = unit * (scratch.size // (channels.groups * division.bundles * division.chunks * division.slots))
-    for line in range(slot * lines // division.slots, (slot + 1) * lines // division.slots):
+def unit_by_positions(number, arrays, blocks, fresh, geometry, sizes):
+    """Do one unit of `by_positions`: some filters, some positions, some rows of the batch's images."""
+    rows, columns, division = geometry.rows, geometry.columns, geometry.division
+    vectors, inputs = len(sizes.vectors), geometry.channels.groups * geometry.channels.inputs
+    unit = unit_of(number, division)
+    tiles = share(unit.bundle, division.bundles, geometry.tiles.tall + geometry.tiles.short)
+    filters = (
+        first_of_tile(tiles[0], geometry.tiles, sizes.tall, sizes.short),
+        first_of_tile(tiles[1], geometry.tiles, sizes.tall, sizes.short),
+    )
+    work = work_of(unit, tiles, filters, blocks, fresh, geometry, vectors)
+    row = row_of(number, work.positions, geometry, vectors)
+    begin_sums(arrays.partial, arrays.biases, work, fresh, geometry.lengths.filled)
+    begin, end = share(unit.slot, division.slots, blocks * rows.input_size)
+    for line in range(begin, end):
         source = line * columns.input_size * inputs * LANES
-        transpose_row(image, source, scratch, place, lane_step, columns, inputs, origin, width)
+        transpose_row(arrays.image, source, arrays.scratch, row, columns, inputs)
         for r in range(rows.taps):
             y = output_row(rows, line % rows.input_size, r)
-            if y < 0:
-                continue
-            d = (line // rows.input_size * rows.count + y) * columns.count * delta_width
-            d += group * channels.outputs * LANES
-            once = summed if r == first_tap(rows, y * rows.stride + rows.offset) else 0
-            for run in range(runs):
-                start = place + run * columns.dilation * inputs + group * channels.inputs
-                at = base + (r * runs + run) * filled
-                # a stretch of the row stays in the L1 cache while all filters and positions pass
-                for j in range(0, columns.count, division.stretch):
-                    count = min(division.stretch, columns.count - j)
-                    for _ in range(once if run == 0 else 0):
-                        dk = d + j * delta_width + k0 * LANES
-                        add_sums(delta, dk, delta_width, count, k1 - k0, sums, sums_at + k0)
-                    for v in range(first, last, len(pair)):
-                        p = min(v * LANES, rightmost)
-                        x = start + j * columns.stride * width + p - origin
-                        k = k0
-                        for t in range(begin, end):
-                            here, dk = at + p + k * filter_step, d + j * delta_width + k * LANES
-                            if t < tiles.tall:
-                                tile_by_positions(
-                                    partial, here, filter_step, scratch, x, columns.stride * width, lane_step,
-                                    delta, dk, delta_width, count, at_once, pair, tall,
-                                )  # fmt: skip
-                                k += len(tall)
-                            else:
-                                tile_by_positions(
-                                    partial, here, filter_step, scratch, x, columns.stride * width, lane_step,
-                                    delta, dk, delta_width, count, at_once, pair, short,
-                                )  # fmt: skip
-                                k += len(short)
+            if y >= 0:
+                add_to_tap_row(arrays, work, row, line, y, r, geometry, sizes)
 
 
 @parallel_kernel
-def by_positions(image, delta, partial, sums, scratch, blocks, fresh, geometry, pair, tall, short):
-    """Scheme B: add to partial[slot, group, filter, r, (s, c) filled up].
+def by_positions(image, delta, sums, scratch, blocks, fresh, geometry, sizes):
+    """Add the products of the first `blocks` blocks to the sums.
 
-    Runs are filled up to whole tiles; where a stretch is all there is, the last tile may begin sooner instead.
-    Rows of the delta whose taps all lie on the padding are not visited, and not added to sums. Parameters as those of
-    `by_lanes`, but scratch has room for one transposed row per unit, the tiles say how the filters are cut, and of
-    pair, tall and short the lengths count: vectors of positions in a tile, and filters.
+    Rows of the delta whose taps all lie on the padding are not visited, and not added to the biases. Parameters as
+    those of `by_lanes`, but without a pooling.
     """
+    partial, biases = sums
     rows, columns, channels = Axis(*geometry[0]), Axis(*geometry[1]), Channels(*geometry[2])
-    division, tiles = Division(*geometry[3]), Tiles(*geometry[4])
-    for index in prange(channels.groups * division.bundles * division.chunks * division.slots):
+    division, tiles, lengths = Division(*geometry[3]), Tiles(*geometry[4]), Lengths(*geometry[5])
+    vectors, tall, short = sizes
+    for index in prange(units_of(division, channels.groups)):
         unit_by_positions(
-            np.intp(index), image, delta, partial, sums, scratch, blocks, fresh, rows, columns, channels, division,
-            tiles, pair, tall, short,
-        )  # fmt: skip
+            np.intp(index),
+            Arrays(image, delta, partial, biases, scratch),
+            blocks,
+            fresh,
+            Geometry(rows, columns, channels, division, tiles, lengths),
+            Sizes(vectors, tall, short),
+        )

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.kernels.geometry import Channels
-from cnntrain.kernels.weight_gradient import Division, add_slots, bias_gradient
+from cnntrain.kernels.weight_gradient import Division, add_slots, bias_gradient, units_of
 from cnntrain.memory import line_aligned
 from cnntrain.passes.algorithm import WeightGradient
 from cnntrain.passes.problem import Problem
+from cnntrain.shape import LANES
 
-UNITS = 16  # units of work to aim at: enough for many cores, whatever the number that this machine has
-WORTH_SHARING = 8  # pixels whose sum takes as long as it takes to start other threads
+UNITS = 16  # units to aim at: enough for many cores, whatever the number that this machine has
+WORTH_SHARING = 8  # pixels whose sum takes as long as it takes to start other threads (measured on Zen 3)
 
 
 class BiasGradient:
@@ -29,42 +30,37 @@ class BiasGradient:
 
 
 class SlottedWeights(WeightGradient):
-    """The gradient of all weights of a convolution, and of the biases, by sums in slots.
-
-    A filter's positions (r, s, c) make `runs` runs of `run` positions that lie side by side in an image.
-    """
+    """The gradient of all weights of a convolution, and of the biases, by sums in slots."""
 
     sums_lanes: ClassVar[bool]  # the slots hold vectors whose lanes are still to be added
 
     def __init__(self, problem: Problem) -> None:
         self._dtype = problem.dtype
-        self._runs, self._run = runs_of(problem)
         self._channels = Channels(problem.groups, problem.inputs, problem.outputs)
-        # places count positions (r, s, c); in canonical order the channel comes first
-        by_tap = problem.order.transpose(0, 1, 3, 4, 2)
-        self._by_tap = by_tap.reshape(problem.groups, problem.outputs, self._runs * self._run)
-        self._none = np.empty(0, problem.dtype)
+        # sums count positions (r, s, c); in canonical order the channel comes first
+        self._by_tap = problem.order.transpose(0, 1, 3, 4, 2).reshape(problem.groups, problem.outputs, -1)
 
-    def _reserve(self, division: Division, scratch: int, places: NDArray[np.intp], size: int, unit: int) -> None:
-        """Make arrays: `scratch` numbers for each unit of work, a group's `size` places of `unit` numbers in a slot."""
+    def _reserve(self, division: Division, room: int, filter_size: int, places: NDArray[np.intp]) -> None:
+        """Make arrays: `room` numbers of scratch memory for each unit, `filter_size` of sums for each filter and slot.
+
+        `places` says where among the sums of a group, counted in numbers or in lane vectors, those of a filter's
+        positions lie: (filter, position).
+        """
         groups, _, outputs = self._channels
-        self._scratch = line_aligned(groups * division.bundles * division.slots * scratch, self._dtype)
-        self._partial = line_aligned(division.slots * groups * size * unit, self._dtype)
-        self._sums = line_aligned(division.slots * groups * outputs, self._dtype)
-        self._slots, self._slot_size = division.slots, groups * size * unit
-        self._canonical = np.full(groups * size, -1, np.int64)
-        self._canonical[(np.arange(groups)[:, None, None] * size + places).ravel()] = self._by_tap.ravel()
+        slot_size = groups * outputs * filter_size
+        self._scratch = line_aligned(units_of(division, groups) * room, self._dtype)
+        self._partial = line_aligned(division.slots * slot_size, self._dtype)
+        self._biases = line_aligned(division.slots * groups * outputs, self._dtype)
+        nobody = np.empty(0, self._dtype)
+        self._sums = {True: (self._partial, self._biases), False: (self._partial, nobody)}  # with biases or without
+        self._nobody = nobody
+        self._slots, self._slot_size = division.slots, slot_size
+        size = slot_size // (LANES if self.sums_lanes else 1)
+        self._canonical = np.full(size, -1, np.int64)
+        self._canonical[np.arange(groups)[:, None, None] * (size // groups) + places] = self._by_tap
 
     def write(self, gradient: NDArray[Any], grad_bias: NDArray[Any] | None = None) -> None:
-        bias = self._none if grad_bias is None else grad_bias
+        bias = self._nobody if grad_bias is None else grad_bias
         add_slots(
-            self._partial, self._sums, self._slots, self._slot_size, self.sums_lanes, self._canonical, gradient, bias
+            self._partial, self._biases, self._slots, self._slot_size, self.sums_lanes, self._canonical, gradient, bias
         )  # fmt: skip
-
-
-def runs_of(problem: Problem) -> tuple[int, int]:
-    """Return how many runs of positions a filter has, and how many positions a run."""
-    rows, columns = problem.forward_axes
-    if columns.dilation == 1 and problem.groups == 1:
-        return rows.taps, columns.taps * problem.inputs
-    return rows.taps * columns.taps, problem.inputs

@@ -1,4 +1,4 @@
-"""Backward to the weights by scheme A: lanes times lanes, for layers of few channels, pooled or not."""
+"""Backward to the weights by lanes: lanes times lanes, for layers of few channels, pooled or not."""
 
 from __future__ import annotations
 
@@ -7,27 +7,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.kernels.geometry import Axis, Tiles, length, plain
+from cnntrain.kernels.geometry import Channels, Tiles, length, plain
 from cnntrain.kernels.pooling import Pooled
-from cnntrain.kernels.weight_gradient import Division
-from cnntrain.kernels.weight_gradient_lanes import by_lanes
+from cnntrain.kernels.weight_gradient import Division, runs_of
+from cnntrain.kernels.weight_gradient_lanes import (
+    Geometry,
+    Sizes,
+    by_lanes,
+    filter_size_by_lanes,
+    room_by_lanes,
+)
+from cnntrain.kernels.weight_gradient_positions import filled_run
 from cnntrain.machine import Machine
 from cnntrain.passes.pooling import MaxPooling
 from cnntrain.passes.problem import Problem
 from cnntrain.passes.tiling import cut, used_heights
-from cnntrain.passes.weight_sums import UNITS, SlottedWeights, runs_of
-from cnntrain.passes.weights_by_positions import filled_run
+from cnntrain.passes.weight_sums import UNITS, SlottedWeights
 from cnntrain.shape import LANES
 
-LARGE = 1 << 16  # weights: beyond this many, slots of their own cost more than going through the delta again
-LATENCY = 8  # accumulators without which a core waits for its multiply-adds
-MARGIN = 4  # pixels' time that a tile takes to load and store
+SLOTTED = 1 << 16  # weights times slots: more sums apart cost more than reading the delta again (measured on Zen 3)
+LATENCY = 8  # accumulators without which a core waits for its multiply-adds (two a cycle, four cycles each)
+MARGIN = 4  # pixels' time that a tile takes to load and store (measured on Zen 3)
 ONE = length(1)
 _NO_MASK = np.empty(0, np.int16)
 
 
 class WeightsByLanes(SlottedWeights):
-    """Scheme A; with a `pooling`, from the gradient behind that max-pooling, whose windows lie side by side."""
+    """By lanes; with a `pooling`, from the gradient behind that max-pooling, whose windows lie side by side."""
 
     name = "by lanes"
     adds_biases = True
@@ -35,35 +41,32 @@ class WeightsByLanes(SlottedWeights):
 
     @classmethod
     def slower(cls, problem: Problem) -> str | None:
-        """Compare with scheme B, which fills vectors up and is a sixteenth further from the peak."""
-        _, run = runs_of(problem)
-        count = problem.forward_axes[1].count
-        ours, theirs = run * (count + MARGIN), (filled_run(run, 1) + 1) * count
+        """Compare with the way by positions, which fills vectors up and is a sixteenth further from the peak."""
+        _, columns = problem.forward_axes
+        run = runs_of(columns, Channels(problem.groups, problem.inputs, problem.outputs)).length
+        ours, theirs = run * (columns.count + MARGIN), (filled_run(run, 1) + 1) * columns.count
         return None if ours <= theirs else f"by positions takes {theirs / ours:.2f} of the time"
 
     def __init__(self, problem: Problem, pooling: MaxPooling | None = None) -> None:
         super().__init__(problem)
         rows, columns = problem.forward_axes
-        groups, inputs, outputs = self._channels
-        filters, tiles, *sizes = tiles_by_lanes(outputs, self._run, problem.machine)
-        high, wide = (ONE, ONE) if pooling is None else pooling.window
-        heights = used_heights(tiles, *sizes)
+        groups, _, outputs = self._channels
+        filters, tiles, tall, short = tiles_by_lanes(outputs, runs_of(columns, self._channels).length, problem.machine)
         lanes = length(problem.machine.register_lanes(problem.dtype))
-        self._sizes = length(filters), *heights, lanes, high, wide
-        cuts, units = outputs // filters, max(UNITS // groups, 1)
-        positions = self._runs * self._run
-        size = outputs * positions
-        bundles = max(min(units * size // LARGE, cuts, units), 1)
+        high, wide = (ONE, ONE) if pooling is None else pooling.window
+        tall, short = used_heights(tiles, tall, short)
+        sizes = Sizes(length(filters), tall, short, lanes, high, wide)
         pooled = Pooled(rows.count, columns.count) if pooling is None else pooling.counts
+        weights, units = problem.order[0].size, max(UNITS // groups, 1)
+        bundles = max(min(units * weights // SLOTTED, outputs // filters, units), 1)
         slots = max(min(units // bundles, problem.blocks * pooled.rows), 1)
-        division = Division(bundles, 1, slots, columns.count, 0)
-        self._geometry = plain(rows, columns, self._channels, pooled, division, tiles)
-        image_rows = (len(high) - 1) * rows.stride + (rows.taps - 1) * rows.dilation + 1
-        routed = 0 if pooling is None else len(high) * columns.count * filters
-        scratch = (image_rows * _reach(columns) * groups * inputs + routed) * LANES
-        k, p = np.arange(outputs)[:, None], np.arange(positions)
-        places = (k // filters * positions + p) * filters + k % filters
-        self._reserve(division, scratch, places, size, LANES)
+        division = Division(bundles, 1, slots)
+        geometry = Geometry(rows, columns, self._channels, pooled, division, tiles)
+        room, filter_size = room_by_lanes(geometry, filters, len(high), len(wide)), filter_size_by_lanes(geometry)
+        vectors = np.arange(outputs * filter_size // LANES)  # (tile of filters, position, filter of the tile)
+        places = vectors.reshape(outputs // filters, -1, filters).swapaxes(1, 2).reshape(outputs, -1)
+        self._reserve(division, room, filter_size, places)
+        self._geometry, self._sizes = plain(*geometry), plain(*sizes)
 
     def add(
         self,
@@ -80,8 +83,8 @@ class WeightsByLanes(SlottedWeights):
         With a pooling, `delta` is the gradient behind it and `mask` is its mask.
         """
         by_lanes(
-            image, delta, _NO_MASK if mask is None else mask, self._partial, self._sums if with_biases else self._none,
-            self._scratch, blocks, fresh, self._geometry, *self._sizes,
+            image, delta, _NO_MASK if mask is None else mask, self._sums[with_biases], self._scratch, blocks, fresh,
+            self._geometry, self._sizes,
         )  # fmt: skip
 
 
@@ -99,8 +102,3 @@ def tiles_by_lanes(outputs: int, run: int, machine: Machine) -> tuple[int, Tiles
         time = sum(count * max(filters * positions, filters + positions, LATENCY) for count, positions in kinds)
         choices.append((outputs // filters * time, outputs // filters * loads, (filters, tiles, sizes[0], sizes[1])))
     return min(choices)[2]
-
-
-def _reach(columns: Axis) -> int:
-    """Return how many pixels of a row, margins included, the taps reach."""
-    return (columns.count - 1) * columns.stride + (columns.taps - 1) * columns.dilation + 1

@@ -1,4 +1,4 @@
-"""Backward to the weights by scheme B: vectors of positions times numbers, for convolutions and dense layers."""
+"""Backward to the weights by positions: vectors of positions times numbers, for convolutions and dense layers."""
 
 from __future__ import annotations
 
@@ -10,8 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.kernels.geometry import Axis, Channels, length, plain
-from cnntrain.kernels.weight_gradient import Division
-from cnntrain.kernels.weight_gradient_positions import by_positions
+from cnntrain.kernels.weight_gradient import Division, runs_of, units_of
+from cnntrain.kernels.weight_gradient_positions import (
+    Geometry,
+    Lengths,
+    Sizes,
+    by_positions,
+    filled_run,
+    filter_size_by_positions,
+    room_by_positions,
+    tiles_of_run,
+)
 from cnntrain.machine import Machine
 from cnntrain.memory import line_aligned
 from cnntrain.passes.problem import Problem
@@ -19,12 +28,12 @@ from cnntrain.passes.tiling import cut
 from cnntrain.passes.weight_sums import UNITS, SlottedWeights
 from cnntrain.shape import LANES
 
-LARGE = 1 << 18  # weights: beyond this many, slots of their own cost more than transposing the image's rows again
-STRETCH = 24 * 1024  # bytes of image and delta that stay in the L1 cache
+SLOTTED = 1 << 18  # weights times slots: more sums apart cost more than transposing rows again (measured on Zen 3)
+STRETCH = 24 * 1024  # bytes of image and delta that stay in an L1 cache of 32 KB
 
 
 class WeightsByPositions(SlottedWeights):
-    """Scheme B, for every convolution."""
+    """By positions, for every convolution."""
 
     name = "by positions"
     sums_lanes = False
@@ -33,30 +42,31 @@ class WeightsByPositions(SlottedWeights):
         super().__init__(problem)
         rows, columns = problem.forward_axes
         groups, inputs, outputs = self._channels
-        reach = (rows.taps - 1) * rows.dilation  # the scheme does not see rows of the delta that meet padding alone
+        # rows of the delta that meet padding alone are not seen
+        reach = (rows.taps - 1) * rows.dilation
         tops = [y * rows.stride + rows.offset for y in range(rows.count)]
         self.adds_biases = rows.dilation == 1 and all(-reach <= top < rows.input_size for top in tops)
-        pair, height = tile_of(-(-self._run // LANES), problem.machine)
-        tiles, *sizes = cut(outputs, height)
-        self._sizes = length(pair), *sizes
-        filled, units = filled_run(self._run, pair), max(UNITS // groups, 1)
-        bundles = max(min(units * problem.order.size // LARGE, sum(tiles), units), 1)
+        run = runs_of(columns, self._channels).length
+        vectors, height = tile_of(-(-run // LANES), problem.machine)
+        tiles, *heights = cut(outputs, height)
+        sizes = Sizes(length(vectors), *heights)
+        units = max(UNITS // groups, 1)
+        bundles = max(min(units * problem.order.size // SLOTTED, sum(tiles), units), 1)
         slots = max(min(units // bundles, problem.blocks * rows.input_size), 1)
-        pixel = groups * (columns.stride * inputs + outputs) * LANES * problem.dtype.itemsize
+        division = Division(bundles, 1, slots)
+        pixel = groups * (columns.stride * inputs + outputs) * LANES * problem.dtype.itemsize  # bytes
         stretch = min(max(STRETCH // pixel, 2), columns.count)
-        scratch = _lane_stride(_reach(columns) * groups * inputs) * LANES
-        k, r, p = np.arange(outputs)[:, None, None], np.arange(self._runs)[:, None], np.arange(self._run)
-        places = ((k * self._runs + r) * filled + p).reshape(outputs, -1)  # runs are filled up to whole tiles
-        division = Division(bundles, 1, slots, stretch, filled)
-        self._geometry = plain(rows, columns, self._channels, division, tiles)
-        self._reserve(division, scratch, places, outputs * self._runs * filled, 1)
+        geometry = Geometry(rows, columns, self._channels, division, tiles, Lengths(stretch, filled_run(run, vectors)))
+        room, filter_size = room_by_positions(geometry, vectors), filter_size_by_positions(geometry)
+        numbers = np.arange(outputs * filter_size).reshape(-1, geometry.lengths.filled)  # (filter, r, run; position)
+        self._reserve(division, room, filter_size, numbers[:, :run].reshape(outputs, -1))
+        self._geometry, self._sizes = plain(*geometry), plain(*sizes)
 
     def add(
         self, image: NDArray[Any], delta: NDArray[Any], blocks: int, *, fresh: bool, with_biases: bool = False
     ) -> None:
-        sums = self._sums if with_biases else self._none
         by_positions(
-            image, delta, self._partial, sums, self._scratch, blocks, fresh, self._geometry, *self._sizes
+            image, delta, self._sums[with_biases], self._scratch, blocks, fresh, self._geometry, self._sizes
         )  # fmt: skip
 
 
@@ -67,21 +77,21 @@ class DenseWeights:
     """
 
     def __init__(self, inputs: int, units: int, blocks: int, dtype: np.dtype, machine: Machine) -> None:
-        pair = usual_pair(machine)  # always, so that one compiled form does for all dense layers
-        tiles, *sizes = cut(units, machine.tile_height)
-        self._sizes = length(pair), *sizes
-        pairs = -(-inputs // (pair * LANES))
+        vectors = usual_vectors(machine)  # always, so that one compiled form does for all dense layers
+        tiles, *heights = cut(units, machine.tile_height)
+        sizes = Sizes(length(vectors), *heights)
+        tiles_of_inputs = tiles_of_run(inputs, vectors)
         # no unit sums a part of the batch: their number may follow the machine, and few leave each a long row
         some = 2 * numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-        chunks = min(some, pairs)
-        bundles = max(min(some // chunks, sum(tiles)), 1)
+        chunks = min(some, tiles_of_inputs)
+        division = Division(max(min(some // chunks, sum(tiles)), 1), chunks, 1)
         # rows that hold a tile are written into the gradient itself
-        filled = max(inputs, pair * LANES)
+        filled = max(inputs, vectors * LANES)
         self._filled = None if filled == inputs else line_aligned(units * filled, dtype)
-        self._cuts = plain(Channels(1, inputs, units), Division(bundles, chunks, 1, blocks, filled), tiles)
-        width = (-(-pairs // chunks) + 1) * pair * LANES
-        self._scratch = line_aligned(bundles * chunks * _lane_stride(blocks * width) * LANES, dtype)
-        self._shape, self._none = (units, inputs), np.empty(0, dtype)
+        geometry = Geometry(*_batch(blocks), Channels(1, inputs, units), division, tiles, Lengths(blocks, filled))
+        self._scratch = line_aligned(units_of(division, 1) * room_by_positions(geometry, vectors), dtype)
+        self._cuts, self._sizes = plain(*geometry)[2:], plain(*sizes)
+        self._shape, self._nobody = (units, inputs), np.empty(0, dtype)
 
     def __call__(
         self,
@@ -93,45 +103,34 @@ class DenseWeights:
     ) -> None:
         """Write the gradients (flat) from the first `blocks` blocks."""
         partial = gradient if self._filled is None else self._filled
-        sums = self._none if grad_bias is None else grad_bias
-        geometry = _batch_axes(blocks) + self._cuts
-        by_positions(image, delta, partial, sums, self._scratch, 1, True, geometry, *self._sizes)
+        biases = self._nobody if grad_bias is None else grad_bias
+        geometry = _plain_batch(blocks) + self._cuts
+        by_positions(image, delta, (partial, biases), self._scratch, 1, True, geometry, self._sizes)
         if self._filled is not None:
             units, inputs = self._shape
             gradient.reshape(self._shape)[...] = self._filled.reshape(units, -1)[:, :inputs]
 
 
-@cache
-def _batch_axes(blocks: int) -> tuple[tuple[int, ...], ...]:
+def _batch(blocks: int) -> tuple[Axis, Axis]:
     """Return the axes of an image with one row, and a column for each block."""
-    return plain(Axis(1, 1, 0, 1, 1, 1, 0, 1, 1), Axis(blocks, blocks, 0, 1, blocks, 1, 0, 1, 1))
+    return Axis(1, 1, 0, 1, 1, 1, 0, 1, 1), Axis(blocks, blocks, 0, 1, blocks, 1, 0, 1, 1)
 
 
-def usual_pair(machine: Machine) -> int:
+@cache
+def _plain_batch(blocks: int) -> tuple[tuple[int, ...], ...]:
+    return plain(*_batch(blocks))
+
+
+def usual_vectors(machine: Machine) -> int:
     """Return the vectors of positions that a tile usually has."""
     return 2 if machine.accumulators >= 2 * machine.tile_height else 1
 
 
 def tile_of(vectors: int, machine: Machine) -> tuple[int, int]:
     """Return vectors and filters of a tile for runs of `vectors` vectors, so that no tile is filled up if possible."""
-    if usual_pair(machine) == 1:
+    if usual_vectors(machine) == 1:
         return 1, machine.tile_height
     if vectors == 1:
         return 1, 2 * machine.tall_tile_height
-    pair = next((pair for pair in (2, 3, 5, 7) if vectors % pair == 0), 2)
-    return pair, min(machine.accumulators // pair, machine.tile_height)
-
-
-def filled_run(run: int, pair: int) -> int:
-    """Return a run's length, filled up to whole tiles of `pair` vectors."""
-    return -(-run // (pair * LANES)) * pair * LANES
-
-
-def _reach(columns: Axis) -> int:
-    """Return how many pixels of a row, margins included, the taps reach."""
-    return (columns.count - 1) * columns.stride + (columns.taps - 1) * columns.dilation + 1
-
-
-def _lane_stride(size: int) -> int:
-    """Return what `kernels.weight_gradient_positions.lane_stride` does."""
-    return (size // LANES + 3 | 1) * LANES
+    of_tile = next((number for number in (2, 3, 5, 7) if vectors % number == 0), 2)
+    return of_tile, min(machine.accumulators // of_tile, machine.tile_height)

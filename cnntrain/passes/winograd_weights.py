@@ -68,7 +68,7 @@ class WinogradWeights(WeightGradient):
         # at least four patches for each time that the sums are read and written
         stretch = max(2 * CACHE // (PLACES * (self._filled + channels) * LANES * problem.dtype.itemsize), 4)
         patches = Patches(patches_of(rows), patches_of(columns), stretch)
-        self._geometry = plain(rows, columns, patches, Division(bundles, 1, slots, 0, 0), tiles)
+        self._geometry = plain(rows, columns, patches, Division(bundles, 1, slots), tiles)
         self._units = slots * bundles
         self._room = PLACES * (stretch * (self._filled + channels) + 2) * LANES + ROOM
         self._slots, self._size = slots, slots * size

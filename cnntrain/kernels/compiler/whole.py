@@ -102,7 +102,8 @@ class _PartBegins(AnalysisPass):
 
     def run_pass(self, state: Any) -> bool:
         state.targetctx._internal_codegen = parts = _Parts(state.targetctx.codegen())
-        state.library = _Part(parts, state.func_id.func_qualname)
+        kind = _LoopPart if state.flags.forceinline else _Part
+        state.library = kind(parts, state.func_id.func_qualname)
         state.flags.no_cpython_wrapper = True
         return False
 
