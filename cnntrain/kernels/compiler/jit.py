@@ -12,6 +12,10 @@ from functools import partial, update_wrapper
 from typing import Any
 
 import numba
+from numba import types
+from numba.core.imputils import lower_constant
+from numba.core.registry import CPUDispatcher
+from numba.extending import models, register_model
 
 from cnntrain.kernels.compiler import checked
 from cnntrain.kernels.compiler.cache import LateKernelCache
@@ -26,17 +30,42 @@ _ALWAYS: dict[str, Any] = {
 }
 
 
+class _Kernel(types.Dispatcher):
+    """The type of a serial kernel, which other kernels may take as an argument: `work.each_tile`.
+
+    Numba takes functions as arguments, but of each it keeps the address of a Python object in the machine code, which
+    can then not be kept on the disk. Nothing needs that address.
+    """
+
+
+register_model(_Kernel)(models.OpaqueModel)
+
+
+@lower_constant(_Kernel)
+def _no_address(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    return context.get_dummy_value()
+
+
+class _KernelDispatcher(CPUDispatcher):
+    @property
+    def _numba_type_(self) -> _Kernel:
+        return _Kernel(self)
+
+
 def _njit(function: Callable[..., Any], **options: Any) -> Any:
     return numba.njit(**_ALWAYS, **options)(function)
 
 
 def _part(function: Callable[..., Any], **options: Any) -> Any:
     compiled_with = partial(_njit, function, _nrt=False, **options)
-    if not KNOWN:
-        return compiled_with()
-    from cnntrain.kernels.compiler.whole import part
+    if KNOWN:
+        from cnntrain.kernels.compiler.whole import part
 
-    return part(function, compiled_with)
+        dispatcher = part(function, compiled_with)
+    else:
+        dispatcher = compiled_with()
+    dispatcher.__class__ = _KernelDispatcher
+    return dispatcher
 
 
 def _whole(function: Callable[..., Any]) -> Any:
