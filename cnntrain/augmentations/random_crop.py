@@ -48,5 +48,5 @@ class RandomCrop(Augmentation):
         down -= self.settings.padding[0]
         right -= self.settings.padding[1]
         outside = np.int64(kernels.REFLECT if self.settings.mode == "reflect" else kernels.CONSTANT)
-        kernels.translate(pixels.now, pixels.room, down, right, outside, self.fill(0), *self.images.shape)
+        kernels.translate(pixels.now, pixels.room, down, right, outside, self.fill(0), self.images.shape)
         pixels.swap()

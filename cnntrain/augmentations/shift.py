@@ -74,7 +74,7 @@ class Shift(Augmentation):
 
         down, right = self._moves(draws.uniform(2))
         outside = {"zero": kernels.CONSTANT, "edge": kernels.EDGE, "reflect": kernels.REFLECT}[self.settings.fill]
-        kernels.translate(pixels.now, pixels.room, down, right, np.int64(outside), self.fill(0), *self.images.shape)
+        kernels.translate(pixels.now, pixels.room, down, right, np.int64(outside), self.fill(0), self.images.shape)
         pixels.swap()
 
     def _moves(self, uniform: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from cnntrain.errors import ShapeError
-from cnntrain.kernels.merging import ChannelCopy, add, copy_channels
+from cnntrain.kernels.geometry import ChannelCopy
+from cnntrain.kernels.merging import add, copy_channels
 from cnntrain.layers.base import Batch, LayerContext
 from cnntrain.layers.container import Container
 from cnntrain.layers.plan import ContainerSettings, Part, PlannedPart
@@ -83,7 +84,7 @@ class Branches(Container):
             total = self._shape.channels
             for output, first, shape in zip(outputs, self._firsts, self._shapes, strict=True):
                 copy = ChannelCopy(shape.channels, shape.channels, 0, total, first)
-                copy_channels(output, self.output, batch.blocks * self._pixels, copy)
+                copy_channels(output, self.output, batch.blocks * self._pixels, tuple(copy))
         return self.output
 
     def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
@@ -94,7 +95,7 @@ class Branches(Container):
             if not self._adds:
                 channels = self._shapes[i].channels
                 copy = ChannelCopy(channels, self._shape.channels, self._firsts[i], channels, 0)
-                copy_channels(grad_output, gradient, batch.blocks * self._pixels, copy)
+                copy_channels(grad_output, gradient, batch.blocks * self._pixels, tuple(copy))
             returned.append(sequence.backward(gradient, batch))
         if self._grad_input is None:
             return None

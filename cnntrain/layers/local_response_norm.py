@@ -55,7 +55,8 @@ class LocalResponseNorm(Layer):
     def __init__(self, settings: LocalResponseNormSettings, input_shape: Shape, context: LayerContext) -> None:
         reach, channels, rows, columns = settings.size // 2, *input_shape
         across = settings.region == "across_channels"
-        self._hood = Neighbourhood(rows, columns, channels, *((0, 0, reach) if across else (reach, reach, 0)))
+        hood = Neighbourhood(rows, columns, channels, *((0, 0, reach) if across else (reach, reach, 0)))
+        self._geometry = tuple(hood)
         self._share = settings.alpha / (settings.size if across else settings.size**2)
         self._beta, self._k = settings.beta, settings.k
         self._block = input_shape.size * LANES
@@ -67,7 +68,7 @@ class LocalResponseNorm(Layer):
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Compute y = x * scale**-beta with scale = k + alpha / n * (sum of squares over the neighbourhood)."""
         self._x = x
-        local_response(x, self.output, self._scale, batch.blocks, self._hood, self._share, self._beta, self._k)
+        local_response(x, self.output, self._scale, batch.blocks, self._geometry, self._share, self._beta, self._k)
         return self.output
 
     def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
@@ -78,6 +79,6 @@ class LocalResponseNorm(Layer):
         grad_input = self._grad_input.beside(grad_output)
         local_response_backward(
             grad_output, self._x, self._scale, self._ratios, grad_input,
-            batch.blocks, self._hood, self._share, self._beta,
+            batch.blocks, self._geometry, self._share, self._beta,
         )  # fmt: skip
         return grad_input

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from cnntrain.initializers import InitializerChoice
 from cnntrain.kernels.prelu import prelu, prelu_backward
-from cnntrain.kernels.slots import sum_slots
+from cnntrain.kernels.slots import room, sum_slots
 from cnntrain.layers.activations import ActivationSettings
 from cnntrain.layers.base import Batch, Layer, LayerContext
 from cnntrain.layers.weights import check_initializers
@@ -59,7 +59,8 @@ class Prelu(Layer):
         )  # fmt: skip
         self.parameters = [self._slope]
         self._slopes, self._sums = np.zeros(channels, context.dtype), np.zeros(channels, context.dtype)
-        self._partial = line_aligned(self._sheet.slots * channels * LANES, context.dtype)
+        self._geometry = tuple(self._sheet)
+        self._partial = line_aligned(room(self._sheet.slots, channels), context.dtype)
         self._z = self.output = context.buffer(input_shape)
         self._grad_input, self._needed = context.reserve(input_shape), context.needs_grad_input
         self._block = input_shape.size * LANES
@@ -68,14 +69,14 @@ class Prelu(Layer):
         """Compute y = z where z > 0, slope * z elsewhere."""
         self._z = x
         self._slopes[:] = self._slope.value
-        prelu(x, self.output, self._slopes, batch.blocks, self._sheet)
+        prelu(x, self.output, self._slopes, batch.blocks, self._geometry)
         return self.output
 
     def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
         """dL/dz = g or slope * g; dL/dslope = sum of g z where z <= 0."""
         grad_input = self._grad_input.over(grad_output)
         prelu_backward(
-            grad_output, self._z, grad_input, self._slopes, self._partial, batch.blocks, self._sheet
+            grad_output, self._z, grad_input, self._slopes, self._partial, batch.blocks, self._geometry
         )  # fmt: skip
         sum_slots(self._partial, self._sheet.slots, self._sums)
         if not self._slope.frozen:

@@ -82,7 +82,7 @@ class Residual(Container):
         shape = settings.output_shape(input_shape)
         self._body, *shortcut = self.sequences
         self._shortcut = shortcut[0] if shortcut else None
-        self._subsampling = settings.subsampling(input_shape, shape) if self._shortcut is None else None
+        self._subsampling = tuple(settings.subsampling(input_shape, shape)) if self._shortcut is None else None
         self._size, self._input_size = shape.size * LANES, input_shape.size * LANES  # of a block
         self._overwrites = self._body.output_is_free
         self.output = np.empty(0, context.dtype) if self._overwrites else context.buffer(shape)

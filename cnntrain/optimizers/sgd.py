@@ -41,7 +41,5 @@ class Sgd(Optimizer):
     def update(self, work: Work, step: int) -> None:
         """Run the kernel of the chosen form."""
         kernel = kernels.sgd if self.settings.form == "pytorch" else kernels.sgd_caffe
-        kernel(
-            self._values, self._gradients, self._kept["velocity"], *work,
-            self.number(self.settings.momentum), self.settings.nesterov,
-        )  # fmt: skip
+        momentum = self.number(self.settings.momentum)
+        kernel(self._values, self._gradients, self._kept["velocity"], work, momentum, self.settings.nesterov)
