@@ -48,7 +48,7 @@ def are_allowed() -> bool:
 
 
 def load_extension(name: str) -> dict[str, type[Layer]]:
-    """Load the layers of a Python file and make them known; a file that has not changed is loaded once.
+    """Load the layers of a Python file; a file that has not changed is loaded once.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def load_extension(name: str) -> dict[str, type[Layer]]:
     known = _loaded.get(file)
     if known is None or known[0] != digest:
         known = digest, _layers_of(file, name)
-        _make_known(file, name, known[1])
+        _check_names(file, name, known[1])
         _loaded[file] = known
     return known[1]
 
@@ -113,8 +113,7 @@ def _layers_of(file: Path, name: str) -> dict[str, type[Layer]]:
 
 
 def _checked(listed: object, name: str) -> dict[str, type[Layer]]:
-    from cnntrain.layers import LAYERS
-    from cnntrain.layers.base import Layer, LayerSettings
+    from cnntrain.layers import LAYERS, Layer, LayerSettings
 
     if not isinstance(listed, list | tuple) or not listed:
         raise ExtensionError(f"{name}: must end with a list of its layers: LAYERS = [MyLayer]")
@@ -132,22 +131,31 @@ def _checked(listed: object, name: str) -> dict[str, type[Layer]]:
             if inspect.isabstract(kind):
                 missing = ", ".join(sorted(kind.__abstractmethods__))
                 raise ExtensionError(f"{name}: {kind.__name__} must define {missing}")
+        if not _takes_row_and_context(item):
+            raise ExtensionError(
+                f"{where} must be built from its planned row: def __init__(self, row, context), where row.settings, "
+                f"row.input_shape and row.output_shape say what for; found __init__{inspect.signature(item)}"
+            )
         if label in LAYERS or label in layers:
             raise ExtensionError(f'{where}: there is a layer "{label}" already; give it another name')
         layers[label] = item
     return layers
 
 
-def _make_known(file: Path, name: str, layers: dict[str, type[Layer]]) -> None:
-    from cnntrain.layers.registry import ADDED
+def _takes_row_and_context(layer: type[Layer]) -> bool:
+    try:
+        inspect.signature(layer).bind(None, None)
+    except TypeError:
+        return False
+    return True
 
+
+def _check_names(file: Path, name: str, layers: dict[str, type[Layer]]) -> None:
+    """Raise `ExtensionError` where a layer has the name of one in another file."""
     for other, (_, others) in _loaded.items():
         both = sorted(others.keys() & layers.keys())
         if other != file and both:
             raise ExtensionError(f'{name}: the layer "{both[0]}" is defined in {other} already, which is loaded too')
-    for label in _loaded[file][1] if file in _loaded else ():
-        del ADDED[label]
-    ADDED.update(layers)
 
 
 def blame(error: BaseException) -> ExtensionError | None:
