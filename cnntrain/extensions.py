@@ -12,7 +12,7 @@ import inspect
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.machinery import SourceFileLoader
@@ -47,13 +47,15 @@ def are_allowed() -> bool:
     return _allowed.get() or os.environ.get(ENVIRONMENT) == "1"
 
 
-def load_extension(name: str) -> dict[str, type[Layer]]:
+def load_extension(name: str, others: Mapping[str, type[Layer]]) -> dict[str, type[Layer]]:
     """Load the layers of a Python file; a file that has not changed is loaded once.
 
     Parameters
     ----------
     name : str
         The file, relative to the working directory.
+    others : mapping
+        The layers of other files that the same config names.
 
     Returns
     -------
@@ -81,8 +83,8 @@ def load_extension(name: str) -> dict[str, type[Layer]]:
     known = _loaded.get(file)
     if known is None or known[0] != digest:
         known = digest, _layers_of(file, name)
-        _check_names(file, name, known[1])
         _loaded[file] = known
+    _check_names(name, known[1], others)
     return known[1]
 
 
@@ -150,12 +152,12 @@ def _takes_row_and_context(layer: type[Layer]) -> bool:
     return True
 
 
-def _check_names(file: Path, name: str, layers: dict[str, type[Layer]]) -> None:
+def _check_names(name: str, layers: Mapping[str, type[Layer]], others: Mapping[str, type[Layer]]) -> None:
     """Raise `ExtensionError` where a layer has the name of one in another file."""
-    for other, (_, others) in _loaded.items():
-        both = sorted(others.keys() & layers.keys())
-        if other != file and both:
-            raise ExtensionError(f'{name}: the layer "{both[0]}" is defined in {other} already, which is loaded too')
+    for label in sorted(layers.keys() & others.keys()):
+        if layers[label] is not others[label]:
+            file = sys.modules[others[label].__module__].__file__
+            raise ExtensionError(f'{name}: the layer "{label}" is defined in {file} already, which is loaded too')
 
 
 def blame(error: BaseException) -> ExtensionError | None:

@@ -250,6 +250,16 @@ def test_two_files_must_not_define_the_same_layer(tmp_path: Path) -> None:
     assert f'{two}: the layer "doubling" is defined in {one} already' in failure(f"{one}, {two}")
 
 
+def test_two_configs_may_have_layers_of_the_same_name(tmp_path: Path) -> None:
+    one = write(tmp_path, FINE, "one.py")
+    two = write(tmp_path, FINE.replace("factor: int = 2", "factor: int = 3"), "two.py")
+    with extensions.allowed():
+        first, second = (parse_config(text(file), "a.yaml") for file in (one, two))
+        rows = [infer_shapes(config, Shape(1, 2, 2), 10) for config in (first, second)]
+    assert [planned[0].settings.factor for planned in rows] == [2, 3]
+    assert rows[0][0].layer is not rows[1][0].layer
+
+
 @pytest.mark.parametrize("value", ["mine.py", "[1]", "['']", "{a: b}"])
 def test_a_wrong_kind_of_value(value: str) -> None:
     with extensions.allowed(), pytest.raises(ConfigError, match="extensions"):

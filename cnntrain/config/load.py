@@ -65,7 +65,7 @@ def _load_extensions(source: Source) -> dict[str, type[Layer]]:
     for index, file in enumerate(files if isinstance(files, list) else []):
         if isinstance(file, str) and file:
             try:
-                layers |= load_extension(file)
+                layers |= load_extension(file, layers)
             except ExtensionError as error:
                 raise ExtensionError(str(Problem(str(error), source.mark(["extensions", index])))) from error
     return layers
