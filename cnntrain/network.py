@@ -15,7 +15,7 @@ from cnntrain.layers.draws import InitialDraws
 from cnntrain.layers.fusion import fuse
 from cnntrain.layers.gradients import GradientBuffers
 from cnntrain.layers.sequence import LayerSequence
-from cnntrain.losses import LOSSES, Loss
+from cnntrain.losses import Loss
 from cnntrain.losses.mixture import Mixture
 from cnntrain.machine import this_machine
 from cnntrain.memory import line_aligned
@@ -99,7 +99,7 @@ class Network:
         self._grad_input: NDArray[Any] | None = None
         self._loss: Loss | None = None
         if loss is not None:
-            self._loss = LOSSES[loss.name](loss.settings, self.output_shape.size, self.blocks, self.dtype)
+            self._loss = loss.registered(loss.settings, self.output_shape.size, self.blocks, self.dtype)
 
     # --- one batch ---
 
