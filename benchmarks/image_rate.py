@@ -22,6 +22,7 @@ from cnntrain.data import batches
 from cnntrain.data.prefetch import bring
 from cnntrain.training.feed import Batch
 from cnntrain.training.setup import Parts, build_parts
+from cnntrain.warm_up import warm_up
 
 ROUNDS, BATCHES = 8, 8
 
@@ -71,7 +72,7 @@ def run(config_of: Path, overrides: Sequence[str]) -> None:
         parts = build_parts(config, print)
         start = time.perf_counter() - began
         for image_type in parts.feed.image_types:
-            parts.network.warm_up(image_type)
+            warm_up(parts.network, image_type)
         parts.feed.warm_up()
         parts.optimizer.warm_up()
         found = ", ".join(f"{what} {rate:,.0f}" for what, rate in rates(parts).items())

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from cnntrain.kernels.dense import multiply
 from cnntrain.kernels.geometry import length, plain
-from cnntrain.machine import this_machine
+from cnntrain.machine import Machine, this_machine
 from cnntrain.passes.tiling import cut
-from cnntrain.passes.weight_gradient import DenseWeightGradient
+from cnntrain.passes.weights_by_positions import DenseWeights
 
 
 def memory_order(channels: int, rows: int, columns: int) -> NDArray[np.intp]:
@@ -26,15 +26,16 @@ class Dense:
     The weights are flat, (unit, input), with the inputs in the order in which they lie in memory.
     """
 
-    def __init__(self, inputs: int, units: int, blocks: int, dtype: np.dtype) -> None:
+    def __init__(self, inputs: int, units: int, blocks: int, dtype: np.dtype, machine: Machine | None = None) -> None:
+        machine = this_machine() if machine is None else machine
         self._inputs, self._units = inputs, units
-        pair = length(this_machine().side_by_side(blocks, dtype))
-        forward_tiles, *forward_sizes = cut(units, this_machine().tile_height)
-        backward_tiles, *backward_sizes = cut(inputs, this_machine().tile_height)
+        pair = length(machine.side_by_side(blocks, dtype))
+        forward_tiles, *forward_sizes = cut(units, machine.tile_height)
+        backward_tiles, *backward_sizes = cut(inputs, machine.tile_height)
         self._forward_cuts = *plain(forward_tiles), pair, *forward_sizes
         self._backward_cuts = *plain(backward_tiles), pair, *backward_sizes
         self._zeros = np.zeros(inputs, dtype)
-        self._weights = DenseWeightGradient(inputs, units, blocks, dtype)
+        self._weights = DenseWeights(inputs, units, blocks, dtype, machine)
 
     @property
     def macs(self) -> int:

@@ -9,17 +9,19 @@ from numpy.typing import NDArray
 from cnntrain.kernels.geometry import Axis, Tiles, plain
 from cnntrain.kernels.pooled_convolution import correlate_and_pool
 from cnntrain.memory import line_aligned
-from cnntrain.passes.convolution import Convolution, Correlation
+from cnntrain.passes.convolution import Convolution
+from cnntrain.passes.direct import Direct
 from cnntrain.passes.pooling import MaxPooling
+from cnntrain.passes.problem import Problem
 from cnntrain.passes.tiling import used_heights
-from cnntrain.passes.weight_gradient import LaneWeightGradient
+from cnntrain.passes.weights_by_lanes import WeightsByLanes
 from cnntrain.shape import LANES
 
 
 class PooledCorrelation:
     """A correlation, computed directly, and the max-pooling of its output, whose windows lie side by side."""
 
-    def __init__(self, correlation: Correlation, pooling: MaxPooling) -> None:
+    def __init__(self, correlation: Direct, pooling: MaxPooling) -> None:
         self._of, self._windows = correlation, pooling.counts.rows
         [phase] = correlation.phases
         self._geometry = phase.geometry + plain(pooling.counts)
@@ -32,7 +34,7 @@ class PooledCorrelation:
     def __call__(
         self, image: NDArray, weight: NDArray, bias: NDArray, output: NDArray, mask: NDArray[np.int16], blocks: int
     ) -> None:
-        """Write the maxima to `output` and the winner of each window to `mask`; the rest as for `Correlation`."""
+        """Write the maxima to `output` and the winner of each window to `mask`; the rest as for `Direct`."""
         of = self._of
         workers = min(numba.get_num_threads(), -(-blocks // len(of.pair)) * self._windows)
         if self._scratch.size < workers * self._room:
@@ -48,15 +50,14 @@ class PooledPasses:
 
     def __init__(self, convolution: Convolution, pooling: MaxPooling) -> None:
         self._forward: PooledCorrelation | None = None
-        self._weights: LaneWeightGradient | None = None
-        if pooling.side_by_side and isinstance(convolution.forward, Correlation):
+        self._weights: WeightsByLanes | None = None
+        if pooling.side_by_side and isinstance(convolution.forward, Direct):
             self._forward = PooledCorrelation(convolution.forward, pooling)
-        if pooling.side_by_side and isinstance(convolution.weights, LaneWeightGradient):
-            geometry = convolution.geometry
-            rows, columns = geometry.rows.forward(), geometry.columns.forward()
-            self._weights = LaneWeightGradient(
-                rows, columns, geometry.weight_indices(), convolution.blocks, convolution.dtype, pooling
+        if pooling.side_by_side and isinstance(convolution.weights, WeightsByLanes):
+            problem = Problem(
+                convolution.geometry, "to weights", convolution.blocks, convolution.dtype, convolution.machine
             )
+            self._weights = WeightsByLanes(problem, pooling)
 
     @property
     def goes_forward(self) -> bool:

@@ -21,6 +21,7 @@ from cnntrain.training.loop import Loop, Outcome
 from cnntrain.training.resume import configs_of_run, load_state, schedule_change
 from cnntrain.training.setup import Parts, build_parts
 from cnntrain.training.warm_up import compiling
+from cnntrain.warm_up import warm_up
 
 
 def start_run(
@@ -155,7 +156,7 @@ def _prepare(parts: Parts, folder: RunFolder, reporter: Reporter) -> None:
     with compiling(parts.config, shape, classes, parts.batch_size, reporter):
         parts.optimizer.warm_up()
         for image_type in parts.feed.image_types:
-            parts.network.warm_up(image_type)
+            warm_up(parts.network, image_type)
         parts.feed.warm_up()
     layer, threads = threading_layer(), set_threads(None)
     reporter.line(f"{threads} thread{'s' if threads > 1 else ''} ({layer})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 from numba.core import types
@@ -29,7 +30,7 @@ LAYERS = """
 """
 
 
-def has_name(kind: types.Type) -> bool:
+def has_name(kind: Any) -> bool:
     """Tell whether a type is a named tuple, or a tuple with one inside."""
     if isinstance(kind, types.BaseNamedTuple):
         return True
