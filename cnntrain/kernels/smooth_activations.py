@@ -8,20 +8,13 @@ from __future__ import annotations
 from cnntrain.kernels.compiler.jit import kernel
 from cnntrain.kernels.elementwise import elementwise
 from cnntrain.kernels.lanes import absolute, constant, fma, select
-from cnntrain.kernels.lanes.exponential import expm1_parts, exponential
+from cnntrain.kernels.lanes.exponential import exponential, exponential_minus_one
 from cnntrain.kernels.lanes.logarithm import logarithm_1p
 from cnntrain.kernels.lanes.normal import normal_distribution
 
 GELU_LINEAR = 0.7978845608028654  # sqrt(2 / pi)
 GELU_CUBIC = 0.044715
 NORMAL_PEAK = 0.3989422804014327  # 1 / sqrt(2 pi)
-
-
-@kernel
-def exponential_minus_one(x):
-    """Return exp(x) - 1, which loses nothing near zero."""
-    scale, rest = expm1_parts(x)
-    return fma(scale, rest, scale - constant(x, 1.0))
 
 
 @kernel

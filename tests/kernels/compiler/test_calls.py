@@ -32,9 +32,7 @@ LAYERS = """
 
 def has_name(kind: Any) -> bool:
     """Tell whether a type is a named tuple, or a tuple with one inside."""
-    if isinstance(kind, types.BaseNamedTuple):
-        return True
-    return isinstance(kind, types.BaseTuple) and any(map(has_name, kind))
+    return isinstance(kind, types.BaseNamedTuple) or any(map(has_name, getattr(kind, "types", ())))
 
 
 def test_no_named_tuples_where_they_take_time() -> None:
