@@ -51,6 +51,7 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "cnntrain": {"extensions", "api"},  # offered at the top, imported when used
 }
+KERNELS = {"kernel", "inlined_kernel", "outer_kernel", "parallel_kernel"}
 COMPILERS = {"njit", "jit", "vectorize", "guvectorize", "stencil", "cfunc", "jitclass"}
 
 
@@ -172,7 +173,7 @@ def decorators(function: Function) -> set[str]:
 def kernel_functions() -> Iterator[tuple[str, Function]]:
     for module, tree in modules().items():
         for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef) and decorators(node) & {"kernel", "parallel_kernel"}:
+            if isinstance(node, ast.FunctionDef) and decorators(node) & KERNELS:
                 yield f"{module}.{node.name}", node
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
+from cnntrain.kernels.compiler.jit import inlined_kernel, parallel_kernel
 
 CONSTANT, REFLECT, EDGE = 0, 1, 2  # what lies outside an image: a value, its mirror (edge not repeated), its edge
 
@@ -43,7 +43,7 @@ def flip_columns(pixels, chosen, shape):
                     pixels[right] = kept
 
 
-@kernel
+@inlined_kernel
 def inside(position, length, outside):
     """The position that stands for one outside 0 ... length - 1 (at most length - 1 away); -1 for none."""
     if 0 <= position < length:
@@ -73,7 +73,7 @@ def translate(source, target, down, right, outside, fill, shape):
                         target[(plane + h) * W + w] = source[(plane + row) * W + column]
 
 
-@kernel
+@inlined_kernel
 def pixel_or(source, plane, row, column, H, W, fill):
     """source[row, column] of the plane that begins at `plane`, or `fill` outside."""
     if row < 0 or row >= H or column < 0 or column >= W:
@@ -107,7 +107,7 @@ def warp(source, target, matrices, fill, shape):
                     target[plane + h * W + w] = upper + below * (lower - upper)
 
 
-@kernel
+@inlined_kernel
 def weighted_mean(pixels, image, weights, plane):
     """Return the mean over the planes of one image, which begins at `image`, of sum_c weights[c] * plane c."""
     total = 0.0

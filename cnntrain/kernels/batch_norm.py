@@ -25,7 +25,7 @@ import numpy as np
 from numba import prange
 
 from cnntrain.kernels import slots
-from cnntrain.kernels.compiler.jit import kernel, parallel_kernel, shared
+from cnntrain.kernels.compiler.jit import inlined_kernel, parallel_kernel, shared
 from cnntrain.kernels.lanes import constant, fma, lane_numbers, load, select, splat, store
 from cnntrain.kernels.slots import slot_at
 from cnntrain.kernels.work import blocks_of, share, used_lanes
@@ -59,7 +59,7 @@ def pieces_of(sheet, blocks):
     return blocks * sheet.pieces
 
 
-@kernel
+@inlined_kernel
 def piece_at(sheet, piece):
     """Return the block that a piece of the batch is in, and where it begins and ends in the array."""
     b, width = piece // sheet.pieces, sheet.channels * LANES
@@ -67,7 +67,7 @@ def piece_at(sheet, piece):
     return b, (b * sheet.pixels + begin) * width, (b * sheet.pixels + end) * width
 
 
-@kernel
+@inlined_kernel
 def piece_moments(x, begin, end, channels, scratch, mean):
     """Write each lane's mean over a piece to scratch[mean:], and its sum of squared deviations behind all means."""
     width = channels * LANES
@@ -87,7 +87,7 @@ def piece_moments(x, begin, end, channels, scratch, mean):
             store(scratch, squares + c, fma(deviation, deviation, load(scratch, squares + c)))
 
 
-@kernel
+@inlined_kernel
 def merge_piece(moments, scratch, mean, channels, before, count, used):
     """Merge the moments of `count` new values per lane into those of the `before` values so far, in `used` lanes.
 

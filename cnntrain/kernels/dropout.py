@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
+from cnntrain.kernels.compiler.jit import inlined_kernel, parallel_kernel
 from cnntrain.kernels.lanes import constant, lane_numbers, load, select, splat, store
 from cnntrain.kernels.work import UNITS, span
 from cnntrain.shape import LANES
@@ -18,7 +18,7 @@ from cnntrain.shape import LANES
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-@kernel
+@inlined_kernel
 def mix(z):
     """Return the hash that SplitMix64 applies to its state, in each lane of 64 bits."""
     z = (z ^ (z >> splat(np.uint64(30)))) * splat(np.uint64(0xBF58476D1CE4E5B9))
@@ -26,7 +26,7 @@ def mix(z):
     return z ^ (z >> splat(np.uint64(31)))
 
 
-@kernel
+@inlined_kernel
 def stream(key, step):
     """Return the state, in every lane, from which the numbers of one step follow."""
     return mix(splat(key) + splat(GOLDEN) * mix(splat(step + GOLDEN)))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
+from cnntrain.kernels.compiler.jit import inlined_kernel, parallel_kernel
 from cnntrain.kernels.lanes import constant, convert, load, store, store_transposed
 from cnntrain.kernels.work import UNITS, blocks_of, share, used_lanes
 from cnntrain.shape import LANES
@@ -31,13 +31,13 @@ class Source(NamedTuple):
     plane: int  # pixels
 
 
-@kernel
+@inlined_kernel
 def place_of(source, b, c, pixel):
     """Return where the lanes of a pixel are."""
     return ((b * source.plane + pixel) * source.channels + c) * LANES
 
 
-@kernel
+@inlined_kernel
 def sixteen_pixels(source, lanes, b, c, pixel):
     """Bring 16 pixels of a channel of one block's images into lanes.
 
@@ -59,7 +59,7 @@ def sixteen_pixels(source, lanes, b, c, pixel):
     store_transposed(lanes, place, step, lanes, place, step)
 
 
-@kernel
+@inlined_kernel
 def few_pixels(source, lanes, b, c):
     """Bring a channel of less than 16 pixels of one block's images into lanes, one by one."""
     used, per_pixel = used_lanes(b, source.indices.size), source.shift.size > source.channels

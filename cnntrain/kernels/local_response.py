@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
+from cnntrain.kernels.compiler.jit import inlined_kernel, parallel_kernel
 from cnntrain.kernels.elementwise import elementwise
 from cnntrain.kernels.lanes import constant, fma, load, store
 from cnntrain.kernels.lanes.logarithm import power
@@ -35,7 +35,7 @@ class Neighbourhood(NamedTuple):
     channel_reach: int
 
 
-@kernel
+@inlined_kernel
 def neighbourhood_sum(values, b, row, column, c, hood, squared):
     """Add up the values, or their squares, around one value; across the channels first."""
     total = constant(values, 0)

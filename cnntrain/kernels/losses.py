@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
+from cnntrain.kernels.compiler.jit import inlined_kernel, parallel_kernel
 from cnntrain.kernels.lanes import constant, is_nan, lane_of, load, negate, select, store
 from cnntrain.kernels.lanes.exponential import exponential
 from cnntrain.kernels.work import blocks_of, used_lanes
@@ -32,7 +32,7 @@ class Targets(NamedTuple):
     smoothed: Any
 
 
-@kernel
+@inlined_kernel
 def count_correct(outputs, labels, correct, b, classes):
     """correct[image] = 1 where the label has the largest output (ties: the first class wins; NaN is never right)."""
     for lane in range(used_lanes(b, labels.size)):
@@ -48,7 +48,7 @@ def count_correct(outputs, labels, correct, b, classes):
         correct[image] = 1 if winner == labels[image] and best == best else 0
 
 
-@kernel
+@inlined_kernel
 def clear_unused_lanes(grad_outputs, b, classes, images):
     """Set the gradient to zero in the lanes that hold no image."""
     for k in range(classes):
@@ -56,7 +56,7 @@ def clear_unused_lanes(grad_outputs, b, classes, images):
             grad_outputs[np.uintp((b * classes + k) * LANES + lane)] = 0
 
 
-@kernel
+@inlined_kernel
 def largest_logit(logits, start, classes):
     """Return the largest of each lane's logits, NaN if one is NaN."""
     largest = load(logits, start)
@@ -66,7 +66,7 @@ def largest_logit(logits, start, classes):
     return largest
 
 
-@kernel
+@inlined_kernel
 def exponentials(logits, start, classes, largest, powers):
     """Write exp(z_j - largest) at the places of the logits, and return their sum."""
     total = constant(logits, 0)
@@ -77,7 +77,7 @@ def exponentials(logits, start, classes, largest, powers):
     return total
 
 
-@kernel
+@inlined_kernel
 def sum_of(numbers):
     """Add up numbers in their order."""
     total = numbers[0]
@@ -86,7 +86,7 @@ def sum_of(numbers):
     return total
 
 
-@kernel
+@inlined_kernel
 def gradient_of_logits(grad_logits, at, label, total, mass, targets):
     """Turn the exponentials of one image, from `at` on, into dL/dz_j; `mass` is the sum of spread."""
     share = targets.own[np.uintp(label)]
@@ -97,7 +97,7 @@ def gradient_of_logits(grad_logits, at, label, total, mass, targets):
     grad_logits[np.uintp(at + label * LANES)] -= share / targets.weight
 
 
-@kernel
+@inlined_kernel
 def loss_of_logits(logits, at, label, total, largest, targets):
     """Return the loss of one image, whose logits are from `at` on, in double precision."""
     log_total, top = math.log(np.float64(total)), np.float64(largest)

@@ -9,20 +9,20 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
+from cnntrain.kernels.compiler.jit import inlined_kernel, parallel_kernel
 from cnntrain.kernels.losses import clear_unused_lanes, count_correct
 from cnntrain.kernels.work import blocks_of, used_lanes
 from cnntrain.shape import LANES
 
 
-@kernel
+@inlined_kernel
 def slack_loss(slack, squared):
     """Return the slack or its square, in double precision; it is positive or NaN."""
     size = np.float64(slack)
     return size * size if squared else size
 
 
-@kernel
+@inlined_kernel
 def slack_slope(slack, squared, unit):
     """Return `unit` times the derivative of slack or slack**2, which is positive or NaN."""
     if squared:

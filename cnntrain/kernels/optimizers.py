@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
+from cnntrain.kernels.compiler.jit import inlined_kernel, parallel_kernel
 
 
 class Chunks(NamedTuple):
@@ -50,7 +50,7 @@ class Chunk(NamedTuple):
     zero: Any
 
 
-@kernel
+@inlined_kernel
 def chunk_at(chunks, clipping, i):
     """Return chunk number i."""
     return Chunk(
@@ -59,7 +59,7 @@ def chunk_at(chunks, clipping, i):
     )  # fmt: skip
 
 
-@kernel
+@inlined_kernel
 def clipped(gradient, chunk):
     """Return the gradient after clipping; NaN stays NaN."""
     gradient = gradient * chunk.scale
@@ -67,7 +67,7 @@ def clipped(gradient, chunk):
     return -chunk.limit if gradient < -chunk.limit else gradient
 
 
-@kernel
+@inlined_kernel
 def pull(value, chunk):
     """Return the gradient of decay/2 w**2 + l1_decay |w|; the latter's is 0 at w = 0."""
     up = chunk.l1_decay if value > chunk.zero else chunk.zero  # side by side: nested choices would not become vectors
