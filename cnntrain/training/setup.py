@@ -10,7 +10,7 @@ import numpy as np
 from cnntrain.augmentations.pipeline import Augmenter
 from cnntrain.config import Config, infer_shapes, resolved_yaml
 from cnntrain.data import DataSet, Normalization
-from cnntrain.data.telling import load_and_tell
+from cnntrain.data.terminal import load_and_tell
 from cnntrain.network import Network
 from cnntrain.optimizers import OPTIMIZERS, Optimizer
 from cnntrain.runs.checkpoint import Checkpoint, Metadata, NormalizationValues, digest

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cnntrain.config import Config, infer_shapes, load_config
 from cnntrain.data import DataSet, Normalization
-from cnntrain.data.telling import load_and_tell
+from cnntrain.data.terminal import load_and_tell
 from cnntrain.evaluation.assessment import check_fit
 from cnntrain.evaluation.restored import normalization_for, restore
 from cnntrain.network import Network
