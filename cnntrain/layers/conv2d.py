@@ -129,7 +129,7 @@ class Conv2d(Layer):
         return self._no_bias if self.bias is None else self.bias.value
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
-        """Z = b + sum w x over each window."""
+        """z = b + sum w x over each window."""
         self._x = x
         self.passes.forward(x, self.weight.value.reshape(-1), self.bias_values, self.output, batch.blocks)
         return self.output
