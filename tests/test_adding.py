@@ -41,6 +41,7 @@ from tests.adding.halving import Halving
 from tests.adding.negative import Negative
 from tests.adding.quartic import Quartic
 from tests.adding.ramp import Ramp
+from tests.adding.rows_of_text import RowsOfText
 from tests.adding.signum import Signum
 from tests.adding.stripes import Stripes
 from tests.data.files import MNIST_FILES, idx, settings
@@ -48,6 +49,7 @@ from tests.training.small import resume, train
 
 LINES: list[tuple[dict[str, Any], Any]] = [
     (SOURCES, Stripes),
+    (SOURCES, RowsOfText),
     (AUGMENTATIONS, Negative),
     (INITIALIZERS, Ramp),
     (LOSSES, Quartic),
@@ -234,6 +236,19 @@ def test_a_published_data_set_in_one_npz_file(
     monkeypatch.setitem(SOURCES, "bars", Bars)
     assert run("data", "download", "bars", "--to", tmp_path).exit_code == 0
     assert describe(settings(source="bars", path=tmp_path / "bars.npz")) == ((1, 6, 5), 10)
+
+
+def test_a_format_of_data(tmp_path: Path) -> None:
+    config = write_config(tmp_path, data={"source": "rows_of_text", "path": str(tmp_path), "augment": []})
+    assert f"{tmp_path / 'train.txt'}: no such file" in run("check", "--config", config).stderr
+    (tmp_path / "train.txt").write_text("0 .. .. .#\n1 ## ## #.\n1 .# ## ##\n0 .. .# .#\n")
+    (tmp_path / "test.txt").write_text("1 ## .# ##\n")
+    checked = json.loads(run("check", "--config", config, "--json").stdout)
+    assert (checked["input_shape"], checked["classes"], checked["parameters"]) == ([1, 3, 2], 2, 14)
+    seen = json.loads(run("data", "inspect", "--config", config, "--json").stdout)
+    assert (seen["classes"], seen["mean"]) == ({"light": 2, "dark": 2}, [255 * 11 / 24])
+    wrong = run("data", "inspect", "--config", config, "--set", "data.class_names=[only]")
+    assert "train.txt: label 1 (of image 1, counted from 0) is out of range" in wrong.stderr
 
 
 def test_a_command(tmp_path: Path) -> None:

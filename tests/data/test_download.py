@@ -243,10 +243,10 @@ def test_a_folder_that_cannot_be_made(server: Server, tmp_path: Path) -> None:
 
 def test_what_is_published() -> None:
     published = {name: source.published for name, source in SOURCES.items() if source.published is not None}
-    assert list(published) == ["mnist", "fashion-mnist", "cifar10"]
+    assert published.keys() >= {"mnist", "fashion-mnist", "cifar10"}
     for data in published.values():
         assert all(mirror.startswith("http") and mirror.endswith("/") for mirror in data.mirrors)
-        assert len(set(data.class_names)) == len(data.class_names) == 10
+        assert len(set(data.class_names)) == len(data.class_names) > 1
         for file in data.files:
             assert len(file.md5) == 32
             assert file.sha256 is None or len(file.sha256) == 64
