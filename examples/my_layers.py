@@ -61,7 +61,7 @@ class ChannelScale(Layer):
         self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
-        """y = s_c x for the blocks in use."""
+        """Y = s_c x for the blocks in use."""
         self._x = x
         image, output = (array.reshape(self._shape)[: batch.blocks] for array in (x, self.output))
         np.multiply(image, self._scale.value[:, None], out=output)
@@ -81,7 +81,7 @@ class ChannelScale(Layer):
 
 @parallel_kernel
 def softsign(x, y, size):  # type: ignore[no-untyped-def]
-    """y = x / (1 + |x|), sixteen images at a time."""
+    """Y = x / (1 + |x|), sixteen images at a time."""
     for index in prange(PARTS):
         begin, end = span(np.intp(index), size)
         for i in range(begin, end, LANES):
@@ -119,7 +119,7 @@ class Softsign(Layer):
         self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
-        """y = x / (1 + |x|)."""
+        """Y = x / (1 + |x|)."""
         self._x = x
         softsign(x, self.output, batch.blocks * self._size)
         return self.output

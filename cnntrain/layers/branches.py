@@ -113,7 +113,7 @@ class Branches(Container):
 
 
 def _add_all(arrays: Sequence[Any], total: NDArray[Any], size: int) -> None:
-    """total = the sum of two or more arrays, in their order."""
+    """Total = the sum of two or more arrays, in their order."""
     first, *others = arrays
     for array in others:
         add(first, array, total, size)
