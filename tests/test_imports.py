@@ -108,17 +108,21 @@ def test_looking_at_a_config(arguments: list[str]) -> None:
 
 def test_shapes_and_costs_of_every_layer() -> None:
     """`check` asks every layer of a config; here each is asked, in one process."""
-    head = "data: {source: mnist, path: x}\noptimizer: {sgd: 0.1}\nnetwork: [conv2d: {filters: 6, kernel_size: 3}, "
-    texts = [f"{head}{{{example.yaml}}}, dense: classes]" for examples in EXAMPLES.values() for example in examples]
+    head = "data: {source: mnist, path: x}\noptimizer: {sgd: 0.1}\nnetwork: ["
+    cases = [
+        (f"{head}{{{example.yaml}}}, dense: classes]", example.shape)
+        for examples in EXAMPLES.values()
+        for example in examples
+    ]
     code = (
         "import json, sys\n"
         "from cnntrain.config import infer_shapes, parse_config\n"
         "from cnntrain.shape import Shape\n"
-        "for text in json.loads(sys.argv[1]):\n"
-        "    rows = infer_shapes(parse_config(text, 'a.yaml'), Shape(1, 12, 11), 10)\n"
-        "    print(rows[1].name, rows[1].parameters, rows[1].macs)"
+        "for text, shape in json.loads(sys.argv[1]):\n"
+        "    row = infer_shapes(parse_config(text, 'a.yaml'), Shape(*shape), 10)[0]\n"
+        "    print(row.name, row.parameters, row.macs)"
     )
-    text, imported = python("-c", code, json.dumps(texts))
+    text, imported = python("-c", code, json.dumps(cases))
     assert {line.split()[0] for line in text.splitlines()} == set(EXAMPLES)
     assert imported & COMPILER == set()
 
