@@ -15,7 +15,7 @@ from cnntrain.kernels.batch_norm import (
 )
 from cnntrain.kernels.slots import sum_slots
 from cnntrain.memory import line_aligned
-from cnntrain.passes.weight_gradient import UNITS
+from cnntrain.passes.weight_sums import UNITS
 from cnntrain.shape import LANES
 
 PIECE_BYTES = 128 * 1024  # of a block's pixels: half of a common L2 cache

@@ -7,39 +7,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.kernels.geometry import Axis, Tiles, plain
-from cnntrain.kernels.pooled_convolution import correlate_and_pool
+from cnntrain.kernels.pooled_convolution import correlate_and_pool, row_room
 from cnntrain.memory import line_aligned
-from cnntrain.passes.convolution import Convolution, Correlation
+from cnntrain.passes.convolution import Convolution
+from cnntrain.passes.direct import Direct
 from cnntrain.passes.pooling import MaxPooling
+from cnntrain.passes.problem import Problem
 from cnntrain.passes.tiling import used_heights
-from cnntrain.passes.weight_gradient import LaneWeightGradient
-from cnntrain.shape import LANES
+from cnntrain.passes.weights_by_lanes import WeightsByLanes
 
 
 class PooledCorrelation:
     """A correlation, computed directly, and the max-pooling of its output, whose windows lie side by side."""
 
-    def __init__(self, correlation: Correlation, pooling: MaxPooling) -> None:
+    def __init__(self, correlation: Direct, pooling: MaxPooling) -> None:
         self._of, self._windows = correlation, pooling.counts.rows
         [phase] = correlation.phases
-        self._geometry = phase.geometry + plain(pooling.counts)
-        columns, (high, _) = Axis(*phase.geometry[1]), pooling.window
-        self._room = len(high) * len(correlation.pair) * columns.output_size * len(correlation.tall) * LANES
+        rows, columns, channels, tiles, _ = phase
+        self._pair, tall, short, run = correlation.sizes
+        self._geometry = rows, columns, channels, tiles, *plain(pooling.counts)
+        self._sizes = self._pair, *used_heights(Tiles(*tiles), tall, short), run, *pooling.window
+        self._room = row_room(Axis(*columns), pooling.window[0], self._pair, self._sizes[1])
         self._scratch = line_aligned(self._room, correlation.dtype)
-        heights = used_heights(Tiles(*phase.geometry[3]), correlation.tall, correlation.short)
-        self._sizes = correlation.pair, *heights, correlation.run, *pooling.window
 
     def __call__(
         self, image: NDArray, weight: NDArray, bias: NDArray, output: NDArray, mask: NDArray[np.int16], blocks: int
     ) -> None:
-        """Write the maxima to `output` and the winner of each window to `mask`; the rest as for `Correlation`."""
-        of = self._of
-        workers = min(numba.get_num_threads(), -(-blocks // len(of.pair)) * self._windows)
+        """Write the maxima to `output` and the winner of each window to `mask`; the rest as for `Direct`."""
+        workers = min(numba.get_num_threads(), -(-blocks // len(self._pair)) * self._windows)
         if self._scratch.size < workers * self._room:
-            self._scratch = line_aligned(workers * self._room, of.dtype)
+            self._scratch = line_aligned(workers * self._room, self._of.dtype)
         correlate_and_pool(
-            image, of.pack(weight), bias, output, mask, self._scratch, workers, self._room, blocks, self._geometry,
-            *self._sizes,
+            image, self._of.pack(weight), bias, output, mask, self._scratch, (blocks, workers), self._geometry,
+            self._sizes,
         )  # fmt: skip
 
 
@@ -48,15 +48,14 @@ class PooledPasses:
 
     def __init__(self, convolution: Convolution, pooling: MaxPooling) -> None:
         self._forward: PooledCorrelation | None = None
-        self._weights: LaneWeightGradient | None = None
-        if pooling.side_by_side and isinstance(convolution.forward, Correlation):
+        self._weights: WeightsByLanes | None = None
+        if pooling.side_by_side and isinstance(convolution.forward, Direct):
             self._forward = PooledCorrelation(convolution.forward, pooling)
-        if pooling.side_by_side and isinstance(convolution.weights, LaneWeightGradient):
-            geometry = convolution.geometry
-            rows, columns = geometry.rows.forward(), geometry.columns.forward()
-            self._weights = LaneWeightGradient(
-                rows, columns, geometry.weight_indices(), convolution.blocks, convolution.dtype, pooling
+        if pooling.side_by_side and isinstance(convolution.weights, WeightsByLanes):
+            problem = Problem(
+                convolution.geometry, "to weights", convolution.blocks, convolution.dtype, convolution.machine
             )
+            self._weights = WeightsByLanes(problem, pooling)
 
     @property
     def goes_forward(self) -> bool:

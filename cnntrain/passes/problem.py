@@ -5,13 +5,25 @@ Needs no Numba: shapes and costs of layers come from here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from math import gcd
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.kernels.geometry import Axis
+from cnntrain.machine import Machine, this_machine
+
+Direction = Literal["forward", "to input", "to weights"]
+
+
+class Phase(NamedTuple):
+    """A correlation without gaps along one axis, and which of the filter's taps it uses, in the order of the axis."""
+
+    axis: Axis
+    taps: list[int]
 
 
 @dataclass(frozen=True)
@@ -43,7 +55,7 @@ class Window:
         size = self.output_size
         return Axis(self.input_size, size, 0, 1, size, self.stride, -self.before, self.taps, self.dilation)
 
-    def backward(self) -> list[tuple[Axis, list[int]]]:
+    def backward(self) -> list[Phase]:
         """Return the phases of the full convolution, each with the taps it uses, in the order of its axis.
 
         Input i = phase + n * stride receives from output o through tap r when
@@ -60,7 +72,7 @@ class Window:
             axis = Axis(
                 self.output_size, self.input_size, phase, self.stride, count, 1, offset, len(taps), dilation
             )  # fmt: skip
-            phases.append((axis, taps))
+            phases.append(Phase(axis, taps))
         return phases
 
 
@@ -103,6 +115,78 @@ class ConvolutionGeometry:
         indices = np.arange(np.prod(self.weight_shape), dtype=np.intp)
         indices = indices.reshape(self.groups, filters // self.groups, channels, rows, columns)
         return indices[..., ::-1, ::-1] if self.rotated else indices
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One pass of a convolution, as the algorithms for it are asked.
+
+    Attributes
+    ----------
+    geometry : ConvolutionGeometry
+    direction : str
+        "forward", "to input" or "to weights".
+    blocks : int
+        Blocks of 16 images in the largest batch.
+    dtype : float32 or float64
+    machine : Machine
+        What work is cut for; this one, unless a test asks for another's choices.
+    """
+
+    geometry: ConvolutionGeometry
+    direction: Direction
+    blocks: int
+    dtype: np.dtype
+    machine: Machine = field(default_factory=this_machine)
+
+    @cached_property
+    def rows(self) -> list[Phase]:
+        """The correlations along the rows: one, or backward to the input one for each phase of the stride."""
+        return self._phases(self.geometry.rows)
+
+    @cached_property
+    def columns(self) -> list[Phase]:
+        """The same along the columns."""
+        return self._phases(self.geometry.columns)
+
+    def _phases(self, window: Window) -> list[Phase]:
+        if self.direction == "to input":
+            return window.backward()
+        return [Phase(window.forward(), list(range(window.taps)))]
+
+    @cached_property
+    def forward_axes(self) -> tuple[Axis, Axis]:
+        """Rows and columns of the forward pass, whatever the direction."""
+        return self.geometry.rows.forward(), self.geometry.columns.forward()
+
+    @cached_property
+    def order(self) -> NDArray[np.intp]:
+        """Flat index of each weight in canonical order, as (group, output, input, r, s).
+
+        Outputs are the filters and inputs the channels of a group; backward to the input it is the other way round.
+        """
+        indices = self.geometry.weight_indices()
+        return indices.swapaxes(1, 2) if self.direction == "to input" else indices
+
+    @property
+    def groups(self) -> int:
+        """Groups of channels that do not see each other."""
+        return self.geometry.groups
+
+    @property
+    def outputs(self) -> int:
+        """Channels that a group writes, or filters whose gradients it adds up."""
+        return self.order.shape[1]
+
+    @property
+    def inputs(self) -> int:
+        """Channels that a group reads."""
+        return self.order.shape[2]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds per image, those on the padding not counted."""
+        return self.geometry.macs
 
 
 def pooling_axis(input_size: int, taps: int, stride: int, padding: int, ceil_mode: bool) -> Axis:

@@ -5,16 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cnntrain import functional
-from cnntrain.passes import convolution, winograd
-from cnntrain.passes.convolution import Convolution, Correlation
-from cnntrain.passes.problem import ConvolutionGeometry, Window
-from cnntrain.passes.winograd import (
-    WinogradCorrelation,
-    WinogradInputGradient,
-    WinogradRowCorrelation,
-    WinogradWeightGradient,
-)
+from cnntrain.functional.arrays import enter
+from cnntrain.machine import AVX2, AVX512, NEON, Machine
+from cnntrain.passes.convolution import choices_of, problems_of
+from cnntrain.passes.problem import Problem
+from cnntrain.passes.winograd_patches import WinogradPatches
+from cnntrain.passes.winograd_weights import WinogradWeights
 from tests import naive
 from tests.functional.arrays import (
     A_DENOMINATOR,
@@ -26,6 +22,7 @@ from tests.functional.arrays import (
     normal,
     whole,
 )
+from tests.passes.convolutions import Passes, geometry_of
 
 # Sizes even and odd, patches that hang over the edge on each side, filters that do and do not fill register tiles and
 # vectors, padding that makes the output larger than the image and none at all.
@@ -51,68 +48,61 @@ CASES = [
 ]
 
 
-def kinds(case: Case) -> list[type]:
+FORMS = ["winograd rows", "winograd patches"]
+
+
+def only(form: str, to_input: str | None = None) -> dict[str, str]:
+    """Take Winograd's algorithm in all passes."""
+    return {"forward": form, "to input": to_input or form, "to weights": "winograd"}
+
+
+def names(case: Case, machine: Machine) -> list[str]:
     """By what the three passes are computed."""
-    rows, columns = (
-        Window(size, taps, 1, pad, pad)
-        for size, taps, pad in zip(case.size, case.kernel_size, np.broadcast_to(case.padding, 2).tolist(), strict=True)
-    )
-    geometry = ConvolutionGeometry(case.channels, case.filters, rows, columns)
-    passes = Convolution(geometry, 2, np.dtype(np.float32))
-    return [type(part) for part in (passes.forward, passes._full, passes.weights)]
+    problems = problems_of(geometry_of(case), 2, np.dtype(np.float32), machine)
+    return [chosen.algorithm.name for chosen in choices_of(problems, {})]
 
 
-@pytest.fixture
-def whatever_it_costs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every shape that the algorithm can compute be computed by it."""
-    monkeypatch.setattr(winograd, "ENOUGH", float("inf"))
-    monkeypatch.setattr(winograd, "LARGE", 0)
-    monkeypatch.setattr(winograd, "WORTH", 2)  # several sums, several bundles of channels
-    monkeypatch.setattr(winograd, "APART", 4)
-    monkeypatch.setattr(winograd, "FEW", 1)
-
-
-@pytest.fixture(params=[False, True], ids=["patches", "rows"])
-def forward_form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> type:
-    """Take the form of the algorithm that suits machines with few registers, or with many."""
-    monkeypatch.setattr(convolution, "row_by_row", lambda: request.param)
-    monkeypatch.setattr(winograd, "row_by_row", lambda: request.param)
-    return WinogradRowCorrelation if request.param else WinogradCorrelation
-
-
-@pytest.mark.usefixtures("whatever_it_costs")
-@pytest.mark.parametrize("transposed", [False, True], ids=["full", "transposed"])
+@pytest.mark.parametrize(
+    ("form", "to_input", "machine"),
+    [
+        ("winograd rows", None, AVX512),
+        ("winograd rows", "winograd transposed", AVX512),
+        ("winograd patches", None, AVX2),
+        ("winograd patches", "winograd transposed", AVX2),
+    ],
+    ids=["rows", "rows-transposed", "patches", "patches-transposed"],
+)
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_forward_and_backward_equal_the_naive_loops(
-    case: Case, transposed: bool, forward_form: type, monkeypatch: pytest.MonkeyPatch
+    case: Case, form: str, to_input: str | None, machine: Machine
 ) -> None:
     """Exactly, in float64, on whole numbers that all denominators divide."""
-    monkeypatch.setattr(convolution, "saves_input", lambda *_: transposed)
-    to_input = WinogradInputGradient if transposed else forward_form
-    assert kinds(case) == [forward_form, to_input, WinogradWeightGradient]
+    weights = "winograd" if case.filters >= 16 else "by positions"
+    passes = Passes(case, only(form, to_input) | {"to weights": weights}, machine)
     generator = np.random.default_rng(71)
     x, weight = (whole(generator, shape, np.float64) for shape in (case.x_shape, case.weight_shape))
     weight *= G_DENOMINATOR
     bias = whole(generator, (case.filters,), np.float64)
-    y = functional.conv2d(x, weight, bias, **case.settings)
+    y = passes.conv2d(x, weight, bias)
     assert_same(y, naive.conv2d(x, weight, bias, **case.settings), np.float64)
 
     grad_output = whole(generator, y.shape, np.float64) * G_DENOMINATOR * A_DENOMINATOR
-    gradients = functional.conv2d_backward(grad_output, x, weight, **case.settings)
+    gradients = passes.conv2d_backward(grad_output, x, weight)
     expected = naive.conv2d_backward(grad_output, x, weight, **case.settings)
     for actual, wanted in zip(gradients, expected, strict=True):
         assert_same(actual, wanted, np.float64)
 
 
-@pytest.mark.usefixtures("whatever_it_costs", "forward_form")
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("case", [CASES[0], CASES[2], CASES[10], CASES[11]], ids=str)
-def test_rounding_errors_stay_within_those_of_a_sum(case: Case) -> None:
+def test_rounding_errors_stay_within_those_of_a_sum(case: Case, form: str) -> None:
     """In float32, compared with the largest sum: errors of a patch spread over all of its outputs."""
     generator = np.random.default_rng(72)
     x, weight = normal(generator, case.x_shape, np.float32), normal(generator, case.weight_shape, np.float32)
-    y = functional.conv2d(x, weight, **case.settings)
+    passes = Passes(case, only(form))
+    y = passes.conv2d(x, weight)
     grad_output = normal(generator, y.shape, np.float32)
-    actual = y, *functional.conv2d_backward(grad_output, x, weight, **case.settings)[:2]
+    actual = y, *passes.conv2d_backward(grad_output, x, weight)[:2]
     wide = [array.astype(np.float64) for array in (x, weight, grad_output)]
     expected, magnitude = (
         (naive.conv2d(a, b, **case.settings), *naive.conv2d_backward(c, a, b, **case.settings)[:2])
@@ -123,31 +113,62 @@ def test_rounding_errors_stay_within_those_of_a_sum(case: Case) -> None:
         assert_sum_close(one, wanted, np.full_like(size, size.max()), count, np.float32)
 
 
-def test_few_channels_and_small_images_are_computed_tap_by_tap() -> None:
+def test_several_sums_and_bundles_give_what_one_gives() -> None:
+    """Exactly, on whole numbers; a batch in two slices too, and another pass's sums in between are noticed."""
+    case = Case(33, 20, (12, 13), 19, (3, 3))
+    problem = Problem(geometry_of(case), "to weights", Passes(case).made(np.dtype(np.float64)).blocks, np.dtype(float))
+    generator = np.random.default_rng(76)
+    x, delta = whole(generator, case.x_shape, np.float64), whole(generator, (33, 19, 10, 11), np.float64)
+    delta *= G_DENOMINATOR * A_DENOMINATOR
+    _, expected, _ = naive.conv2d_backward(delta, x, np.zeros(case.weight_shape))
+    image, lanes = enter(x), enter(delta)
+    gradient = np.empty(expected.size)
+    for slots, bundles in ((1, 1), (3, 1), (1, 2), (3, 2)):
+        weights = WinogradWeights(problem, slots, bundles)
+        weights.add(image, lanes, 3, fresh=True)
+        weights.write(gradient)
+        np.testing.assert_array_equal(gradient.reshape(expected.shape), expected)
+        weights.add(image, lanes, 1, fresh=True)
+        block = [image.size // problem.blocks, lanes.size // problem.blocks]
+        weights.add(image[block[0] :], lanes[block[1] :], 2, fresh=False)
+        weights.write(gradient)
+        np.testing.assert_array_equal(gradient.reshape(expected.shape), expected)
+    weights.add(image, lanes, 1, fresh=True)
+    WinogradWeights(problem).add(image, lanes, 1, fresh=True)
+    with pytest.raises(RuntimeError, match="another pass has begun"):
+        weights.add(image, lanes, 1, fresh=False)
+    with pytest.raises(RuntimeError, match="another pass has begun"):
+        weights.write(gradient)
+
+
+@pytest.mark.parametrize("machine", [AVX2, AVX512, NEON], ids=["avx2", "avx512", "neon"])
+def test_few_channels_and_small_images_are_computed_tap_by_tap(machine: Machine) -> None:
     for case in (Case(2, 1, (28, 28), 6, (5, 5)), Case(2, 32, (3, 3), 32, (3, 3), padding=1)):
-        assert kinds(case)[:2] == [Correlation, Correlation]
-    strided = ConvolutionGeometry(32, 32, Window(16, 3, 2, 1, 1), Window(16, 3, 2, 1, 1))
-    assert isinstance(Convolution(strided, 2, np.dtype(np.float32)).forward, Correlation)
+        assert names(case, machine)[:2] == ["direct", "direct"]
+    assert names(Case(2, 32, (16, 16), 32, (3, 3), stride=2, padding=1), machine)[0] == "direct"
 
 
-def test_the_cheapest_of_several_ways_is_taken(forward_form: type) -> None:
+@pytest.mark.parametrize(
+    ("machine", "form"), [(AVX2, "winograd patches"), (AVX512, "winograd rows"), (NEON, "winograd patches")]
+)
+def test_the_cheapest_of_several_ways_is_taken(machine: Machine, form: str) -> None:
     """As measured: see docs/kernels.md."""
-    all_passes = [forward_form, forward_form, WinogradWeightGradient]
-    assert kinds(Case(2, 16, (32, 32), 16, (3, 3), padding=1)) == all_passes
-    assert kinds(Case(2, 32, (16, 16), 32, (5, 5), padding=2)) == all_passes
-    assert kinds(Case(2, 20, (12, 12), 50, (5, 5))) == [forward_form, WinogradInputGradient, WinogradWeightGradient]
-    few_channels = kinds(Case(2, 3, (32, 32), 32, (5, 5), padding=2))
-    assert few_channels[0] == (WinogradRowCorrelation if forward_form is WinogradRowCorrelation else Correlation)
+    assert names(Case(2, 16, (32, 32), 16, (3, 3), padding=1), machine) == [form, form, "winograd"]
+    assert names(Case(2, 32, (16, 16), 32, (5, 5), padding=2), machine) == [form, form, "winograd"]
+    assert names(Case(2, 20, (12, 12), 50, (5, 5)), machine) == [form, "winograd transposed", "winograd"]
+    few_channels = names(Case(2, 3, (32, 32), 32, (5, 5), padding=2), machine)
+    assert few_channels[0] == (form if form == "winograd rows" else "direct")
 
 
-@pytest.mark.usefixtures("whatever_it_costs", "forward_form")
+@pytest.mark.parametrize("to_input", [*FORMS, "winograd transposed"])
 @pytest.mark.parametrize("padding", [0, 1])
-def test_a_bad_delta_is_seen_in_the_gradients(padding: int) -> None:
+def test_a_bad_delta_is_seen_in_the_gradients(padding: int, to_input: str) -> None:
+    passes = Passes(Case(19, 16, (12, 12), 16, (3, 3), padding=padding), only(FORMS[0], to_input))
     generator = np.random.default_rng(75)
     x, weight = whole(generator, (19, 16, 12, 12), np.float32) + 10, np.ones((16, 16, 3, 3), np.float32)
     grad_output = whole(generator, (19, 16, 10 + 2 * padding, 10 + 2 * padding), np.float32)
     grad_output[18, 2, 5, 6] = np.nan
-    grad_input, grad_weight, grad_bias = functional.conv2d_backward(grad_output, x, weight, padding=padding)
+    grad_input, grad_weight, grad_bias = passes.conv2d_backward(grad_output, x, weight)
     assert np.isnan(grad_input[18, :, 5 - padding : 8 - padding, 6 - padding : 9 - padding]).all()
     np.testing.assert_array_equal(np.isnan(grad_input).any(axis=(1, 2, 3)), np.arange(19) == 18)
     np.testing.assert_array_equal(np.isnan(grad_weight).all(axis=(1, 2, 3)), np.arange(16) == 2)
@@ -155,14 +176,15 @@ def test_a_bad_delta_is_seen_in_the_gradients(padding: int) -> None:
     np.testing.assert_array_equal(np.isnan(grad_bias), np.arange(16) == 2)
 
 
-@pytest.mark.usefixtures("whatever_it_costs", "forward_form")
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_bad_pixel_is_seen_by_every_output_that_reads_it_and_by_its_patches_alone(bad: float) -> None:
+def test_a_bad_pixel_is_seen_by_every_output_that_reads_it_and_by_its_patches_alone(bad: float, form: str) -> None:
+    passes = Passes(Case(19, 16, (12, 12), 16, (3, 3), padding=1), only(form))
     generator = np.random.default_rng(73)
     x, weight = whole(generator, (19, 16, 12, 12), np.float32), np.ones((16, 16, 3, 3), np.float32)
-    clean = functional.conv2d(x, weight, padding=1)
+    clean = passes.conv2d(x, weight)
     x[17, 3, 4, 7] = bad
-    y = functional.conv2d(x, weight, padding=1)
+    y = passes.conv2d(x, weight)
     reads, patches = np.zeros(y.shape, bool), np.zeros(y.shape, bool)
     reads[17, :, 3:6, 6:9] = True
     patches[17, :, 0:8, 4:12] = True  # the squares of 4x4 outputs whose 6x6 pixels contain it
@@ -170,20 +192,18 @@ def test_a_bad_pixel_is_seen_by_every_output_that_reads_it_and_by_its_patches_al
     np.testing.assert_array_equal(y[~patches], clean[~patches])
 
 
-@pytest.mark.usefixtures("whatever_it_costs", "forward_form")
-def test_images_do_not_see_each_other_and_batches_give_the_same_bits() -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_images_do_not_see_each_other_and_batches_give_the_same_bits(form: str) -> None:
+    passes = Passes(Case(40, 16, (9, 9), 18, (3, 3), padding=1), only(form))
     generator = np.random.default_rng(74)
     x = normal(generator, (40, 16, 9, 9), np.float32)
     weight = normal(generator, (18, 16, 3, 3), np.float32)
-    together: Array = functional.conv2d(x, weight, padding=1)
-    one_by_one = np.concatenate([functional.conv2d(x[n : n + 1], weight, padding=1) for n in range(40)])
+    together: Array = passes.conv2d(x, weight)
+    one_by_one = np.concatenate([passes.conv2d(x[n : n + 1], weight) for n in range(40)])
     assert together.tobytes() == one_by_one.tobytes()
 
 
 def test_a_small_batch_is_cut_for_several_workers() -> None:
     """8 channels would let all patches of 64 images of 8x8 pixels fit the cache at once."""
-    axis = Window(8, 3, 1, 1, 1).forward()
-    geometry = ConvolutionGeometry(8, 8, Window(8, 3, 1, 1, 1), Window(8, 3, 1, 1, 1))
-    taps = [(axis, [0, 1, 2])]
-    correlation = WinogradCorrelation(taps, taps, geometry.weight_indices(), 4, np.dtype(np.float32))
-    assert correlation._units >= 8
+    problem = Problem(geometry_of(Case(64, 8, (8, 8), 8, (3, 3), padding=1)), "forward", 4, np.dtype(np.float32))
+    assert WinogradPatches(problem).units >= 8

@@ -13,6 +13,7 @@ from typing import IO, Any
 from numba.core import event
 from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
 
+from cnntrain.kernels.compiler.checked import CHECKED
 from cnntrain.kernels.compiler.versions import KNOWN
 
 try:
@@ -55,8 +56,9 @@ class KernelCache(FunctionCache):
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
         stamp = _stamp_for(Path(function.__code__.co_filename))
-        self._cache_file = _KernelCacheFile(self._cache_path, self._impl.filename_base, stamp)
-        self._turn = _Turn(Path(self._cache_path, f"{self._impl.filename_base}.lock"), function.__name__)
+        name = self._impl.filename_base + (".checked" if CHECKED else "")
+        self._cache_file = _KernelCacheFile(self._cache_path, name, stamp)
+        self._turn = _Turn(Path(self._cache_path, f"{name}.lock"), function.__name__)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return machine code, perhaps that which another process is just compiling; None to compile it here."""

@@ -10,26 +10,31 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
+from cnntrain.kernels.compiler import checked
 from cnntrain.kernels.lanes.types import Lanes, Tile, element_ir
 from cnntrain.shape import LANES
 
 
-def address(context: Any, builder: Any, array_type: Any, array: Any, offset: Any) -> Any:
-    """Point to array[offset]."""
-    data = cgutils.create_struct_proxy(array_type)(context, builder, value=array).data
-    return builder.gep(data, [offset], inbounds=True)
+def address(context: Any, builder: Any, array_type: Any, array: Any, offset: Any, number: int) -> Any:
+    """Point to array[offset], where `number` numbers are read or written."""
+    parts = cgutils.create_struct_proxy(array_type)(context, builder, value=array)
+    if checked.CHECKED:
+        return checked.checked_address(builder, parts.data, parts.nitems, offset, number)
+    return builder.gep(parts.data, [offset], inbounds=True)
 
 
 def load_vector(context: Any, builder: Any, array_type: Any, array: Any, offset: Any, number: int = LANES) -> Any:
     """Read array[offset : offset + number]."""
     vector = ir.VectorType(element_ir(array_type.dtype), number)
-    pointer = builder.bitcast(address(context, builder, array_type, array, offset), vector.as_pointer())
+    pointer = address(context, builder, array_type, array, offset, number)
+    pointer = builder.bitcast(pointer, vector.as_pointer())
     return builder.load(pointer, align=array_type.dtype.bitwidth // 8)
 
 
 def store_vector(context: Any, builder: Any, array_type: Any, array: Any, offset: Any, value: Any) -> None:
     """Write a vector to array[offset:]."""
-    pointer = builder.bitcast(address(context, builder, array_type, array, offset), value.type.as_pointer())
+    pointer = address(context, builder, array_type, array, offset, value.type.count)
+    pointer = builder.bitcast(pointer, value.type.as_pointer())
     builder.store(value, pointer, align=array_type.dtype.bitwidth // 8)
 
 
@@ -43,7 +48,7 @@ def broadcast(builder: Any, scalar: Any, number: int = LANES) -> Any:
 
 def load_number(context: Any, builder: Any, array_type: Any, array: Any, offset: Any, number: int = LANES) -> Any:
     """Read array[offset] into every lane."""
-    return broadcast(builder, builder.load(address(context, builder, array_type, array, offset)), number)
+    return broadcast(builder, builder.load(address(context, builder, array_type, array, offset, 1)), number)
 
 
 def call(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
