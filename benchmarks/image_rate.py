@@ -22,6 +22,7 @@ from cnntrain.data import batches
 from cnntrain.data.prefetch import bring
 from cnntrain.training.feed import Batch
 from cnntrain.training.setup import Training, build_training
+from cnntrain.warm_up import warm_up
 
 ROUNDS, BATCHES = 8, 8
 
@@ -71,7 +72,7 @@ def run(config_of: Path, overrides: Sequence[str]) -> None:
         training = build_training(config, print)
         start = time.perf_counter() - began
         for image_type in training.feed.image_types:
-            training.network.warm_up(image_type)
+            warm_up(training.network, image_type)
         training.feed.warm_up()
         training.optimizer.warm_up()
         found = ", ".join(f"{what} {rate:,.0f}" for what, rate in rates(training).items())

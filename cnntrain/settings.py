@@ -63,10 +63,20 @@ NonNegativePair = Annotated[tuple[NonNegativeInt, NonNegativeInt], BeforeValidat
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several named things, with its settings: a layer, a loss, an optimiser, a schedule, an augmentation."""
+    """One of several named things, with its settings: a layer, a loss, an optimiser, a schedule, an augmentation.
+
+    Attributes
+    ----------
+    name : str
+        As the config has it.
+    settings : Settings
+    registered : type
+        The class of that name, to which the settings belong: whoever builds it looks no name up.
+    """
 
     name: str
-    settings: Any  # the Settings of the registered class
+    settings: Any
+    registered: Any
 
 
 CHOICE = "x-choice"  # marks, in pydantic's JSON schemas, where a choice of a kind stands
@@ -115,7 +125,7 @@ class ChoiceFrom:
                 self._refuse(name, "choice_value", takes, given)
             given = {settings_class.main: given}
         settings = TypeAdapter(dict[str, settings_class]).validate_python({name: given})  # type: ignore[valid-type]
-        return Choice(name, settings[name])
+        return Choice(name, settings[name], registry[name])
 
     def _name_and_settings(self, value: object) -> tuple[str, object]:
         if isinstance(value, str):

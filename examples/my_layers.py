@@ -21,7 +21,7 @@ from cnntrain.initializers import InitializerChoice
 from cnntrain.kernels.activations import PARTS, span
 from cnntrain.kernels.compiler.jit import parallel_kernel
 from cnntrain.kernels.lanes import absolute, constant, load, store
-from cnntrain.layers import Batch, Layer, LayerContext, LayerSettings
+from cnntrain.layers import Activation, Batch, Kernel, Layer, LayerContext, LayerRow, LayerSettings
 from cnntrain.shape import LANES, Shape
 
 # ---- channel_scale: y = s_c x, with a learned number for each channel ----
@@ -53,15 +53,16 @@ class ChannelScale(Layer):
     name = "channel_scale"
     Settings = ChannelScaleSettings
 
-    def __init__(self, settings: ChannelScaleSettings, input_shape: Shape, context: LayerContext) -> None:
-        self._shape = (-1, input_shape.rows * input_shape.columns, input_shape.channels, LANES)
-        self._scale = context.parameter("scale", (input_shape.channels,), settings.scale_init)
+    def __init__(self, row: LayerRow, context: LayerContext) -> None:
+        channels, rows, columns = row.input_shape
+        self._shape = (-1, rows * columns, channels, LANES)
+        self._scale = context.parameter("scale", row.settings.scale_init)
         self.parameters = [self._scale]
-        self.output = context.buffer(input_shape)
-        self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
+        self.output = context.buffer(row.output_shape)
+        self._grad_input = context.buffer(row.input_shape) if context.needs_grad_input else None
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
-        """Y = s_c x for the blocks in use."""
+        """y = s_c x for the blocks in use."""
         self._x = x
         image, output = (array.reshape(self._shape)[: batch.blocks] for array in (x, self.output))
         np.multiply(image, self._scale.value[:, None], out=output)
@@ -81,7 +82,7 @@ class ChannelScale(Layer):
 
 @parallel_kernel
 def softsign(x, y, size):  # type: ignore[no-untyped-def]
-    """Y = x / (1 + |x|), sixteen images at a time."""
+    """y = x / (1 + |x|), sixteen images at a time."""
     for index in prange(PARTS):
         begin, end = span(np.intp(index), size)
         for i in range(begin, end, LANES):
@@ -99,36 +100,15 @@ def softsign_backward(grad_output, x, grad_input, size):  # type: ignore[no-unty
             store(grad_input, i, load(grad_output, i) / (d * d))
 
 
-class SoftsignSettings(LayerSettings):
-    """`softsign` has no YAML keys."""
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        """Unchanged."""
-        return input_shape
-
-
-class Softsign(Layer):
+class Softsign(Activation):
     """y = x / (1 + |x|)."""
 
     name = "softsign"
-    Settings = SoftsignSettings
+    keeps_input = True  # backward needs x
 
-    def __init__(self, settings: SoftsignSettings, input_shape: Shape, context: LayerContext) -> None:
-        self._size = input_shape.size * LANES  # numbers in a block
-        self.output = context.buffer(input_shape)
-        self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
-
-    def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
-        """Y = x / (1 + |x|)."""
-        self._x = x
-        softsign(x, self.output, batch.blocks * self._size)
-        return self.output
-
-    def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
-        """dL/dx = dL/dy / (1 + |x|)**2."""
-        if self._grad_input is not None:
-            softsign_backward(grad_output, self._x, self._grad_input, batch.blocks * self._size)
-        return self._grad_input
+    def kernels(self) -> tuple[Kernel, Kernel]:
+        """Forward and backward."""
+        return softsign, softsign_backward
 
 
 LAYERS = [ChannelScale, Softsign]

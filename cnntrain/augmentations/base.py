@@ -111,9 +111,9 @@ class Augmentation(ABC):
     def apply(self, pixels: Pixels, draws: Draws) -> None:
         """Change the images."""
 
-    def fill(self, level: float) -> NDArray[np.float32]:
-        """The value of a grey level (0 black, 1 white), as kernels take it."""
-        return np.full(1, level * self.images.largest, np.float32)
+    def fill(self, level: float) -> np.float32:
+        """The value of a grey level (0 black, 1 white)."""
+        return np.float32(level * self.images.largest)
 
 
 Fill = Annotated[float, Field(ge=0, le=1, description="Grey level of what comes in from outside: 0 black, 1 white.")]

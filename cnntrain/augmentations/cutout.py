@@ -33,4 +33,4 @@ class Cutout(Augmentation):
             start = whole(uniform[:, axis], length) - size // 2
             boxes[:, 2 * axis] = np.clip(start, 0, length)
             boxes[:, 2 * axis + 1] = np.clip(start + size, 0, length)
-        self.kernels.erase(pixels.now, boxes.reshape(-1), self.fill(self.settings.fill), *self.images.shape)
+        self.kernels.erase(pixels.now, boxes.reshape(-1), self.fill(self.settings.fill), self.images.shape)

@@ -36,4 +36,4 @@ class HorizontalFlip(Augmentation):
         chosen = draws.uniform(every_epoch=alternating)[:, 0] < self.settings.probability
         if alternating and draws.epoch % 2:
             chosen = ~chosen
-        self.kernels.flip_columns(pixels.now, chosen.astype(np.int64), *self.images.shape)
+        self.kernels.flip_columns(pixels.now, chosen.astype(np.int64), self.images.shape)

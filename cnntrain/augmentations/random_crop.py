@@ -46,5 +46,5 @@ class RandomCrop(Augmentation):
         down, right = (whole(uniform[:, axis], 2 * self.settings.padding[axis] + 1) for axis in (0, 1))
         down -= self.settings.padding[0]
         right -= self.settings.padding[1]
-        self.kernels.translate(pixels.now, pixels.room, down, right, self._outside, self.fill(0), *self.images.shape)
+        self.kernels.translate(pixels.now, pixels.room, down, right, self._outside, self.fill(0), self.images.shape)
         pixels.swap()

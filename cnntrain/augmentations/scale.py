@@ -44,5 +44,5 @@ class Scale(Augmentation):
         inverse = 1 / (smallest + (largest - smallest) * draws.uniform()[:, 0])
         zero = np.zeros_like(inverse)
         matrices = about_centre(inverse, zero, zero, inverse, self.images.shape)
-        self.kernels.warp(pixels.now, pixels.room, matrices, self.fill(self.settings.fill), *self.images.shape)
+        self.kernels.warp(pixels.now, pixels.room, matrices, self.fill(self.settings.fill), self.images.shape)
         pixels.swap()

@@ -73,7 +73,7 @@ class Shift(Augmentation):
 
     def apply(self, pixels: Pixels, draws: Draws) -> None:
         down, right = self._moves(draws.uniform(2))
-        self.kernels.translate(pixels.now, pixels.room, down, right, self._outside, self.fill(0), *self.images.shape)
+        self.kernels.translate(pixels.now, pixels.room, down, right, self._outside, self.fill(0), self.images.shape)
         pixels.swap()
 
     def _moves(self, uniform: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

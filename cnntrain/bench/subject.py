@@ -17,6 +17,7 @@ from cnntrain.errors import DataError
 from cnntrain.network import Network
 from cnntrain.optimizers import OPTIMIZERS, Optimizer
 from cnntrain.shape import Shape
+from cnntrain.warm_up import warm_up
 
 BATCHES = 4  # different ones, so that not everything is found in the cache
 LEARNING_RATE = 1e-4  # random labels are not to be learnt by heart
@@ -79,7 +80,7 @@ class Subject:
                 Augmenter(augment, images, self.config.seed, batch_size=1).warm_up(image_type)
             image_types = [*image_types, *([] if np.float32 in image_types else [np.float32])]
         for image_type in image_types:
-            self.network.warm_up(image_type)
+            warm_up(self.network, image_type)
         self.optimizer.warm_up()
 
     def _load(self) -> NDArray[np.int64]:

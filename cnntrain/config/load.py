@@ -17,8 +17,9 @@ from cnntrain.config.yaml_nodes import Dumper, read_text
 from cnntrain.data import DataSettings, describe
 from cnntrain.errors import CnntrainError, ConfigError, ExtensionError
 from cnntrain.extensions import load_extension
+from cnntrain.layers.base import Layer
 from cnntrain.layers.plan import Misfit
-from cnntrain.layers.registry import visible
+from cnntrain.layers.registry import added
 from cnntrain.settings import Choice
 from cnntrain.shape import Shape
 
@@ -50,24 +51,24 @@ def parse_config(text: str, file: str, overrides: Sequence[str] = ()) -> Config:
     first = [argument for argument in overrides if argument.startswith("extensions")]
     for argument in first:
         document.override(argument, _main_setting)
-    token = visible.set(_load_extensions(document))
+    token = added.set(_load_extensions(document))
     try:
         return _parse(document, [argument for argument in overrides if argument not in first])
     finally:
-        visible.reset(token)
+        added.reset(token)
 
 
-def _load_extensions(document: Document) -> frozenset[str]:
-    """Load the Python files that a config names, as far as it names them rightly; return the names of their layers."""
+def _load_extensions(document: Document) -> dict[str, type[Layer]]:
+    """Load the Python files that a config names, as far as it names them rightly; return their layers by name."""
     files = document.values([]).get("extensions")
-    names: frozenset[str] = frozenset()
+    layers: dict[str, type[Layer]] = {}
     for index, file in enumerate(files if isinstance(files, list) else []):
         if isinstance(file, str) and file:
             try:
-                names |= load_extension(file).keys()
+                layers |= load_extension(file, layers)
             except ExtensionError as error:
                 raise ExtensionError(str(Problem(str(error), document.mark(["extensions", index])))) from error
-    return names
+    return layers
 
 
 def _parse(document: Document, overrides: Sequence[str]) -> Config:

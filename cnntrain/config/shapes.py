@@ -8,7 +8,8 @@ from cnntrain.config.document import Document
 from cnntrain.config.model import Config
 from cnntrain.config.problems import Problem
 from cnntrain.errors import ConfigError, ShapeError
-from cnntrain.layers.plan import MAX_LAYERS, MAX_NESTING, LayerRow, Misfit, Part, count_layers, join, nesting, plan_part
+from cnntrain.layers.base import LayerRow
+from cnntrain.layers.plan import MAX_LAYERS, MAX_NESTING, Misfit, Part, count_layers, join, nesting, plan_part, resolved
 from cnntrain.settings import Choice
 from cnntrain.shape import Shape
 
@@ -76,9 +77,8 @@ def walk_shapes(network: Sequence[Choice], shape: Shape, classes: int) -> list[L
             error = ShapeError(f"has layers nested {nesting(layer)} levels deep; at most {MAX_NESTING} are allowed")
         if error:
             raise Misfit(layer.name, [index, layer.name], [data, "..."], error)
-    resolved = [Choice(layer.name, layer.settings.resolve(classes)) for layer in network]
     try:
-        return list(plan_part(Part("", "", resolved), shape).rows)
+        return list(plan_part(Part("", "", [resolved(layer, classes) for layer in network]), shape).rows)
     except Misfit as misfit:
         error = ShapeError(f"does not fit: {misfit}", misfit.key, misfit.notes)
         raise Misfit(misfit.layer, misfit.place, [data, *misfit.chain], error) from misfit

@@ -12,6 +12,18 @@ UNITS = 64  # of element-wise work; any number gives the same bits
 
 
 @shared
+def blocks_of(images):
+    """Return how many blocks of 16 hold so many images."""
+    return (images + LANES - 1) // LANES
+
+
+@shared
+def used_lanes(block, images):
+    """Return how many lanes of a block hold an image; they are its first."""
+    return min(images - block * LANES, LANES)
+
+
+@shared
 def share(unit, units, size):
     """Return where share number `unit` of `units` of `size` things begins and ends: sizes differ by one at most."""
     return unit * size // units, (unit + 1) * size // units

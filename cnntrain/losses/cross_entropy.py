@@ -60,7 +60,6 @@ class CrossEntropy(Loss):
 
     def compute(self, outputs: NDArray[Any], labels: NDArray[np.int64], blocks: int) -> None:
         """Run the kernel."""
-        self._cross_entropy(
-            outputs, labels, self._own, self._spread, self._own.dtype.type(self.weight or 1.0), self._losses,
-            self._correct, self.gradient, blocks, self.classes, labels.size, self.settings.label_smoothing > 0,
-        )  # fmt: skip
+        weight = self._own.dtype.type(self.weight or 1.0)
+        goals = self._own, self._spread, weight, self.settings.label_smoothing > 0
+        self._cross_entropy(outputs, labels, self._losses, self._correct, self.gradient, goals)

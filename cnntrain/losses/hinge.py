@@ -38,8 +38,7 @@ class Hinge(Loss):
     def compute(self, outputs: NDArray[Any], labels: NDArray[np.int64], blocks: int) -> None:
         """Run the kernel."""
         self._hinge(
-            outputs, labels, self._losses, self._correct, self.gradient, blocks, self.classes, labels.size,
-            self.settings.norm == 2,
+            outputs, labels, self._losses, self._correct, self.gradient, self.classes, self.settings.norm == 2
         )  # fmt: skip
 
     def decisions(self) -> NDArray[Any] | None:

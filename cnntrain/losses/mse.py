@@ -25,15 +25,7 @@ class Mse(Loss):
 
     def compute(self, outputs: NDArray[Any], labels: NDArray[np.int64], blocks: int) -> None:
         """Make one-hot targets and run the kernel."""
-        self._one_hot(labels, self._targets, blocks, self.classes, labels.size)
+        self._one_hot(labels, self._targets, self.classes)
         self._quadratic(
-            outputs,
-            self._targets,
-            labels,
-            self._losses,
-            self._correct,
-            self.gradient,
-            blocks,
-            self.classes,
-            labels.size,
-        )
+            outputs, self._targets, labels, self._losses, self._correct, self.gradient, self.classes
+        )  # fmt: skip

@@ -39,7 +39,7 @@ class MultiMargin(Loss):
     def compute(self, outputs: NDArray[Any], labels: NDArray[np.int64], blocks: int) -> None:
         """Run the kernel."""
         self._multi_margin(
-            outputs, labels, self._losses, self._correct, self.gradient, blocks, self.classes, labels.size,
+            outputs, labels, self._losses, self._correct, self.gradient, self.classes,
             self.gradient.dtype.type(self.settings.margin), self.settings.norm == 2,
         )  # fmt: skip
 

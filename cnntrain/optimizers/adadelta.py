@@ -39,6 +39,5 @@ class Adadelta(Optimizer):
     def update(self, work: Work, step: int) -> None:
         """Run the kernel."""
         numbers = (self.settings.rho, 1.0 - self.settings.rho, self.settings.eps)
-        self._adadelta(
-            self._values, self._gradients, self._kept["square"], self._kept["delta"], *work, *map(self.number, numbers)
-        )
+        square, delta, rule = self._kept["square"], self._kept["delta"], tuple(map(self.number, numbers))
+        self._adadelta(self._values, self._gradients, square, delta, work, rule)

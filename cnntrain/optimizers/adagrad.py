@@ -46,7 +46,5 @@ class Adagrad(Optimizer):
     def update(self, work: Work, step: int) -> None:
         """Run the kernel."""
         slowdown = 1.0 / (1.0 + (step - 1) * self.settings.learning_rate_decay)
-        self._adagrad(
-            self._values, self._gradients, self._kept["sum"], *work,
-            self.number(slowdown), self.number(self.settings.eps), self.settings.form == "keras",
-        )  # fmt: skip
+        rule = self.number(slowdown), self.number(self.settings.eps)
+        self._adagrad(self._values, self._gradients, self._kept["sum"], work, rule, self.settings.form == "keras")

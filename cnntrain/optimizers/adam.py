@@ -54,6 +54,6 @@ class Adam(Optimizer):
         eps = self.settings.eps if self.settings.form == "pytorch" else self.settings.eps / root
         numbers = (1.0 - beta1, beta2, 1.0 - beta2, 1.0 / (1.0 - beta1**step), 1.0 / root, eps)
         self._adam(
-            self._values, self._gradients, self._kept["mean"], self._kept["square"], *work,
-            *map(self.number, numbers), self.decoupled,
+            self._values, self._gradients, self._kept["mean"], self._kept["square"], work,
+            tuple(map(self.number, numbers)), self.decoupled,
         )  # fmt: skip

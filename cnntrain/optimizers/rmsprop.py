@@ -52,7 +52,8 @@ class Rmsprop(Optimizer):
         """Run the kernel; arrays that the settings do not need are stood in for by one that is there."""
         settings, square = self.settings, self._kept["square"]
         numbers = (settings.alpha, 1.0 - settings.alpha, settings.eps, settings.momentum)
+        form = settings.centered, settings.momentum > 0, settings.form == "keras"
         self._rmsprop(
             self._values, self._gradients, square, self._kept.get("mean", square), self._kept.get("velocity", square),
-            *work, *map(self.number, numbers), settings.centered, settings.momentum > 0, settings.form == "keras",
+            work, tuple(map(self.number, numbers)), form,
         )  # fmt: skip

@@ -47,7 +47,5 @@ class Sgd(Optimizer):
 
     def update(self, work: Work, step: int) -> None:
         """Run the kernel of the chosen form."""
-        self._sgd(
-            self._values, self._gradients, self._kept["velocity"], *work,
-            self.number(self.settings.momentum), self.settings.nesterov,
-        )  # fmt: skip
+        momentum = self.number(self.settings.momentum)
+        self._sgd(self._values, self._gradients, self._kept["velocity"], work, momentum, self.settings.nesterov)

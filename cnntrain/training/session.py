@@ -21,6 +21,7 @@ from cnntrain.training.loop import Loop, Outcome
 from cnntrain.training.resume import configs_of_run, load_state, schedule_change
 from cnntrain.training.setup import Training, build_training
 from cnntrain.training.warm_up import compiling
+from cnntrain.warm_up import warm_up
 
 
 def start_run(
@@ -155,7 +156,7 @@ def _prepare(training: Training, folder: RunFolder, reporter: Reporter) -> None:
     with compiling(training.config, shape, classes, training.batch_size, reporter):
         training.optimizer.warm_up()
         for image_type in training.feed.image_types:
-            training.network.warm_up(image_type)
+            warm_up(training.network, image_type)
         training.feed.warm_up()
     layer, threads = threading_layer(), set_threads(None)
     reporter.line(f"{threads} thread{'s' if threads > 1 else ''} ({layer})")

@@ -59,11 +59,12 @@ def _help() -> None:
     """Be the helper: compile the network that standard input describes, from its second layer on."""
     from cnntrain.config import parse_config
     from cnntrain.training.setup import build_network
+    from cnntrain.warm_up import help_warm_up
 
     task = json.load(sys.stdin)
     config = parse_config(task["config"], "the config of the training")
     network = build_network(config, Shape(*task["shape"]), task["classes"], task["batch_size"])
-    network.help_warm_up()
+    help_warm_up(network)
 
 
 if __name__ == "__main__":

@@ -27,10 +27,11 @@ class Signum(Optimizer):
         return ("velocity",)
 
     def update(self, work: Work, step: int) -> None:
+        chunks, (scale, limit) = work
         momentum = self.number(self.settings.momentum)
-        for begin, end, rate, decay, l1_decay in zip(*work[:5], strict=True):
+        for begin, end, rate, decay, l1_decay in zip(*chunks, strict=True):
             w, v = self._values[begin:end], self._kept["velocity"][begin:end]
-            g = np.clip(self._gradients[begin:end] * work.scale, -work.limit, work.limit)
+            g = np.clip(self._gradients[begin:end] * scale, -limit, limit)
             v *= momentum
             v += g + decay * w + l1_decay * np.sign(w)
             w -= rate * np.sign(v)
