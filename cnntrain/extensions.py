@@ -122,13 +122,13 @@ def _checked(listed: object, name: str) -> dict[str, type[Layer]]:
     layers: dict[str, type[Layer]] = {}
     for item in listed:
         if not (isinstance(item, type) and issubclass(item, Layer)):
-            raise ExtensionError(f"{name}: LAYERS must list subclasses of cnntrain.layers.Layer; found {item!r}")
+            raise ExtensionError(f"{name}: LAYERS must list subclasses of cnntrain.extending.Layer; found {item!r}")
         label, settings = getattr(item, "name", None), getattr(item, "Settings", None)
         where = f"{name}: {item.__name__}"
         if not (isinstance(label, str) and label.isidentifier()):
             raise ExtensionError(f'{where} needs a name for the YAML, such as name = "my_layer"; found {label!r}')
         if not (isinstance(settings, type) and issubclass(settings, LayerSettings)):
-            raise ExtensionError(f"{where} needs Settings, a subclass of cnntrain.layers.LayerSettings")
+            raise ExtensionError(f"{where} needs Settings, a subclass of cnntrain.extending.LayerSettings")
         for kind in (item, settings):
             if inspect.isabstract(kind):
                 missing = ", ".join(sorted(kind.__abstractmethods__))

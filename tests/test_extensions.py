@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 EXAMPLE = str(ROOT / "examples" / "my_layers.py")
 
 FINE = """
-from cnntrain.layers import Layer, LayerSettings
+from cnntrain.extending import Layer, LayerSettings
 
 
 class DoublingSettings(LayerSettings):
@@ -220,10 +220,13 @@ def test_a_changed_file_is_loaded_again(tmp_path: Path) -> None:
         ("raise SystemExit(3)\n", "FILE:1: SystemExit: 3"),
         ("x = 1\n", "FILE: must end with a list of its layers: LAYERS = [MyLayer]"),
         ("LAYERS = []\n", "FILE: must end with a list of its layers"),
-        ("LAYERS = [1]\n", "FILE: LAYERS must list subclasses of cnntrain.layers.Layer; found 1"),
+        ("LAYERS = [1]\n", "FILE: LAYERS must list subclasses of cnntrain.extending.Layer; found 1"),
         (FINE.replace('name = "doubling"', ""), "FILE: Doubling needs a name for the YAML"),
         (FINE.replace('"doubling"', '"my layer"'), "FILE: Doubling needs a name for the YAML, such as name"),
-        (FINE.replace("Settings = DoublingSettings", ""), "FILE: Doubling needs Settings, a subclass of"),
+        (
+            FINE.replace("Settings = DoublingSettings", ""),
+            "FILE: Doubling needs Settings, a subclass of cnntrain.extending.LayerSettings",
+        ),
         (
             FINE.replace("(self, row, context)", "(self, settings, input_shape, context)"),
             "FILE: Doubling must be built from its planned row: def __init__(self, row, context), where row.settings, "

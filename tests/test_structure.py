@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "initializers": GROUND,
     "schedules": GROUND,
     "layers": GROUND | {"kernels", "passes", "initializers"},
+    "extending": GROUND | {"kernels", "layers", "initializers"},  # imported by the users' files alone
     "losses": GROUND | {"kernels", "passes"},
     "optimizers": GROUND | {"kernels", "passes"},
     "augmentations": GROUND | {"kernels"},

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from cnntrain.errors import ShapeError
+from cnntrain.kernels.geometry import ChannelCopy, plain
 from cnntrain.layers.base import LayerRow, PlannedPart
 from cnntrain.layers.batch import Batch
 from cnntrain.layers.container import Container
@@ -66,7 +67,7 @@ class Branches(Container):
     output_is_free = True
 
     def __init__(self, row: LayerRow, context: LayerContext) -> None:
-        from cnntrain.kernels.merging import ChannelCopy, add, copy_channels
+        from cnntrain.kernels.merging import add, copy_channels
 
         super().__init__(row, context)
         self._add, self._copy_channels = add, copy_channels
@@ -76,8 +77,8 @@ class Branches(Container):
         shapes, total = [part.output_shape for part in row.parts], row.output_shape.channels
         channels = [shape.channels for shape in shapes]
         firsts = list(accumulate(channels[:-1], initial=0))  # where each branch's channels begin
-        self._joins = [ChannelCopy(n, n, 0, total, first) for n, first in zip(channels, firsts, strict=True)]
-        self._cuts = [ChannelCopy(n, total, first, n, 0) for n, first in zip(channels, firsts, strict=True)]
+        self._joins = plain(*(ChannelCopy(n, n, 0, total, first) for n, first in zip(channels, firsts, strict=True)))
+        self._cuts = plain(*(ChannelCopy(n, total, first, n, 0) for n, first in zip(channels, firsts, strict=True)))
         self.output = context.buffer(row.output_shape)
         self._gradients = [] if self._adds else [context.buffer(shape) for shape in shapes]
         self._grad_input = context.grad_input(row.input_shape)

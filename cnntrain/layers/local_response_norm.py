@@ -56,7 +56,8 @@ class LocalResponseNorm(Layer):
         reach, channels, rows, columns = settings.size // 2, *row.input_shape
         across = settings.region == "across_channels"
         self._kernels = kernels
-        self._hood = kernels.Neighbourhood(rows, columns, channels, *((0, 0, reach) if across else (reach, reach, 0)))
+        hood = kernels.Neighbourhood(rows, columns, channels, *((0, 0, reach) if across else (reach, reach, 0)))
+        self._geometry = tuple(hood)
         self._share = settings.alpha / (settings.size if across else settings.size**2)
         self._beta, self._k = settings.beta, settings.k
         self._block = row.input_shape.size * LANES
@@ -69,7 +70,7 @@ class LocalResponseNorm(Layer):
         """Compute y = x * scale**-beta with scale = k + alpha / n * (sum of squares over the neighbourhood)."""
         self._x = x
         self._kernels.local_response(
-            x, self.output, self._scale, batch.blocks, self._hood, self._share, self._beta, self._k
+            x, self.output, self._scale, batch.blocks, self._geometry, self._share, self._beta, self._k
         )
         return self.output
 
@@ -82,6 +83,6 @@ class LocalResponseNorm(Layer):
         grad_input = self._grad_input.beside(grad_output)
         self._kernels.local_response_backward(
             grad_output, self._x, self._scale, self._ratios, grad_input,
-            batch.blocks, self._hood, self._share, self._beta,
+            batch.blocks, self._geometry, self._share, self._beta,
         )  # fmt: skip
         return grad_input

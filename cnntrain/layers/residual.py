@@ -86,7 +86,7 @@ class Residual(Container):
         self._add_subsampled, self._add_subsampled_backward = merging.add_subsampled, merging.add_subsampled_backward
         self._body, *shortcut = self.sequences
         self._shortcut = shortcut[0] if shortcut else None
-        self._subsampling = None if shortcut else row.settings.subsampling(row.input_shape, row.output_shape)
+        self._geometry = () if shortcut else tuple(row.settings.subsampling(row.input_shape, row.output_shape))
         self._size, self._input_size = row.output_shape.size * LANES, row.input_shape.size * LANES  # of a block
         self._overwrites = self._body.output_is_free
         self.output = np.empty(0, context.dtype) if self._overwrites else context.buffer(row.output_shape)
@@ -98,7 +98,7 @@ class Residual(Container):
         if self._overwrites:
             self.output = body
         if self._shortcut is None:
-            self._add_subsampled(body, x, self.output, batch.blocks, self._subsampling)
+            self._add_subsampled(body, x, self.output, batch.blocks, self._geometry)
         else:
             self._add(body, self._shortcut.forward(x, batch), self.output, batch.blocks * self._size)
         return self.output
@@ -111,7 +111,7 @@ class Residual(Container):
             return None
         grad_input = self._grad_input.beside(grad_output)
         if self._shortcut is None:
-            self._add_subsampled_backward(grad_output, through_body, grad_input, batch.blocks, self._subsampling)
+            self._add_subsampled_backward(grad_output, through_body, grad_input, batch.blocks, self._geometry)
         else:
             self._add(through_body, through_shortcut, grad_input, batch.blocks * self._input_size)
         return grad_input
