@@ -18,7 +18,7 @@ from cnntrain.kernels.lanes.tiles import (
     tile_store,
     tile_zero,
 )
-from cnntrain.kernels.lanes.types import Lanes, Tile
+from cnntrain.kernels.lanes.types import Lanes, Memory, Tile
 from cnntrain.kernels.lanes.vectors import (
     absolute,
     constant,
@@ -30,6 +30,7 @@ from cnntrain.kernels.lanes.vectors import (
     lane_of,
     load,
     mantissa_of,
+    memory,
     negate,
     power_of_two,
     round_even,
@@ -41,6 +42,7 @@ from cnntrain.kernels.lanes.vectors import (
 
 __all__ = [
     "Lanes",
+    "Memory",
     "Tile",
     "absolute",
     "accumulate",
@@ -56,6 +58,7 @@ __all__ = [
     "lane_of",
     "load",
     "mantissa_of",
+    "memory",
     "narrow_tile_load",
     "negate",
     "power_of_two",

@@ -8,6 +8,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic
@@ -23,7 +24,7 @@ from cnntrain.kernels.lanes.codegen import (
     suffix,
     vectors_of,
 )
-from cnntrain.kernels.lanes.types import Lanes, Tile, element_ir
+from cnntrain.kernels.lanes.types import Lanes, Memory, Tile, element_ir
 from cnntrain.shape import LANES
 
 
@@ -79,6 +80,19 @@ for _symbol, _comparison in (
 
 
 # --- functions on lane vectors and tiles --------------------------------------------------------------------------
+
+
+@intrinsic
+def memory(typingctx, array):
+    """Return where the numbers of a flat array are: loads and stores take it like the array."""
+
+    def codegen(context, builder, sig, args):
+        parts = cgutils.create_struct_proxy(sig.args[0])(context, builder, value=args[0])
+        result = cgutils.create_struct_proxy(sig.return_type)(context, builder)
+        result.data, result.nitems = parts.data, parts.nitems
+        return result._getvalue()
+
+    return Memory(array.dtype)(array), codegen
 
 
 @intrinsic
