@@ -15,7 +15,7 @@ from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
 from cnntrain.kernels.convolution import end_tap, first_tap
 from cnntrain.kernels.geometry import Axis, Channels, Tiles
 from cnntrain.kernels.lanes import accumulate_lanes, constant, load, narrow_tile_load, store, tile_store
-from cnntrain.kernels.pooling import Pooled, unpool
+from cnntrain.kernels.pooling import Pooled, Windows, unpool
 from cnntrain.kernels.weight_gradient import Division, add_sums, row_length
 from cnntrain.shape import LANES
 
@@ -98,7 +98,8 @@ def unit_by_lanes(
                 add_sums(delta, at, delta_width, pooled.columns, len(filters), sums, k)
             if len(high) * len(wide) > 1:
                 row_size = columns.count * width
-                unpool(delta, mask, at, delta_width, pooled.columns, scratch, routed, row_size, width, high, wide)
+                windows = Windows(at, delta_width, pooled.columns, width)
+                unpool(delta, mask, windows, scratch, routed, row_size, high, wide)
                 z, d, d_row, d_step = scratch, routed, row_size, width
             else:
                 z, d, d_row, d_step = delta, at, 0, delta_width
