@@ -113,6 +113,13 @@ def place_size(patches, channels):
 
 
 @kernel
+def geometry_of(plain):
+    """Give names to what comes from Python."""
+    rows, columns, channels, patches, tiles = plain
+    return Geometry(Axis(*rows), Axis(*columns), Channels(*channels), Patches(*patches), Tiles(*tiles))
+
+
+@kernel
 def patch_of(n, patches, side):
     """Return patch n of the batch."""
     row = n // patches.columns
@@ -135,27 +142,8 @@ def pixel_at(geometry, b, row, column):
 
 
 @kernel
-def moved(series, distance):
-    """Return a series that begins `distance` further."""
-    return Series(series.at + distance, series.step)
-
-
-@kernel
-def row_of(places, r):
-    """Return row r of a patch's places."""
-    return Series(places.at + r * PATCH_SIDE * places.step, places.step)
-
-
-@kernel
-def column_of(places, s):
-    """Return column s of a patch's places."""
-    return Series(places.at + s * places.step, PATCH_SIDE * places.step)
-
-
-@kernel
-def load_six(array, series):
-    """Return six lane vectors."""
-    at, step = series.at, series.step
+def load_six(array, at, step):
+    """Return six lane vectors, `step` apart."""
     return (
         load(array, at), load(array, at + step), load(array, at + 2 * step), load(array, at + 3 * step),
         load(array, at + 4 * step), load(array, at + 5 * step),
@@ -163,9 +151,8 @@ def load_six(array, series):
 
 
 @kernel
-def store_six(array, series, values):
-    """Write six lane vectors."""
-    at, step = series.at, series.step
+def store_six(array, at, step, values):
+    """Write six lane vectors, `step` apart."""
     store(array, at, values[0])
     store(array, at + step, values[1])
     store(array, at + 2 * step, values[2])

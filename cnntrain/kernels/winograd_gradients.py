@@ -10,7 +10,7 @@ from numba import prange
 
 from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
 from cnntrain.kernels.lanes import lane_of, load
-from cnntrain.kernels.winograd import Series, column_of
+from cnntrain.kernels.winograd import PATCH_SIDE
 from cnntrain.kernels.winograd_filters import taps_of
 from cnntrain.kernels.winograd_matrices import gradient_part
 from cnntrain.kernels.winograd_weights import slot_size
@@ -27,9 +27,8 @@ def sum_place(partial, at, slots, size):
 
 
 @kernel
-def sum_column(partial, places, slots, size, side):
+def sum_column(partial, at, step, slots, size, side):
     """Multiply Gt with the sums of a column of places."""
-    at, step = places.at, places.step
     return gradient_part(
         sum_place(partial, at, slots, size), sum_place(partial, at + step, slots, size),
         sum_place(partial, at + 2 * step, slots, size), sum_place(partial, at + 3 * step, slots, size),
@@ -53,17 +52,17 @@ def scatter(gradient, canonical, at, step, row, side):
 def gradient_of_places(partial, slots, canonical, gradient, inputs, outputs, filled, side):
     """Write gradient[canonical[r, s, c, k]] = Gt (sum of the slots) G; partial has `filled` filters per channel."""
     place, tap = inputs * filled, inputs * outputs
-    size, taps = slot_size(inputs, filled), taps_of(side)
+    size, line, taps = slot_size(inputs, filled), PATCH_SIDE * place, taps_of(side)
     for index in prange(inputs):
         c = np.intp(index)
         for v in range(0, outputs, LANES):
-            places, to = Series(c * filled + v, place), c * outputs + min(v, outputs - LANES)
-            x0 = sum_column(partial, column_of(places, 0), slots, size, side)
-            x1 = sum_column(partial, column_of(places, 1), slots, size, side)
-            x2 = sum_column(partial, column_of(places, 2), slots, size, side)
-            x3 = sum_column(partial, column_of(places, 3), slots, size, side)
-            x4 = sum_column(partial, column_of(places, 4), slots, size, side)
-            x5 = sum_column(partial, column_of(places, 5), slots, size, side)
+            at, to = c * filled + v, c * outputs + min(v, outputs - LANES)
+            x0 = sum_column(partial, at, line, slots, size, side)
+            x1 = sum_column(partial, at + place, line, slots, size, side)
+            x2 = sum_column(partial, at + 2 * place, line, slots, size, side)
+            x3 = sum_column(partial, at + 3 * place, line, slots, size, side)
+            x4 = sum_column(partial, at + 4 * place, line, slots, size, side)
+            x5 = sum_column(partial, at + 5 * place, line, slots, size, side)
             for r in range(taps):
                 row = gradient_part(x0[r], x1[r], x2[r], x3[r], x4[r], x5[r], side)
                 scatter(gradient, canonical, to + r * taps * tap, tap, row, side)

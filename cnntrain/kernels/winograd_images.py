@@ -10,19 +10,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cnntrain.kernels.compiler.jit import kernel
+from cnntrain.kernels.compiler.jit import kernel, outer_kernel
 from cnntrain.kernels.lanes import constant, load, store
 from cnntrain.kernels.winograd import (
     PATCH_SIDE,
     Patch,
     Range,
     Series,
-    column_of,
     load_six,
-    moved,
     patch_of,
     pixel_at,
-    row_of,
     store_six,
 )
 from cnntrain.kernels.winograd_matrices import patch_part
@@ -75,24 +72,25 @@ def clear_column(scratch, target, count):
 @kernel
 def transform_column(image, source, rows, scratch, target, count, edge):
     """Multiply Bt with a column of pixels, for `count` channels; `rows` tells which pixels are in the image."""
-    at, step = source.at, source.step
+    (at, step), (to, to_step) = source, target
     for _ in range(count):
         a, b = pixel(image, at, rows[0], edge), pixel(image, at + step, rows[1], edge)
         c, d = pixel(image, at + 2 * step, rows[2], edge), pixel(image, at + 3 * step, rows[3], edge)
         e, f = pixel(image, at + 4 * step, rows[4], edge), pixel(image, at + 5 * step, rows[5], edge)
-        store_six(scratch, target, patch_part(a, b, c, d, e, f))
+        store_six(scratch, to, to_step, patch_part(a, b, c, d, e, f))
         at += LANES
-        target = moved(target, LANES)
+        to += LANES
 
 
 @kernel
 def transform_row(scratch, source, target, count):
     """Multiply a row of Bt d with B, for `count` channels."""
+    (at, step), (to, to_step) = source, target
     for _ in range(count):
-        a, b, c, d, e, f = load_six(scratch, source)
-        store_six(scratch, target, patch_part(a, b, c, d, e, f))
-        source = moved(source, LANES)
-        target = moved(target, LANES)
+        a, b, c, d, e, f = load_six(scratch, at, step)
+        store_six(scratch, to, to_step, patch_part(a, b, c, d, e, f))
+        at += LANES
+        to += LANES
 
 
 @kernel
@@ -103,26 +101,20 @@ def transform_columns(image, geometry, neighbours, channels, scratch, midway, si
     held = reach(rows, row)
     inside = row >= 0 and row + PATCH_SIDE <= rows.input_size
     count, width = channels.end - channels.begin, geometry.channels.inputs * LANES
-    source = Series(pixel_at(geometry, patch.b, row, column) + channels.begin * LANES, columns.input_size * width)
-    target = midway
+    at, to = pixel_at(geometry, patch.b, row, column) + channels.begin * LANES, midway.at
     for s in range((neighbours.count - 1) * len(side) + PATCH_SIDE):
+        source, target = Series(at, columns.input_size * width), Series(to, midway.step)
         if not 0 <= column + s < columns.input_size:
             clear_column(scratch, target, count)
         elif inside:
             transform_column(image, source, held, scratch, target, count, ())
         else:
             transform_column(image, source, held, scratch, target, count, (0,))
-        source = moved(source, width)
-        target = moved(target, PATCH_SIDE * midway.step)
+        at += width
+        to += PATCH_SIDE * midway.step
 
 
-@kernel
-def columns_of(midway, n, side):
-    """Return where Bt d of neighbour n begins."""
-    return moved(midway, n * len(side) * PATCH_SIDE * midway.step)
-
-
-@kernel
+@outer_kernel
 def transform_neighbours(image, geometry, neighbours, channels, scratch, target, midway_at, side):
     """Write Bt d B of neighbours, for some channels."""
     midway = Series(midway_at, CHUNK * LANES)
@@ -130,21 +122,23 @@ def transform_neighbours(image, geometry, neighbours, channels, scratch, target,
         chunk = Range(c, min(c + CHUNK, channels.end))
         transform_columns(image, geometry, neighbours, chunk, scratch, midway, side)
         for n in range(neighbours.count):
-            source = columns_of(midway, n, side)
-            places = moved(target, (n * (channels.end - channels.begin) + c - channels.begin) * LANES)
-            for r in range(PATCH_SIDE):
-                # midway lies by columns: what would be its column r is row r
-                transform_row(scratch, column_of(source, r), row_of(places, r), chunk.end - chunk.begin)
+            at = midway.at + n * len(side) * PATCH_SIDE * midway.step
+            to = target.at + (n * (channels.end - channels.begin) + c - channels.begin) * LANES
+            for _ in range(PATCH_SIDE):
+                row = Series(at, PATCH_SIDE * midway.step)
+                transform_row(scratch, row, Series(to, target.step), chunk.end - chunk.begin)
+                at += midway.step
+                to += PATCH_SIDE * target.step
 
 
-@kernel
+@outer_kernel
 def transform_patches(image, geometry, patches, channels, scratch, target, midway_at, side):
     """Write Bt d B of some patches, for some channels.
 
     Parameters
     ----------
     patches, channels : Range
-    scratch : 1-D array
+    scratch : memory
         Receives the result; room for MIDWAY numbers from `midway_at` on besides.
     target : Series
         The places of the first channel of the first patch; the other channels go behind it, then the other patches.
@@ -152,6 +146,7 @@ def transform_patches(image, geometry, patches, channels, scratch, target, midwa
     n = patches.begin
     while n < patches.end:
         neighbours = neighbours_of(n, patches.end, geometry.patches, side)
-        places = moved(target, (n - patches.begin) * (channels.end - channels.begin) * LANES)
+        to = target.at + (n - patches.begin) * (channels.end - channels.begin) * LANES
+        places = Series(to, target.step)
         transform_neighbours(image, geometry, neighbours, channels, scratch, places, midway_at, side)
         n += neighbours.count

@@ -11,73 +11,55 @@ patches do: 16 instead of 36 for 5x5 filters on 12x12 pixels.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.compiler.jit import kernel, parallel_kernel, shared
-from cnntrain.kernels.geometry import Axis, Channels, Tiles
-from cnntrain.kernels.lanes import constant, load, store
+from cnntrain.kernels.compiler.jit import kernel, outer_kernel, parallel_kernel, shared
+from cnntrain.kernels.lanes import constant, load, memory, store
 from cnntrain.kernels.winograd import (
     PATCH_SIDE,
     PLACES,
-    Geometry,
-    Patches,
     Range,
     Series,
     Sizes,
-    column_of,
+    geometry_of,
     load_six,
-    moved,
     patch_of,
     pixel_at,
-    row_of,
+    place_size,
     store_six,
 )
 from cnntrain.kernels.winograd_deltas import transform_squares
+from cnntrain.kernels.winograd_filters import filters_place
 from cnntrain.kernels.winograd_matrices import pixel_part
-from cnntrain.kernels.winograd_patches import Room, Stretch, multiply_places, products_of, stretch_room
+from cnntrain.kernels.winograd_patches import Stretch, multiply_places, stretch_room
 from cnntrain.kernels.work import first_of_tile, share, some_tiles
 from cnntrain.shape import LANES
 
 
 class Arrays(NamedTuple):
-    """What `add_patches` reads and writes."""
+    """What `add_patches` reads and writes: the `memory` of each."""
 
-    delta: Any
-    weights: Any
-    grad_input: Any
-    scratch: Any
-
-
-class Work(NamedTuple):
-    """What a worker works on."""
-
-    arrays: Arrays
-    geometry: Geometry
-    sizes: Sizes
-    room: Room
+    delta: object
+    weights: object
+    grad_input: object
+    scratch: object
 
 
 @shared
 def input_room(worker, geometry, sizes):
-    """Return a worker's room for `add_patches`; B M of a tile's channels is midway."""
+    """Return a worker's room for `add_patches`; B M of a tile's channels is midway, as (channel, place)."""
     midway = len(sizes.tall) * PLACES * LANES
     return stretch_room(worker, geometry, geometry.channels.outputs, sizes, midway)
 
 
 @kernel
-def six_parts(scratch, series):
+def six_parts(scratch, at, step):
     """Multiply B with six lane vectors."""
-    a, b, c, d, e, f = load_six(scratch, series)
+    a, b, c, d, e, f = load_six(scratch, at, step)
     return pixel_part(a, b, c, d, e, f)
-
-
-@kernel
-def midway_of(midway_at, f):
-    """Return where the places of B M of channel f of a tile lie."""
-    return Series(midway_at + f * PLACES * LANES, LANES)
 
 
 @kernel
@@ -85,8 +67,8 @@ def multiply_columns(scratch, products, midway_at, count):
     """Write B M of a patch, for the `count` channels of a tile."""
     for s in range(PATCH_SIDE):
         for f in range(count):
-            parts = six_parts(scratch, moved(column_of(products, s), f * LANES))
-            store_six(scratch, column_of(midway_of(midway_at, f), s), parts)
+            column = six_parts(scratch, products.at + s * products.step + f * LANES, PATCH_SIDE * products.step)
+            store_six(scratch, midway_at + (f * PLACES + s) * LANES, PATCH_SIDE * LANES, column)
 
 
 @kernel
@@ -97,9 +79,8 @@ def add_pixel(grad_input, at, inside, value):
 
 
 @kernel
-def add_row(grad_input, pixels, column, size, values):
+def add_row(grad_input, at, width, column, size, values):
     """Add six lane vectors to the pixels from `column` on, those that are in an image of `size` columns."""
-    at, width = pixels.at, pixels.step
     add_pixel(grad_input, at, 0 <= column < size, values[0])
     add_pixel(grad_input, at + width, 0 <= column + 1 < size, values[1])
     add_pixel(grad_input, at + 2 * width, 0 <= column + 2 < size, values[2])
@@ -111,65 +92,76 @@ def add_row(grad_input, pixels, column, size, values):
 @kernel
 def add_rows(arrays, geometry, patch, midway_at, c, count):
     """Add B M Bt to the pixels of a patch, for `count` channels from c on."""
-    rows, columns = geometry.rows, geometry.columns
+    rows, columns, width = geometry.rows, geometry.columns, geometry.channels.inputs * LANES
     row, column = patch.i + rows.offset, patch.j + columns.offset
     for r in range(PATCH_SIDE):
         if 0 <= row + r < rows.input_size:
-            at = pixel_at(geometry, patch.b, row + r, column) + c * LANES
+            to = pixel_at(geometry, patch.b, row + r, column) + c * LANES
             for f in range(count):
-                pixels = Series(at + f * LANES, geometry.channels.inputs * LANES)
-                parts = six_parts(arrays.scratch, row_of(midway_of(midway_at, f), r))
-                add_row(arrays.grad_input, pixels, column, columns.input_size, parts)
+                values = six_parts(arrays.scratch, midway_at + (f * PLACES + r * PATCH_SIDE) * LANES, LANES)
+                add_row(arrays.grad_input, to + f * LANES, width, column, columns.input_size, values)
 
 
-@kernel
+@outer_kernel
 def add_tile(stretch, c, channels):
-    """Add what a stretch's squares give to the channels c ... of a tile."""
-    arrays, geometry, sizes, room = stretch.arrays, stretch.geometry, stretch.sizes, stretch.room
-    outputs, products = geometry.channels.outputs, products_of(room, sizes.vectors, channels)
-    for n in range(stretch.patches.begin, stretch.patches.end, len(sizes.vectors)):
-        source = moved(room.transformed, (n - stretch.patches.begin) * outputs * LANES)
-        multiply_places(
-            arrays.scratch, source, outputs, arrays.weights, outputs * c, products, sizes.vectors, channels
-        )  # fmt: skip
-        for m in range(n, min(n + len(sizes.vectors), stretch.patches.end)):
+    """Add what a stretch's squares give to a tile of channels."""
+    arrays, geometry, sizes, room, patches = stretch
+    scratch, outputs, vectors = arrays.scratch, geometry.channels.outputs, sizes.vectors
+    factors = Series(outputs * c, filters_place(outputs, geometry.channels.inputs))
+    step = place_size(len(vectors), len(channels))
+    for n in range(patches.begin, patches.end, len(vectors)):
+        source = Series(room.transformed.at + (n - patches.begin) * outputs * LANES, room.transformed.step)
+        products = Series(room.products, step)
+        multiply_places(scratch, source, arrays.weights, factors, outputs, products, vectors, channels)
+        for m in range(n, min(n + len(vectors), patches.end)):
+            places = Series(room.products + (m - n) * len(channels) * LANES, step)
+            multiply_columns(scratch, places, room.midway, len(channels))
             patch = patch_of(m, geometry.patches, sizes.side)
-            places = moved(products, (m - n) * len(channels) * LANES)
-            multiply_columns(arrays.scratch, places, room.midway, len(channels))
             add_rows(arrays, geometry, patch, room.midway, c, len(channels))
 
 
 @kernel
 def clear_channels(grad_input, geometry, b, channels):
     """Write zeros to some channels of a block's pixels."""
-    width = geometry.channels.inputs * LANES
-    for pixel in range(pixel_at(geometry, b, 0, 0), pixel_at(geometry, b + 1, 0, 0), width):
+    first, last = pixel_at(geometry, b, 0, 0), pixel_at(geometry, b + 1, 0, 0)
+    for at in range(first, last, geometry.channels.inputs * LANES):
         for c in range(channels.begin, channels.end):
-            store(grad_input, pixel + c * LANES, constant(grad_input, 0))
+            store(grad_input, at + c * LANES, constant(grad_input, 0))
 
 
-@kernel
-def add_block(work, b, tiles):
+@outer_kernel
+def add_block(arrays, geometry, sizes, room, b, tiles):
     """Write the gradient of a block of images, for some tiles of channels."""
-    arrays, geometry, sizes, room = work
-    channels = Range(
-        first_of_tile(tiles.begin, geometry.tiles, sizes.tall, sizes.short),
-        first_of_tile(tiles.end, geometry.tiles, sizes.tall, sizes.short),
-    )
-    clear_channels(arrays.grad_input, geometry, b, channels)
-    image = geometry.patches.rows * geometry.patches.columns
-    for first in range(b * image, (b + 1) * image, geometry.patches.stretch):
-        patches = Range(first, min(first + geometry.patches.stretch, (b + 1) * image))
-        for n in range(patches.begin, patches.end):
-            target = moved(room.transformed, (n - first) * geometry.channels.outputs * LANES)
-            patch = patch_of(n, geometry.patches, sizes.side)
-            transform_squares(arrays.delta, geometry, patch, arrays.scratch, target, sizes.side)
-        stretch = Stretch(arrays, geometry, sizes, room, patches)
-        some_tiles(add_tile, stretch, tiles.begin, tiles.end, geometry.tiles, sizes.tall, sizes.short)
+    patches, side, tall, short = geometry.patches, sizes.side, sizes.tall, sizes.short
+    begin = first_of_tile(tiles.begin, geometry.tiles, tall, short)
+    clear_channels(
+        arrays.grad_input, geometry, b, Range(begin, first_of_tile(tiles.end, geometry.tiles, tall, short))
+    )  # fmt: skip
+    end = (b + 1) * patches.rows * patches.columns
+    for first in range(b * patches.rows * patches.columns, end, patches.stretch):
+        own = Range(first, min(first + patches.stretch, end))
+        for n in range(own.begin, own.end):
+            target = Series(
+                room.transformed.at + (n - first) * geometry.channels.outputs * LANES, room.transformed.step
+            )  # fmt: skip
+            transform_squares(arrays.delta, geometry, patch_of(n, patches, side), arrays.scratch, target, side)
+        stretch = Stretch(arrays, geometry, sizes, room, own)
+        some_tiles(add_tile, stretch, tiles.begin, tiles.end, geometry.tiles, tall, short)
+
+
+@outer_kernel
+def add_share(worker, batch, arrays, plain, form):
+    """Write a worker's share of the gradient: blocks of images, and of each a bundle of channels."""
+    geometry, sizes = geometry_of(plain), Sizes(*form)
+    room, (blocks, bundles, workers) = input_room(worker, geometry, sizes), batch
+    begin, end = share(worker, workers, blocks * bundles)
+    for unit in range(begin, end):
+        first, last = share(unit % bundles, bundles, geometry.tiles.tall + geometry.tiles.short)
+        add_block(arrays, geometry, sizes, room, unit // bundles, Range(first, last))
 
 
 @parallel_kernel
-def add_patches(delta, weights, grad_input, scratch, workers, blocks, bundles, geometry, sizes):
+def add_patches(delta, weights, grad_input, scratch, blocks, bundles, workers, geometry, sizes):
     """Write the gradient of the input of the first `blocks` blocks, with filters from `transform_filters`.
 
     Parameters
@@ -179,20 +171,16 @@ def add_patches(delta, weights, grad_input, scratch, workers, blocks, bundles, g
         As (p, tile of channels, filter, channel in tile).
     scratch : 1-D array
         An `input_room` per worker.
-    workers, bundles : int
-        Any numbers give the same bits. Each of the bundles of channels transforms the delta for itself.
+    blocks, bundles, workers : int
+        Any numbers of bundles and workers give the same bits. Each of the bundles of channels transforms the delta for
+        itself.
     geometry, sizes : tuple
         Geometry, of the forward pass, with tiles of the layer's input channels; and Sizes. All that they contain comes
         as plain tuples.
     """
-    rows, columns, channels = Axis(*geometry[0]), Axis(*geometry[1]), Channels(*geometry[2])
-    patches, tiles = Patches(*geometry[3]), Tiles(*geometry[4])
+    rows, columns, channels, patches, tiles = geometry  # apart: tuples in tuples do not enter a parallel loop
     side, vectors, tall, short = sizes
     for index in prange(workers):
-        whole, form = Geometry(rows, columns, channels, patches, tiles), Sizes(side, vectors, tall, short)
-        room = input_room(np.intp(index), whole, form)
-        work = Work(Arrays(delta, weights, grad_input, scratch), whole, form, room)
-        begin, end = share(np.intp(index), workers, blocks * bundles)
-        for unit in range(begin, end):
-            first, last = share(unit % bundles, bundles, tiles.tall + tiles.short)
-            add_block(work, unit // bundles, Range(first, last))
+        arrays = Arrays(memory(delta), memory(weights), memory(grad_input), memory(scratch))
+        plain, form = (rows, columns, channels, patches, tiles), (side, vectors, tall, short)
+        add_share(np.intp(index), (blocks, bundles, workers), arrays, plain, form)

@@ -8,28 +8,26 @@ Y is the output of the forward pass, or the gradient of the input, as the full c
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.compiler.jit import kernel, parallel_kernel, shared
-from cnntrain.kernels.geometry import Axis, Channels, Tiles
-from cnntrain.kernels.lanes import accumulate, splat, store, tile_store, tile_zero
+from cnntrain.kernels.compiler.jit import kernel, outer_kernel, parallel_kernel, shared
+from cnntrain.kernels.lanes import accumulate, memory, splat_at, store, tile_store, tile_zero
 from cnntrain.kernels.winograd import (
     PLACES,
     Geometry,
-    Patches,
     Range,
     Series,
     Sizes,
-    column_of,
+    geometry_of,
     load_six,
-    moved,
     patch_of,
     place_size,
     square_of,
 )
+from cnntrain.kernels.winograd_filters import filters_place
 from cnntrain.kernels.winograd_images import MIDWAY, transform_patches
 from cnntrain.kernels.winograd_matrices import output_part
 from cnntrain.kernels.work import each_tile, share
@@ -46,17 +44,17 @@ class Room(NamedTuple):
 
 
 class Arrays(NamedTuple):
-    """What `correlate_patches` reads and writes."""
+    """What `correlate_patches` reads and writes: the `memory` of each."""
 
-    image: Any
-    weights: Any
-    bias: Any
-    output: Any
-    scratch: Any
+    image: object
+    weights: object
+    bias: object
+    output: object
+    scratch: object
 
 
 class Stretch(NamedTuple):
-    """A worker's share of the work at a time."""
+    """A worker's share of the work at a time: patches, and what becomes of them."""
 
     arrays: Arrays
     geometry: Geometry
@@ -82,21 +80,16 @@ def patches_room(worker, geometry, sizes):
 
 
 @kernel
-def products_of(room, vectors, filters):
-    """Return where the products of a register tile lie: at each place (patch, filter of the tile)."""
-    return Series(room.products, place_size(len(vectors), len(filters)))
-
-
-@kernel
-def multiply_places(scratch, source, inputs, weights, w, products, vectors, filters):
+def multiply_places(scratch, source, weights, factors, inputs, products, vectors, filters):
     """Write the products of `len(vectors)` patches and a tile of filters at all places, summed over the inputs.
 
-    Where a stretch ends within a tile, products of whatever is there are computed, and not used.
+    `source` and `factors` are the places of the first patch and of the tile's weights. The products of a place are
+    (patch, filter of the tile). Where a stretch ends within a tile, products of whatever is there are computed, and not
+    used.
     """
-    size = weights.size // PLACES
     for p in range(PLACES):
         tile = tile_zero(scratch, vectors, filters)
-        left, right = source.at + p * source.step, w + p * size
+        left, right = source.at + p * source.step, factors.at + p * factors.step
         for _ in range(inputs):
             tile = accumulate(tile, scratch, left, inputs * LANES, weights, right, 1)
             left += LANES
@@ -105,84 +98,85 @@ def multiply_places(scratch, source, inputs, weights, w, products, vectors, filt
 
 
 @kernel
-def output_column(scratch, places, side):
+def output_column(scratch, at, step, side):
     """Multiply At with a column of M."""
-    a, b, c, d, e, f = load_six(scratch, places)
+    a, b, c, d, e, f = load_six(scratch, at, step)
     return output_part(a, b, c, d, e, f, side)
 
 
 @kernel
-def store_line(output, target, count, bias, m, side):
+def store_line(output, to, step, count, bias, m, side):
     """Multiply At with a column m, or a row with A, and write `count` outputs of it, plus bias."""
     y = output_part(m[0], m[1], m[2], m[3], m[4], m[5], side)
-    store(output, target.at, y[0] + bias)
+    store(output, to, y[0] + bias)
     if count > 1:
-        store(output, target.at + target.step, y[1] + bias)
+        store(output, to + step, y[1] + bias)
     if len(side) == 4:
         if count > 2:
-            store(output, target.at + 2 * target.step, y[2] + bias)
+            store(output, to + 2 * step, y[2] + bias)
         if count > 3:
-            store(output, target.at + 3 * target.step, y[3] + bias)
+            store(output, to + 3 * step, y[3] + bias)
 
 
 @kernel
 def store_square(scratch, products, output, square, bias, side):
     """Write At M A, plus bias."""
-    x0 = output_column(scratch, column_of(products, 0), side)
-    x1 = output_column(scratch, column_of(products, 1), side)
-    x2 = output_column(scratch, column_of(products, 2), side)
-    x3 = output_column(scratch, column_of(products, 3), side)
-    x4 = output_column(scratch, column_of(products, 4), side)
-    x5 = output_column(scratch, column_of(products, 5), side)
-    line = Series(square.at, square.step)
-    store_line(output, line, square.right, bias, (x0[0], x1[0], x2[0], x3[0], x4[0], x5[0]), side)
-    if square.down > 1:
-        line = moved(line, square.line)
-        store_line(output, line, square.right, bias, (x0[1], x1[1], x2[1], x3[1], x4[1], x5[1]), side)
+    at, step = products.at, products.step
+    x0 = output_column(scratch, at, 6 * step, side)
+    x1 = output_column(scratch, at + step, 6 * step, side)
+    x2 = output_column(scratch, at + 2 * step, 6 * step, side)
+    x3 = output_column(scratch, at + 3 * step, 6 * step, side)
+    x4 = output_column(scratch, at + 4 * step, 6 * step, side)
+    x5 = output_column(scratch, at + 5 * step, 6 * step, side)
+    to, width, line, down, right = square
+    store_line(output, to, width, right, bias, (x0[0], x1[0], x2[0], x3[0], x4[0], x5[0]), side)
+    if down > 1:
+        store_line(output, to + line, width, right, bias, (x0[1], x1[1], x2[1], x3[1], x4[1], x5[1]), side)
     if len(side) == 4:
-        if square.down > 2:
-            line = moved(line, square.line)
-            store_line(output, line, square.right, bias, (x0[2], x1[2], x2[2], x3[2], x4[2], x5[2]), side)
-        if square.down > 3:
-            line = moved(line, square.line)
-            store_line(output, line, square.right, bias, (x0[3], x1[3], x2[3], x3[3], x4[3], x5[3]), side)
-
-
-@kernel
-def store_squares(stretch, n, products, k, filters):
-    """Write the squares of patch n for a tile of filters."""
-    arrays, geometry, side = stretch.arrays, stretch.geometry, stretch.sizes.side
-    patch = patch_of(n, geometry.patches, side)
-    for f in range(len(filters)):
-        square, bias = square_of(patch, k + f, geometry), splat(arrays.bias[k + f])
-        store_square(arrays.scratch, moved(products, f * LANES), arrays.output, square, bias, side)
+        if down > 2:
+            store_line(output, to + 2 * line, width, right, bias, (x0[2], x1[2], x2[2], x3[2], x4[2], x5[2]), side)
+        if down > 3:
+            store_line(output, to + 3 * line, width, right, bias, (x0[3], x1[3], x2[3], x3[3], x4[3], x5[3]), side)
 
 
 @kernel
 def correlate_tile(stretch, k, filters):
-    """Write the squares of a stretch's patches for the filters k ... of a tile."""
-    arrays, room, vectors = stretch.arrays, stretch.room, stretch.sizes.vectors
-    inputs, products = stretch.geometry.channels.inputs, products_of(room, vectors, filters)
-    for n in range(stretch.patches.begin, stretch.patches.end, len(vectors)):
-        source = moved(room.transformed, (n - stretch.patches.begin) * inputs * LANES)
-        multiply_places(arrays.scratch, source, inputs, arrays.weights, inputs * k, products, vectors, filters)
-        for m in range(n, min(n + len(vectors), stretch.patches.end)):
-            store_squares(stretch, m, moved(products, (m - n) * len(filters) * LANES), k, filters)
+    """Write the squares of a stretch's patches for a tile of filters."""
+    arrays, geometry, sizes, room, patches = stretch
+    scratch, inputs, vectors = arrays.scratch, geometry.channels.inputs, sizes.vectors
+    factors = Series(inputs * k, filters_place(inputs, geometry.channels.outputs))
+    step = place_size(len(vectors), len(filters))
+    for n in range(patches.begin, patches.end, len(vectors)):
+        source = Series(room.transformed.at + (n - patches.begin) * inputs * LANES, room.transformed.step)
+        products = Series(room.products, step)
+        multiply_places(scratch, source, arrays.weights, factors, inputs, products, vectors, filters)
+        for m in range(n, min(n + len(vectors), patches.end)):
+            patch, at = patch_of(m, geometry.patches, sizes.side), room.products + (m - n) * len(filters) * LANES
+            for f in range(len(filters)):
+                square, bias = square_of(patch, k + f, geometry), splat_at(arrays.bias, k + f)
+                places = Series(at + f * LANES, step)
+                store_square(scratch, places, arrays.output, square, bias, sizes.side)
 
 
-@kernel
-def correlate_stretch(stretch):
-    """Write the squares of a stretch's patches for all filters."""
-    arrays, geometry, sizes, room = stretch.arrays, stretch.geometry, stretch.sizes, stretch.room
-    channels = Range(np.intp(0), geometry.channels.inputs)
-    transform_patches(
-        arrays.image, geometry, stretch.patches, channels, arrays.scratch, room.transformed, room.midway, sizes.side
-    )
-    each_tile(correlate_tile, stretch, geometry.tiles, sizes.tall, sizes.short)
+@outer_kernel
+def correlate_share(worker, batch, arrays, plain, form):
+    """Write a worker's share of the squares, a stretch at a time."""
+    geometry, sizes = geometry_of(plain), Sizes(*form)
+    patches, channels = geometry.patches, Range(np.intp(0), geometry.channels.inputs)
+    room, (blocks, workers) = patches_room(worker, geometry, sizes), batch
+    total = blocks * patches.rows * patches.columns
+    begin, end = share(worker, workers, (total + patches.stretch - 1) // patches.stretch)
+    for unit in range(begin, end):
+        own = Range(unit * patches.stretch, min((unit + 1) * patches.stretch, total))
+        transform_patches(
+            arrays.image, geometry, own, channels, arrays.scratch, room.transformed, room.midway, sizes.side
+        )  # fmt: skip
+        stretch = Stretch(arrays, geometry, sizes, room, own)
+        each_tile(correlate_tile, stretch, geometry.tiles, sizes.tall, sizes.short)
 
 
 @parallel_kernel
-def correlate_patches(image, weights, bias, output, scratch, workers, blocks, geometry, sizes):
+def correlate_patches(image, weights, bias, output, scratch, blocks, workers, geometry, sizes):
     """Correlate the first `blocks` blocks with filters from `transform_filters`.
 
     Parameters
@@ -194,22 +188,14 @@ def correlate_patches(image, weights, bias, output, scratch, workers, blocks, ge
         One number per output channel.
     scratch : 1-D array
         A `patches_room` per worker.
-    workers : int
-        Any number gives the same bits.
+    blocks, workers : int
+        Any number of workers gives the same bits.
     geometry, sizes : tuple
         Geometry and Sizes, with all that they contain as plain tuples.
     """
-    rows, columns, channels = Axis(*geometry[0]), Axis(*geometry[1]), Channels(*geometry[2])
-    patches, tiles = Patches(*geometry[3]), Tiles(*geometry[4])
+    rows, columns, channels, patches, tiles = geometry  # apart: tuples in tuples do not enter a parallel loop
     side, vectors, tall, short = sizes
-    total = blocks * patches.rows * patches.columns
-    units = (total + patches.stretch - 1) // patches.stretch
     for index in prange(workers):
-        arrays = Arrays(image, weights, bias, output, scratch)
-        whole, form = Geometry(rows, columns, channels, patches, tiles), Sizes(side, vectors, tall, short)
-        room = patches_room(np.intp(index), whole, form)
-        begin, end = share(np.intp(index), workers, units)
-        for unit in range(begin, end):
-            first = unit * patches.stretch
-            here = Range(first, min(first + patches.stretch, total))
-            correlate_stretch(Stretch(arrays, whole, form, room, here))
+        arrays = Arrays(memory(image), memory(weights), memory(bias), memory(output), memory(scratch))
+        plain, form = (rows, columns, channels, patches, tiles), (side, vectors, tall, short)
+        correlate_share(np.intp(index), (blocks, workers), arrays, plain, form)

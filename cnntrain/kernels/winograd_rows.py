@@ -16,25 +16,22 @@ from typing import NamedTuple
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.compiler.jit import inlined_kernel, kernel, parallel_kernel, shared
-from cnntrain.kernels.geometry import Axis, Channels, Tiles
-from cnntrain.kernels.lanes import accumulate, splat, tile_store, tile_zero
+from cnntrain.kernels.compiler.jit import inlined_kernel, kernel, outer_kernel, parallel_kernel, shared
+from cnntrain.kernels.lanes import accumulate, memory, splat_at, tile_store, tile_zero
 from cnntrain.kernels.winograd import (
     PATCH_SIDE,
-    PLACES,
     Geometry,
     Patch,
-    Patches,
     Range,
     Series,
     Sizes,
-    column_of,
+    geometry_of,
     load_six,
-    moved,
     place_size,
     square_of,
 )
-from cnntrain.kernels.winograd_images import COLUMNS, columns_of, neighbours_of, transform_columns, transform_row
+from cnntrain.kernels.winograd_filters import filters_place
+from cnntrain.kernels.winograd_images import COLUMNS, neighbours_of, transform_columns, transform_row
 from cnntrain.kernels.winograd_matrices import output_part
 from cnntrain.kernels.winograd_patches import Arrays, store_line
 from cnntrain.kernels.work import each_tile, share
@@ -60,11 +57,10 @@ class Work(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A row of places, and where its products with all filters go."""
+    """A row of places, whose Bt d B is in the room for it."""
 
     work: Work
-    weights: Series  # of the row's places
-    target: Series
+    r: int
 
 
 @shared
@@ -81,10 +77,12 @@ def rows_room(worker, geometry, sizes):
 @inlined_kernel
 def correlate_row(row, k, filters):
     """Write a row of M A for a tile of filters: the products at its six places, summed over the inputs, times A."""
-    arrays, sizes, inputs = row.work.arrays, row.work.sizes, row.work.geometry.channels.inputs
-    scratch, weights = arrays.scratch, arrays.weights
-    (x, step), (w, size) = row.work.room.row, row.weights
-    w += inputs * k
+    work, r = row
+    arrays, geometry, sizes, room = work
+    scratch, weights, inputs = arrays.scratch, arrays.weights, geometry.channels.inputs
+    x, step = room.row
+    size = filters_place(inputs, geometry.channels.outputs)
+    w = r * PATCH_SIDE * size + inputs * k
     a = b = c = d = e = f = tile_zero(scratch, sizes.vectors, filters)
     for _ in range(inputs):
         a = accumulate(a, scratch, x, step, weights, w, 1)
@@ -96,7 +94,8 @@ def correlate_row(row, k, filters):
         x += LANES
         w += len(filters)
     y0, y1, y2, y3 = output_part(a, b, c, d, e, f, sizes.side)
-    to, column = row.target.at + k * LANES, row.target.step
+    column = room.products.step
+    to = room.products.at + r * len(sizes.side) * column + k * LANES
     tile_store(scratch, to, column, LANES, y0)
     tile_store(scratch, to + column, column, LANES, y1)
     if len(sizes.side) == 4:
@@ -107,78 +106,68 @@ def correlate_row(row, k, filters):
 @kernel
 def store_column(scratch, source, output, target, down, bias, side):
     """Multiply At with a column of M A and write `down` outputs of it, plus bias."""
-    store_line(output, target, down, bias, load_six(scratch, source), side)
+    m = load_six(scratch, source.at, source.step)
+    store_line(output, target.at, target.step, down, bias, m, side)
 
 
 @kernel
 def store_squares(work, patch):
     """Write the squares of a patch, of all filters."""
-    arrays, side, square = work.arrays, work.sizes.side, square_of(patch, np.intp(0), work.geometry)
-    scratch, output, column, down = arrays.scratch, arrays.output, work.room.products.step, square.down
-    source, target = Series(work.room.products.at, len(side) * column), Series(square.at, square.line)
+    arrays, side, room = work.arrays, work.sizes.side, work.room
+    scratch, output, column = arrays.scratch, arrays.output, room.products.step
+    row = len(side) * column
     for k in range(work.geometry.channels.outputs):
-        bias = splat(arrays.bias[k])
-        store_column(scratch, source, output, target, down, bias, side)
-        if square.right > 1:
-            store_column(
-                scratch, moved(source, column), output, moved(target, square.step), down, bias, side
-            )  # fmt: skip
+        to, width, line, down, right = square_of(patch, k, work.geometry)
+        at, bias = room.products.at + k * LANES, splat_at(arrays.bias, k)
+        store_column(scratch, Series(at, row), output, Series(to, line), down, bias, side)
+        if right > 1:
+            source, target = Series(at + column, row), Series(to + width, line)
+            store_column(scratch, source, output, target, down, bias, side)
         if len(side) == 4:
-            if square.right > 2:
-                store_column(
-                    scratch, moved(source, 2 * column), output, moved(target, 2 * square.step), down, bias, side
-                )  # fmt: skip
-            if square.right > 3:
-                store_column(
-                    scratch, moved(source, 3 * column), output, moved(target, 3 * square.step), down, bias, side
-                )  # fmt: skip
-        source, target = moved(source, LANES), moved(target, LANES)
+            if right > 2:
+                source, target = Series(at + 2 * column, row), Series(to + 2 * width, line)
+                store_column(scratch, source, output, target, down, bias, side)
+            if right > 3:
+                source, target = Series(at + 3 * column, row), Series(to + 3 * width, line)
+                store_column(scratch, source, output, target, down, bias, side)
 
 
-@kernel
-def correlate_patch(work, midway, patch):
-    """Write the squares of a patch, whose Bt d is midway."""
-    arrays, geometry, sizes, room = work.arrays, work.geometry, work.sizes, work.room
-    size = arrays.weights.size // PLACES
+@outer_kernel
+def correlate_patch(work, midway_at, patch):
+    """Write the squares of a patch, whose Bt d begins at `midway_at`."""
+    geometry, sizes, room = work.geometry, work.sizes, work.room
     for r in range(PATCH_SIDE):
-        # midway lies by columns: what would be its column r is row r
-        transform_row(arrays.scratch, column_of(midway, r), room.row, geometry.channels.inputs)
-        row = Row(
-            work,
-            Series(r * PATCH_SIDE * size, size),
-            moved(room.products, r * len(sizes.side) * room.products.step),
-        )
-        each_tile(correlate_row, row, geometry.tiles, sizes.tall, sizes.short)
+        source = Series(midway_at + r * room.midway.step, PATCH_SIDE * room.midway.step)
+        transform_row(work.arrays.scratch, source, room.row, geometry.channels.inputs)
+        each_tile(correlate_row, Row(work, r), geometry.tiles, sizes.tall, sizes.short)
     store_squares(work, patch)
 
 
-@kernel
-def correlate_neighbours(work, neighbours):
-    """Write the squares of patches side by side."""
-    geometry, side, midway = work.geometry, work.sizes.side, work.room.midway
-    channels, patch = Range(np.intp(0), geometry.channels.inputs), neighbours.patch
-    transform_columns(work.arrays.image, geometry, neighbours, channels, work.arrays.scratch, midway, side)
-    for n in range(neighbours.count):
-        here = Patch(patch.b, patch.i, patch.j + n * len(side))
-        correlate_patch(work, columns_of(midway, n, side), here)
+@outer_kernel
+def correlate_share(worker, batch, arrays, plain, form):
+    """Write a worker's share of the squares, neighbours by neighbours."""
+    geometry, sizes = geometry_of(plain), Sizes(*form)
+    room, (blocks, workers) = rows_room(worker, geometry, sizes), batch
+    work, channels = Work(arrays, geometry, sizes, room), Range(np.intp(0), geometry.channels.inputs)
+    n, end = share(worker, workers, blocks * geometry.patches.rows * geometry.patches.columns)
+    while n < end:
+        neighbours = neighbours_of(n, end, geometry.patches, sizes.side)
+        transform_columns(arrays.image, geometry, neighbours, channels, arrays.scratch, room.midway, sizes.side)
+        b, i, j = neighbours.patch
+        for m in range(0, neighbours.count * len(sizes.side), len(sizes.side)):
+            correlate_patch(work, room.midway.at + m * PATCH_SIDE * room.midway.step, Patch(b, i, j + m))
+        n += neighbours.count
 
 
 @parallel_kernel
-def correlate_rows(image, weights, bias, output, scratch, workers, blocks, geometry, sizes):
+def correlate_rows(image, weights, bias, output, scratch, blocks, workers, geometry, sizes):
     """Do what `kernels.winograd_patches.correlate_patches` does, with the same parameters.
 
     But scratch has a `rows_room` per worker, and the patches' stretch does not count.
     """
-    rows, columns, channels = Axis(*geometry[0]), Axis(*geometry[1]), Channels(*geometry[2])
-    patches, tiles = Patches(*geometry[3]), Tiles(*geometry[4])
+    rows, columns, channels, patches, tiles = geometry  # apart: tuples in tuples do not enter a parallel loop
     side, vectors, tall, short = sizes
-    total = blocks * patches.rows * patches.columns
     for index in prange(workers):
-        whole, form = Geometry(rows, columns, channels, patches, tiles), Sizes(side, vectors, tall, short)
-        room = rows_room(np.intp(index), whole, form)
-        here = Work(Arrays(image, weights, bias, output, scratch), whole, form, room)
-        n, end = share(np.intp(index), workers, total)
-        while n < end:
-            neighbours = neighbours_of(n, end, patches, side)
-            correlate_neighbours(here, neighbours)
-            n += neighbours.count
+        arrays = Arrays(memory(image), memory(weights), memory(bias), memory(output), memory(scratch))
+        plain, form = (rows, columns, channels, patches, tiles), (side, vectors, tall, short)
+        correlate_share(np.intp(index), (blocks, workers), arrays, plain, form)

@@ -14,26 +14,14 @@ slot and one bundle of channels.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.compiler.jit import kernel, parallel_kernel, shared
-from cnntrain.kernels.geometry import Axis, Channels, Tiles
-from cnntrain.kernels.lanes import accumulate, constant, store, tile_load, tile_store
-from cnntrain.kernels.weight_gradient import Division
-from cnntrain.kernels.winograd import (
-    PLACES,
-    Geometry,
-    Patches,
-    Range,
-    Series,
-    Sizes,
-    moved,
-    patch_of,
-    place_size,
-)
+from cnntrain.kernels.compiler.jit import kernel, outer_kernel, parallel_kernel, shared
+from cnntrain.kernels.lanes import accumulate, constant, memory, store, tile_load, tile_store
+from cnntrain.kernels.winograd import PLACES, Geometry, Range, Series, Sizes, geometry_of, patch_of, place_size
 from cnntrain.kernels.winograd_deltas import transform_transposed_squares, transposed_size
 from cnntrain.kernels.winograd_images import MIDWAY, transform_patches
 from cnntrain.kernels.work import first_of_tile, share, some_tiles
@@ -50,34 +38,39 @@ class Room(NamedTuple):
 
 
 class Arrays(NamedTuple):
-    """What `weights_by_patches` reads and writes."""
+    """What `weights_by_patches` reads and writes: the `memory` of each."""
 
-    image: Any
-    delta: Any
-    partial: Any
-    scratch: Any
+    image: object
+    delta: object
+    partial: object
+    scratch: object
 
 
 class Unit(NamedTuple):
-    """A unit of work and what it needs."""
+    """A unit of work: some channels, and a slot of the sums."""
 
-    arrays: Arrays
-    geometry: Geometry
-    sizes: Sizes
-    room: Room
-    sums: int  # where those of its slot begin
+    sums: int  # where the slot's begin
     filled: int  # filters that they have
     tiles: Range  # of channels
     channels: Range
 
 
-class Place(NamedTuple):
-    """One place of a stretch's patches, and the vectors of filters of a register tile."""
+class Work(NamedTuple):
+    """What a worker works on at a time."""
 
+    arrays: Arrays
+    geometry: Geometry
+    sizes: Sizes
+    room: Room
     unit: Unit
-    sums: int  # where those of channel 0 begin
-    delta: int  # where the first square's begin
-    patch: int  # where the first patch's begin
+
+
+class Place(NamedTuple):
+    """One place of a stretch's patches, and the vectors of filters of a register tile: where what is theirs begins."""
+
+    sums: int
+    delta: int
+    patch: int
     patches: int  # how many
 
 
@@ -112,72 +105,82 @@ def weights_room(worker, geometry, bundles, sizes):
 
 
 @kernel
-def clear_sums(unit, fresh):
+def clear_sums(partial, unit, inputs, fresh):
     """Write zeros to the unit's sums if they are fresh."""
-    partial, channels, filled = unit.arrays.partial, unit.channels, unit.filled
-    for p in range(fresh * PLACES):
-        sums = unit.sums + p * unit.geometry.channels.inputs * filled
-        for at in range(sums + channels.begin * filled, sums + channels.end * filled, LANES):
+    for p in range(fresh * PLACES):  # no branch, for each answer of which LLVM would compile all that follows
+        sums, channels = unit.sums + p * inputs * unit.filled, unit.channels
+        for at in range(sums + channels.begin * unit.filled, sums + channels.end * unit.filled, LANES):
             store(partial, at, constant(partial, 0))
 
 
-@kernel
-def transform_stretch(unit, patches):
+@outer_kernel
+def transform_stretch(work, patches):
     """Write Bt d B and A delta At of some patches."""
-    arrays, geometry, room, side = unit.arrays, unit.geometry, unit.room, unit.sizes.side
-    transform_patches(
-        arrays.image, geometry, patches, unit.channels, arrays.scratch, room.patches, room.midway, side
-    )  # fmt: skip
+    arrays, geometry, sizes, room, unit = work
+    scratch, side = arrays.scratch, sizes.side
+    transform_patches(arrays.image, geometry, patches, unit.channels, scratch, room.patches, room.midway, side)
     for n in range(patches.begin, patches.end):
-        target = moved(room.deltas, (n - patches.begin) * unit.filled * LANES)
         patch = patch_of(n, geometry.patches, side)
-        transform_transposed_squares(
-            arrays.delta, geometry, patch, arrays.scratch, target, unit.filled, room.midway, side
-        )  # fmt: skip
+        target = Series(room.deltas.at + (n - patches.begin) * unit.filled * LANES, room.deltas.step)
+        transform_transposed_squares(arrays.delta, geometry, patch, scratch, target, unit.filled, room.midway, side)
 
 
 @kernel
-def multiply_by_lanes(place, c, channels):
-    """Add the products of patches, lane by lane: vectors of 16 filters times numbers of channels, a tile of each."""
-    unit = place.unit
-    partial, scratch, filled = unit.arrays.partial, unit.arrays.scratch, unit.filled
-    at, x_step = place.sums + c * filled, (unit.channels.end - unit.channels.begin) * LANES
+def multiply_by_lanes(state, c, channels):
+    """Add the products of patches, lane by lane: vectors of 16 filters times numbers of a tile of channels."""
+    work, place = state
+    partial, scratch, vectors, unit = work.arrays.partial, work.arrays.scratch, work.sizes.vectors, work.unit
+    at, step = place.sums + c * unit.filled, unit.filled
     d, x = place.delta, place.patch + (c - unit.channels.begin) * LANES
-    tile = tile_load(partial, at, LANES, filled, unit.sizes.vectors, channels)
+    x_step = (unit.channels.end - unit.channels.begin) * LANES
+    tile = tile_load(partial, at, LANES, step, vectors, channels)
     for _ in range(place.patches):
         for lane in range(LANES):
-            tile = accumulate(tile, scratch, d + lane * filled, LANES, scratch, x + lane, LANES)
-        d += LANES * filled
+            tile = accumulate(tile, scratch, d + lane * step, LANES, scratch, x + lane, LANES)
+        d += LANES * step
         x += x_step
-    tile_store(partial, at, LANES, filled, tile)
+    tile_store(partial, at, LANES, step, tile)
 
 
-@kernel
-def add_stretch(unit, patches):
+@outer_kernel
+def add_stretch(work, patches):
     """Add the products of some patches to the unit's sums, place by place."""
-    geometry, sizes, room = unit.geometry, unit.sizes, unit.room
+    _, geometry, sizes, room, unit = work
+    count = patches.end - patches.begin
     for p in range(PLACES):
-        sums, patch = unit.sums + p * geometry.channels.inputs * unit.filled, room.patches.at + p * room.patches.step
+        sums = unit.sums + p * geometry.channels.inputs * unit.filled
+        delta, patch = room.deltas.at + p * room.deltas.step, room.patches.at + p * room.patches.step
         for v in range(0, unit.filled, len(sizes.vectors) * LANES):
-            delta = room.deltas.at + p * room.deltas.step + v
-            place = Place(unit, sums + v, delta, patch, patches.end - patches.begin)
+            state = work, Place(sums + v, delta + v, patch, count)
             some_tiles(
-                multiply_by_lanes, place, unit.tiles.begin, unit.tiles.end, geometry.tiles, sizes.tall, sizes.short
+                multiply_by_lanes, state, unit.tiles.begin, unit.tiles.end, geometry.tiles, sizes.tall, sizes.short
             )  # fmt: skip
 
 
-@kernel
-def add_unit(unit, patches, fresh):
-    """Add the products of some patches to a unit's sums, a stretch at a time."""
-    clear_sums(unit, fresh)
-    for first in range(patches.begin, patches.end, unit.geometry.patches.stretch):
-        here = Range(first, min(first + unit.geometry.patches.stretch, patches.end))
-        transform_stretch(unit, here)
-        add_stretch(unit, here)
+@outer_kernel
+def add_share(worker, batch, arrays, plain, form):
+    """Add the products of a worker's share of the units, a stretch of patches at a time."""
+    geometry, (bundles, slots), sizes = geometry_of(plain[:5]), plain[5], Sizes(*form)
+    channels, patches, tiles, tall, short = geometry.channels, geometry.patches, geometry.tiles, sizes.tall, sizes.short
+    room, (blocks, fresh, workers) = weights_room(worker, geometry, bundles, sizes), batch
+    filled = filled_filters(channels.outputs, sizes.vectors)
+    begin, end = share(worker, workers, bundles * slots)
+    for number in range(begin, end):
+        slot, bundle = number % slots, number // slots
+        cut0, cut1 = share(bundle, bundles, tiles.tall + tiles.short)
+        own = Range(first_of_tile(cut0, tiles, tall, short), first_of_tile(cut1, tiles, tall, short))
+        unit = Unit(slot * slot_size(channels.inputs, filled), filled, Range(cut0, cut1), own)
+        clear_sums(arrays.partial, unit, channels.inputs, fresh)
+        work = Work(arrays, geometry, sizes, room, unit)
+        n, last = share(slot, slots, blocks * patches.rows * patches.columns)
+        for first in range(n, last, patches.stretch):
+            stretch = Range(first, min(first + patches.stretch, last))
+            transform_stretch(work, stretch)
+            add_stretch(work, stretch)
 
 
 @parallel_kernel
-def weights_by_patches(image, delta, partial, scratch, workers, blocks, fresh, geometry, sizes):
+def weights_by_patches(image, delta, partial, scratch, blocks, fresh, workers, geometry, sizes):
     """Add to partial[slot, p, channel, filter] the products of each place, summed over a slot's patches and lanes.
 
     Parameters
@@ -187,28 +190,18 @@ def weights_by_patches(image, delta, partial, scratch, workers, blocks, fresh, g
         A `slot_size` per slot.
     scratch : 1-D array
         A `weights_room` per worker.
-    workers : int
-        Any number gives the same bits.
+    blocks : int
     fresh : bool
         The sums begin with zero; else with what partial holds.
+    workers : int
+        Any number gives the same bits.
     geometry, sizes : tuple
-        Geometry, of the forward pass with at least 16 filters, and with tiles of channels; behind its fields, Division
-        (bundles and slots). Then Sizes. All that they contain comes as plain tuples.
+        Geometry, of the forward pass with at least 16 filters, and with tiles of channels; behind its fields, (bundles,
+        slots). Then Sizes. All that they contain comes as plain tuples.
     """
-    rows, columns, channels = Axis(*geometry[0]), Axis(*geometry[1]), Channels(*geometry[2])
-    patches, tiles, division = Patches(*geometry[3]), Tiles(*geometry[4]), Division(*geometry[5])
+    rows, columns, channels, patches, tiles, division = geometry  # apart: tuples in tuples do not enter a parallel loop
     side, vectors, tall, short = sizes
     for index in prange(workers):
-        arrays = Arrays(image, delta, partial, scratch)
-        whole, form = Geometry(rows, columns, channels, patches, tiles), Sizes(side, vectors, tall, short)
-        room = weights_room(np.intp(index), whole, division.bundles, form)
-        filled = filled_filters(channels.outputs, vectors)
-        begin, end = share(np.intp(index), workers, division.bundles * division.slots)
-        for number in range(begin, end):
-            slot, bundle = number % division.slots, number // division.slots
-            cut0, cut1 = share(bundle, division.bundles, tiles.tall + tiles.short)
-            own = Range(first_of_tile(cut0, tiles, tall, short), first_of_tile(cut1, tiles, tall, short))
-            first, last = share(slot, division.slots, blocks * patches.rows * patches.columns)
-            sums = slot * slot_size(channels.inputs, filled)
-            unit = Unit(arrays, whole, form, room, sums, filled, Range(cut0, cut1), own)
-            add_unit(unit, Range(first, last), fresh)
+        arrays = Arrays(memory(image), memory(delta), memory(partial), memory(scratch))
+        plain, form = (rows, columns, channels, patches, tiles, division), (side, vectors, tall, short)
+        add_share(np.intp(index), (blocks, fresh, workers), arrays, plain, form)

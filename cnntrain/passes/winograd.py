@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cnntrain.kernels.geometry import Axis, Channels, length, plain
 from cnntrain.kernels.layout import gather
 from cnntrain.kernels.winograd import PATCH_SIDE, PLACES, Geometry, Patches, Sizes
-from cnntrain.kernels.winograd_filters import filters_size, transform_filters
+from cnntrain.kernels.winograd_filters import filters_place, transform_filters
 from cnntrain.passes.problem import Problem
 from cnntrain.passes.tiling import cut, packed_order
 from cnntrain.passes.workspace import workspace
@@ -129,10 +129,10 @@ class TransformedFilters:
     def __init__(self, problem: Problem, taps: list[tuple[int, int]], plan: Plan) -> None:
         tiles, height = plan.geometry.tiles, len(plan.sizes.tall)
         order = [packed_order(problem.order[0, :, :, r : r + 1, s : s + 1], tiles, height) for r, s in taps]
-        fill = -order[0].size % LANES  # with anything: what becomes of it is not used
-        self.order = np.concatenate([np.pad(piece, (0, fill)) for piece in order])
-        self._side, self._dtype = plan.sizes.side, problem.dtype
-        self._size = filters_size(self.order.size, self._side)
+        place = filters_place(problem.inputs, problem.outputs)
+        # filled up with anything: what becomes of it is not used
+        self.order = np.concatenate([np.pad(piece, (0, place - piece.size)) for piece in order])
+        self._size, self._side, self._dtype = PLACES * place, plan.sizes.side, problem.dtype
 
     def __call__(self, weight: NDArray[Any]) -> NDArray[Any]:
         """Return the transforms of the filters in `weight`."""

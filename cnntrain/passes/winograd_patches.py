@@ -59,5 +59,5 @@ class WinogradPatches(Correlation):
         workers = min(self.units, numba.get_num_threads())
         scratch = workspace("scratch", workers * self._room, self._dtype)
         correlate_patches(
-            image, self.filters(weight), bias, output, scratch, workers, blocks, *self.plan.arguments
+            image, self.filters(weight), bias, output, scratch, blocks, workers, *self.plan.arguments
         )  # fmt: skip

@@ -60,5 +60,5 @@ class WinogradTransposed(Correlation):
         workers = min(numba.get_num_threads(), blocks * bundles)
         scratch = workspace("scratch", workers * self._room, self._dtype)
         add_patches(
-            image, self.filters(weight), output, scratch, workers, blocks, bundles, *self.plan.arguments
+            image, self.filters(weight), output, scratch, blocks, bundles, workers, *self.plan.arguments
         )  # fmt: skip

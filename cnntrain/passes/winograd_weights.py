@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.kernels.geometry import Channels, length, plain
-from cnntrain.kernels.weight_gradient import Division
 from cnntrain.kernels.winograd import PLACES, Geometry, Patches, Sizes
 from cnntrain.kernels.winograd_gradients import gradient_of_places
 from cnntrain.kernels.winograd_weights import (
@@ -76,7 +75,7 @@ class WinogradWeights(WeightGradient):
         patches = Patches(patches_of(rows), patches_of(columns), max(2 * CACHE // patch, 4))
         geometry = Geometry(rows, columns, channels, patches, tiles)
         self._side, self._dtype = sizes.side, problem.dtype
-        self._arguments = plain(*geometry, Division(bundles, 1, slots, 0, 0)), tuple(sizes)
+        self._arguments = plain(*geometry, (bundles, slots)), tuple(sizes)
         self._room = weights_room(0, geometry, bundles, sizes).size
         self._units, self._slots, self._size = slots * bundles, slots, slots * size
         self._canonical = problem.order[0].transpose(2, 3, 1, 0).ravel().astype(np.int64)
@@ -88,7 +87,7 @@ class WinogradWeights(WeightGradient):
         scratch = workspace("scratch", workers * self._room, self._dtype)
         begin = workspace.lend if fresh else workspace.lent
         sums = begin("partial", self._size, self._dtype, self)
-        weights_by_patches(image, delta, sums, scratch, workers, blocks, fresh, *self._arguments)
+        weights_by_patches(image, delta, sums, scratch, blocks, fresh, workers, *self._arguments)
 
     def write(self, gradient: NDArray[Any], grad_bias: NDArray[Any] | None = None) -> None:
         sums = workspace.lent("partial", self._size, self._dtype, self)
