@@ -22,7 +22,13 @@ class Settings(BaseModel):
     `max_pool2d: {kernel_size: 2}`. None: the thing has no main setting and a bare value is an error.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        defer_build=True,  # of some 80 classes a config uses 10: building the others took a tenth of `cnntrain check`
+    )
     main: ClassVar[str | None] = None
 
     @classmethod

@@ -84,7 +84,8 @@ class Draws:
 class Augmentation(ABC):
     """One entry of `data.augment`.
 
-    Kernels are imported by `apply`, not by the file: reading a config's settings does without Numba.
+    `self.kernels` is `cnntrain.kernels.augmentation`: imported here and not by the file, since reading a config's
+    settings does without Numba.
 
     Parameters
     ----------
@@ -102,7 +103,9 @@ class Augmentation(ABC):
     Settings: ClassVar[type[Settings]] = Settings
 
     def __init__(self, settings: Any, images: Images) -> None:
-        self.settings, self.images = settings, images
+        from cnntrain.kernels import augmentation
+
+        self.settings, self.images, self.kernels = settings, images, augmentation
 
     @abstractmethod
     def apply(self, pixels: Pixels, draws: Draws) -> None:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from cnntrain.errors import CheckpointError
-from cnntrain.kernels import optimizers as kernels
 from cnntrain.memory import line_aligned
 from cnntrain.parameters import Parameter
 from cnntrain.settings import NonNegativeFloat, PositiveFloat, Settings
@@ -81,6 +80,9 @@ class Optimizer(ABC):
     Settings: ClassVar[type[OptimizerSettings]]
 
     def __init__(self, settings: Any, parameters: Sequence[Parameter]) -> None:
+        from cnntrain.kernels.optimizers import move_averages, sums_of_squares
+
+        self._move_averages, self._sums_of_squares = move_averages, sums_of_squares
         self.settings = settings
         self._values, self._gradients = (_whole([getattr(p, key) for p in parameters]) for key in ("value", "gradient"))
         self._largest = float(np.finfo(self._values.dtype).max)
@@ -140,7 +142,7 @@ class Optimizer(ABC):
 
     def gradient_norm(self) -> float:
         """Return the Euclidean norm of all gradients together, in float64; the same bits for any number of threads."""
-        kernels.sums_of_squares(self._gradients, self._begin, self._end, self._sums)
+        self._sums_of_squares(self._gradients, self._begin, self._end, self._sums)
         return math.sqrt(float(np.cumsum(self._sums)[-1])) if self._sums.size else 0.0
 
     def _scale(self) -> float:
@@ -157,7 +159,7 @@ class Optimizer(ABC):
             averages[...] = self._values
         else:
             share = self.number(1.0 - self.settings.ema)
-            kernels.move_averages(self._values, averages, self._begin, self._end, share)
+            self._move_averages(self._values, averages, self._begin, self._end, share)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -183,9 +185,9 @@ class Optimizer(ABC):
         none, empty = np.empty(0, np.int64), np.empty(0, self._values.dtype)
         self.update(((none, none, empty, empty, empty), (self.number(1), self.number(1))), 1)
         if self.settings.clip_norm is not None:
-            kernels.sums_of_squares(self._gradients, none, none, self._sums)
+            self._sums_of_squares(self._gradients, none, none, self._sums)
         if self.settings.ema is not None:
-            kernels.move_averages(self._values, self._kept[AVERAGE], none, none, self.number(0))
+            self._move_averages(self._values, self._kept[AVERAGE], none, none, self.number(0))
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return copies of the kept arrays in canonical form, as "<slot>/<parameter>", and the steps made so far."""
