@@ -21,46 +21,47 @@ from cnntrain.config import Config, load_config
 from cnntrain.data import batches
 from cnntrain.data.prefetch import bring
 from cnntrain.training.feed import Batch
-from cnntrain.training.setup import Parts, build_parts
+from cnntrain.training.setup import Training, build_training
+from cnntrain.warm_up import warm_up
 
 ROUNDS, BATCHES = 8, 8
 
 
-def step(parts: Parts, batch: Batch) -> None:
+def step(training: Training, batch: Batch) -> None:
     """Train on one batch."""
-    network = parts.network
-    network.load(batch.images, batch.rows, parts.data.normalization)
+    network = training.network
+    network.load(batch.images, batch.rows, training.data.normalization)
     network.forward(training=True)
     network.loss(batch.labels, batch.mixture)
     network.backward()
-    parts.optimizer.step(0.0)
+    training.optimizer.step(0.0)
 
 
-def some(parts: Parts, turn: int) -> Iterator[NDArray[np.int64]]:
+def some(training: Training, turn: int) -> Iterator[NDArray[np.int64]]:
     """Give the batches of one turn."""
-    order = batches(len(parts.data.train), parts.batch_size, np.random.default_rng(turn))
+    order = batches(len(training.data.train), training.batch_size, np.random.default_rng(turn))
     return islice(order, BATCHES)
 
 
-def rates(parts: Parts) -> dict[str, float]:
+def rates(training: Training) -> dict[str, float]:
     """Images per second of each part."""
-    held = Batch(*next((images[rows].copy(), np.arange(len(chosen)), parts.data.train.labels[chosen])
-                       for chosen, images, rows in bring(parts.data.train.images, some(parts, 0))))  # fmt: skip
+    held = Batch(*next((images[rows].copy(), np.arange(len(chosen)), training.data.train.labels[chosen])
+                       for chosen, images, rows in bring(training.data.train.images, some(training, 0))))  # fmt: skip
     seconds: dict[str, list[float]] = {"images alone": [], "training alone": [], "training with its images": []}
     for turn in range(ROUNDS):
         began = time.perf_counter()
-        for chosen, images, rows in bring(parts.data.train.images, some(parts, turn)):
+        for chosen, images, rows in bring(training.data.train.images, some(training, turn)):
             images[rows[: len(chosen)]].sum()
         seconds["images alone"].append(time.perf_counter() - began)
         began = time.perf_counter()
         for _ in range(BATCHES):
-            step(parts, held)
+            step(training, held)
         seconds["training alone"].append(time.perf_counter() - began)
         began = time.perf_counter()
-        for batch in parts.feed.batches(some(parts, turn), 0):
-            step(parts, batch)
+        for batch in training.feed.batches(some(training, turn), 0):
+            step(training, batch)
         seconds["training with its images"].append(time.perf_counter() - began)
-    return {what: BATCHES * parts.batch_size / statistics.median(times[1:]) for what, times in seconds.items()}
+    return {what: BATCHES * training.batch_size / statistics.median(times[1:]) for what, times in seconds.items()}
 
 
 def run(config_of: Path, overrides: Sequence[str]) -> None:
@@ -68,13 +69,13 @@ def run(config_of: Path, overrides: Sequence[str]) -> None:
     for storage in ("cache", "memory", "stream"):
         config: Config = load_config(config_of, [*overrides, f"data.storage={storage}"])
         began = time.perf_counter()
-        parts = build_parts(config, print)
+        training = build_training(config, print)
         start = time.perf_counter() - began
-        for image_type in parts.feed.image_types:
-            parts.network.warm_up(image_type)
-        parts.feed.warm_up()
-        parts.optimizer.warm_up()
-        found = ", ".join(f"{what} {rate:,.0f}" for what, rate in rates(parts).items())
+        for image_type in training.feed.image_types:
+            warm_up(training.network, image_type)
+        training.feed.warm_up()
+        training.optimizer.warm_up()
+        found = ", ".join(f"{what} {rate:,.0f}" for what, rate in rates(training).items())
         print(f"{storage}: loaded in {start:.1f} s; images/s: {found}")
 
 

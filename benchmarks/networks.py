@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cnntrain.layers.plan import LayerRow
+    from cnntrain.layers.base import LayerRow
 
 ROOT = Path(__file__).resolve().parents[1]
 

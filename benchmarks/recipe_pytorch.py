@@ -34,7 +34,7 @@ from cnntrain.data import batches
 from cnntrain.kernels.compiler.threads import set_threads
 from cnntrain.randomness import generator
 from cnntrain.shape import Shape
-from cnntrain.training.setup import Parts, build_parts
+from cnntrain.training.setup import Training, build_training
 
 
 def refuse(config: Config) -> None:
@@ -56,13 +56,13 @@ def refuse(config: Config) -> None:
         raise SystemExit(f"{config.name}: this script does not put into PyTorch: {', '.join(wrong)}")
 
 
-def model_of(parts: Parts) -> nn.Sequential:
+def model_of(training: Training) -> nn.Sequential:
     """Build the network in PyTorch and give it our initial values, which are in the same order."""
-    images = parts.data.train.images
-    rows = infer_shapes(parts.config, Shape(*images.shape[1:]), len(parts.data.class_names))
+    images = training.data.train.images
+    rows = infer_shapes(training.config, Shape(*images.shape[1:]), len(training.data.class_names))
     model = sequence([layer(row) for row in rows])
     theirs = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    ours = parts.network.parameters
+    ours = training.network.parameters
     if [tuple(p.shape) for p in theirs] != [p.value.shape for p in ours]:
         raise SystemExit("the networks have different parameters")
     with torch.no_grad():
@@ -74,13 +74,13 @@ def model_of(parts: Parts) -> nn.Sequential:
 class Updates:
     """The config's optimiser in PyTorch, with the layers' own factors on rate and decay."""
 
-    def __init__(self, parts: Parts, model: nn.Module) -> None:
-        self.settings, self.name = parts.config.optimizer.settings, parts.config.optimizer.name
-        self.factors = [parameter.learning_rate for parameter in parts.network.parameters]
+    def __init__(self, training: Training, model: nn.Module) -> None:
+        self.settings, self.name = training.config.optimizer.settings, training.config.optimizer.name
+        self.factors = [parameter.learning_rate for parameter in training.network.parameters]
         tensors = [parameter for parameter in model.parameters() if parameter.requires_grad]
         groups = [
             {"params": [tensor], "weight_decay": self.settings.weight_decay * parameter.weight_decay}
-            for tensor, parameter in zip(tensors, parts.network.parameters, strict=True)
+            for tensor, parameter in zip(tensors, training.network.parameters, strict=True)
         ]
         self.optimizer = getattr(self, f"_{self.name}")(groups)
         self.previous_rate = 0.0
@@ -109,19 +109,19 @@ class Updates:
         self.optimizer.step()
 
 
-def pixels(parts: Parts, images: Any, rows: NDArray[np.int64]) -> torch.Tensor:
+def pixels(training: Training, images: Any, rows: NDArray[np.int64]) -> torch.Tensor:
     """Normalise images as a network takes them."""
-    return torch.from_numpy(parts.data.normalization.apply(images[rows], np.float32))
+    return torch.from_numpy(training.data.normalization.apply(images[rows], np.float32))
 
 
-def accuracy(parts: Parts, model: nn.Module) -> float:
+def accuracy(training: Training, model: nn.Module) -> float:
     """Share of the test images that is right."""
     model.eval()
-    test, right = parts.data.test, 0
+    test, right = training.data.test, 0
     with torch.inference_mode():
         for start in range(0, len(test), 500):
             rows = np.arange(start, min(start + 500, len(test)))
-            found = model(pixels(parts, test.images, rows)).argmax(1)
+            found = model(pixels(training, test.images, rows)).argmax(1)
             right += int((found.numpy() == test.labels[rows]).sum())
     model.train()
     return right / len(test)
@@ -130,39 +130,39 @@ def accuracy(parts: Parts, model: nn.Module) -> float:
 def train(config: Config, steps: int | None, follow: bool) -> dict[str, Any]:
     """Train with one seed."""
     refuse(config)
-    parts = build_parts(config, print)
-    model, data = model_of(parts), parts.data
-    updates = Updates(parts, model)
+    training = build_training(config, print)
+    model, data = model_of(training), training.data
+    updates = Updates(training, model)
     smoothing = getattr(config.loss.settings, "label_smoothing", 0.0)
     criterion = nn.CrossEntropyLoss(label_smoothing=smoothing)
-    total_steps, step, began = steps or parts.total_steps, 0, time.perf_counter()
+    total_steps, step, began = steps or training.total_steps, 0, time.perf_counter()
     epochs: list[float] = []
     model.train()
     while step < total_steps:
-        epoch, total, images, own_total = step // parts.steps_per_epoch, 0.0, 0, 0.0
-        order = batches(len(data.train), parts.batch_size, generator(config.seed, "shuffling", epoch))
-        for batch in parts.feed.batches(order, epoch):
+        epoch, total, images, own_total = step // training.steps_per_epoch, 0.0, 0, 0.0
+        order = batches(len(data.train), training.batch_size, generator(config.seed, "shuffling", epoch))
+        for batch in training.feed.batches(order, epoch):
             if step == total_steps:
                 break
-            rate = parts.learning_rate_at(step)
+            rate = training.learning_rate_at(step)
             updates.optimizer.zero_grad(set_to_none=True)
-            loss = criterion(model(pixels(parts, batch.images, batch.rows)), torch.from_numpy(batch.labels))
+            loss = criterion(model(pixels(training, batch.images, batch.rows)), torch.from_numpy(batch.labels))
             loss.backward()
             updates.step(rate)
             total += float(loss.detach()) * len(batch)
             images += len(batch)
             if follow:
-                parts.network.load(batch.images, batch.rows, data.normalization)
-                parts.network.forward(training=True, step=step)
-                own = parts.network.loss(batch.labels, batch.mixture)
-                parts.network.backward()
-                parts.optimizer.step(rate)
+                training.network.load(batch.images, batch.rows, data.normalization)
+                training.network.forward(training=True, step=step)
+                own = training.network.loss(batch.labels, batch.mixture)
+                training.network.backward()
+                training.optimizer.step(rate)
                 own_total += own * len(batch)
                 if (step + 1) % max(1, total_steps // 20) == 0 or step < 3:
                     print(f"step {step + 1}: PyTorch {total / images:.4f}, ours {own_total / images:.4f} (mean so far)")
             step += 1
         epochs.append(round(total / images, 4))
-    result = {"seed": config.seed, "steps": step, "test_accuracy": accuracy(parts, model), "train_loss": epochs}
+    result = {"seed": config.seed, "steps": step, "test_accuracy": accuracy(training, model), "train_loss": epochs}
     return result | {"seconds": round(time.perf_counter() - began, 1)}
 
 

@@ -12,7 +12,7 @@ import inspect
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.machinery import SourceFileLoader
@@ -47,13 +47,15 @@ def are_allowed() -> bool:
     return _allowed.get() or os.environ.get(ENVIRONMENT) == "1"
 
 
-def load_extension(name: str) -> dict[str, type[Layer]]:
-    """Load the layers of a Python file and make them known; a file that has not changed is loaded once.
+def load_extension(name: str, others: Mapping[str, type[Layer]]) -> dict[str, type[Layer]]:
+    """Load the layers of a Python file; a file that has not changed is loaded once.
 
     Parameters
     ----------
     name : str
         The file, relative to the working directory.
+    others : mapping
+        The layers of other files that the same config names.
 
     Returns
     -------
@@ -81,8 +83,8 @@ def load_extension(name: str) -> dict[str, type[Layer]]:
     known = _loaded.get(file)
     if known is None or known[0] != digest:
         known = digest, _layers_of(file, name)
-        _make_known(file, name, known[1])
         _loaded[file] = known
+    _check_names(name, known[1], others)
     return known[1]
 
 
@@ -113,41 +115,49 @@ def _layers_of(file: Path, name: str) -> dict[str, type[Layer]]:
 
 
 def _checked(listed: object, name: str) -> dict[str, type[Layer]]:
-    from cnntrain.layers import LAYERS
-    from cnntrain.layers.base import Layer, LayerSettings
+    from cnntrain.layers import LAYERS, Layer, LayerSettings
 
     if not isinstance(listed, list | tuple) or not listed:
         raise ExtensionError(f"{name}: must end with a list of its layers: LAYERS = [MyLayer]")
     layers: dict[str, type[Layer]] = {}
     for item in listed:
         if not (isinstance(item, type) and issubclass(item, Layer)):
-            raise ExtensionError(f"{name}: LAYERS must list subclasses of cnntrain.layers.Layer; found {item!r}")
+            raise ExtensionError(f"{name}: LAYERS must list subclasses of cnntrain.extending.Layer; found {item!r}")
         label, settings = getattr(item, "name", None), getattr(item, "Settings", None)
         where = f"{name}: {item.__name__}"
         if not (isinstance(label, str) and label.isidentifier()):
             raise ExtensionError(f'{where} needs a name for the YAML, such as name = "my_layer"; found {label!r}')
         if not (isinstance(settings, type) and issubclass(settings, LayerSettings)):
-            raise ExtensionError(f"{where} needs Settings, a subclass of cnntrain.layers.LayerSettings")
+            raise ExtensionError(f"{where} needs Settings, a subclass of cnntrain.extending.LayerSettings")
         for kind in (item, settings):
             if inspect.isabstract(kind):
                 missing = ", ".join(sorted(kind.__abstractmethods__))
                 raise ExtensionError(f"{name}: {kind.__name__} must define {missing}")
+        if not _takes_row_and_context(item):
+            raise ExtensionError(
+                f"{where} must be built from its planned row: def __init__(self, row, context), where row.settings, "
+                f"row.input_shape and row.output_shape say what for; found __init__{inspect.signature(item)}"
+            )
         if label in LAYERS or label in layers:
             raise ExtensionError(f'{where}: there is a layer "{label}" already; give it another name')
         layers[label] = item
     return layers
 
 
-def _make_known(file: Path, name: str, layers: dict[str, type[Layer]]) -> None:
-    from cnntrain.layers.registry import ADDED
+def _takes_row_and_context(layer: type[Layer]) -> bool:
+    try:
+        inspect.signature(layer).bind(None, None)
+    except TypeError:
+        return False
+    return True
 
-    for other, (_, others) in _loaded.items():
-        both = sorted(others.keys() & layers.keys())
-        if other != file and both:
-            raise ExtensionError(f'{name}: the layer "{both[0]}" is defined in {other} already, which is loaded too')
-    for label in _loaded[file][1] if file in _loaded else ():
-        del ADDED[label]
-    ADDED.update(layers)
+
+def _check_names(name: str, layers: Mapping[str, type[Layer]], others: Mapping[str, type[Layer]]) -> None:
+    """Raise `ExtensionError` where a layer has the name of one in another file."""
+    for label in sorted(layers.keys() & others.keys()):
+        if layers[label] is not others[label]:
+            file = sys.modules[others[label].__module__].__file__
+            raise ExtensionError(f'{name}: the layer "{label}" is defined in {file} already, which is loaded too')
 
 
 def blame(error: BaseException) -> ExtensionError | None:

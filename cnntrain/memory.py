@@ -1,4 +1,4 @@
-"""Arrays that begin at a cache line."""
+"""Arrays that begin at a cache line: all that kernels write is made here."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ def line_aligned(size: int, dtype: DTypeLike) -> NDArray[Any]:
     `base` of its slices.
     """
     dtype = np.dtype(dtype)
-    memory = np.zeros(size * dtype.itemsize + LINE, np.uint8)
-    start = -memory.ctypes.data % LINE
+    memory, start = reserve(size * dtype.itemsize)
     # by way of a memoryview, which is no array: else `memory` would be the base of all slices
     return np.frombuffer(memory.data, dtype, size, start)
+
+
+def reserve(size: int) -> tuple[NDArray[np.uint8], int]:
+    """Return bytes among which `size` zeros begin at a line, and where; tests lay canaries around them."""
+    memory = np.zeros(size + LINE, np.uint8)
+    return memory, -memory.ctypes.data % LINE

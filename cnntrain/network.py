@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
-from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.errors import ArgumentError, CheckpointError
 from cnntrain.kernels.layout import from_lanes, to_lanes
-from cnntrain.layers import Layer, LayerContext
-from cnntrain.layers.base import Batch
+from cnntrain.layers import Batch, Layer, LayerContext, LayerRow
+from cnntrain.layers.draws import InitialDraws
+from cnntrain.layers.fusion import fuse
 from cnntrain.layers.gradients import GradientBuffers
-from cnntrain.layers.plan import LayerRow
 from cnntrain.layers.sequence import LayerSequence
-from cnntrain.losses import LOSSES, Loss
+from cnntrain.losses import Loss
 from cnntrain.losses.mixture import Mixture
 from cnntrain.machine import this_machine
 from cnntrain.memory import line_aligned
 from cnntrain.parameters import Parameter, Statistic
-from cnntrain.randomness import generator
 from cnntrain.settings import Choice
 from cnntrain.shape import LANES, Shape
 
@@ -38,8 +36,6 @@ class Affine(Protocol):
 class Network:
     """A sequence of layers with a loss.
 
-    `parameters` are what an optimiser updates, `statistics` the rest of the state (running means and the like).
-
     Parameters
     ----------
     rows : sequence of LayerRow
@@ -54,6 +50,20 @@ class Network:
         Of the initial values.
     needs_grad_input : bool
         Compute dL/d(image) too (`grad_input`).
+    fusions : bool
+        Run some layers as one or in another order, where a rule of `layers.fusion` says that it gives the same in less
+        time; without, every layer runs by itself in the order of the rows.
+
+    Attributes
+    ----------
+    body : LayerSequence
+        The layers.
+    blocks : int
+        Blocks of 16 images that every buffer holds.
+    parameters : list of Parameter
+        What an optimiser updates.
+    statistics : list of Statistic
+        The rest of the state: running means and the like.
     """
 
     def __init__(
@@ -65,31 +75,31 @@ class Network:
         dtype: Any = np.float32,
         seed: int = 1,
         needs_grad_input: bool = False,
+        fusions: bool = True,
     ) -> None:
         self.batch_size, self.dtype = batch_size, np.dtype(dtype)
         self.input_shape, self.output_shape = Shape(*rows[0].input_shape), Shape(*rows[-1].output_shape)
-        self._blocks = this_machine().capacity(batch_size, self.dtype)
+        self.blocks = this_machine().capacity(batch_size, self.dtype)
         context = LayerContext(
-            path="",
-            blocks=self._blocks,
+            blocks=self.blocks,
             dtype=self.dtype,
-            generator=lambda name: _initial(seed, name),
+            generator=InitialDraws(seed),
             needs_grad_input=needs_grad_input,
             seed=seed,
             gradients=GradientBuffers(self.dtype),
         )
-        self._body = LayerSequence.build(rows, context)
-        layers = [layer for _, layer in self._body.walk()]
+        self.body = LayerSequence.build(fuse(rows) if fusions else rows, context)
+        layers = [layer for _, layer in self.body.walk()]
         self.parameters = [parameter for layer in layers for parameter in layer.parameters]
         self.statistics = [statistic for layer in layers for statistic in layer.statistics]
         _share_flat_arrays(self.parameters, self.dtype)
-        self._input = line_aligned(self._blocks * self.input_shape.size * LANES, self.dtype)
-        self._output = np.zeros(0, self.dtype)
-        self._batch = Batch(0)
+        self._input = line_aligned(self.blocks * self.input_shape.size * LANES, self.dtype)
+        self._output = line_aligned(self.blocks * self.output_shape.size * LANES, self.dtype)
+        self._batch = Batch(1)  # a blank image, until others are loaded
         self._grad_input: NDArray[Any] | None = None
         self._loss: Loss | None = None
         if loss is not None:
-            self._loss = LOSSES[loss.name](loss.settings, self.output_shape.size, self._blocks, self.dtype)
+            self._loss = loss.registered(loss.settings, self.output_shape.size, self.blocks, self.dtype)
 
     # --- one batch ---
 
@@ -132,7 +142,7 @@ class Network:
             Number of the training step, from which dropout draws its mask: the same step, the same mask.
         """
         self._batch = Batch(self._batch.images, training, step)
-        self._output = self._body.forward(self._input, self._batch)
+        self._output = self.body.forward(self._input, self._batch)
 
     def logits(self) -> NDArray[Any]:
         """Return the outputs of the loaded images, (images, classes)."""
@@ -164,7 +174,7 @@ class Network:
 
     def backward(self) -> None:
         """Compute the gradient of every parameter from the last `loss`."""
-        self._grad_input = self._body.backward(self._required_loss.gradient, self._batch)
+        self._grad_input = self.body.backward(self._required_loss.gradient, self._batch)
 
     @property
     def grad_input(self) -> NDArray[Any]:
@@ -174,6 +184,11 @@ class Network:
         result = np.empty((self._batch.images, *self.input_shape), self.dtype)
         from_lanes(self._grad_input, result.reshape(-1), self._batch.images, *self.input_shape)
         return result
+
+    @property
+    def has_loss(self) -> bool:
+        """`loss` and `backward` may be called."""
+        return self._loss is not None
 
     @property
     def _required_loss(self) -> Loss:
@@ -196,7 +211,7 @@ class Network:
 
     def layers(self) -> Iterator[tuple[str, Layer]]:
         """Yield (path, layer) in the order in which they run; a layer that contains layers after those."""
-        return self._body.walk()
+        return self.body.walk()
 
     def watch(self, seen: Callable[[str, NDArray[Any]], None]) -> None:
         """Repeat the last forward pass and show `seen` the path and flat output of each layer as it is computed.
@@ -206,9 +221,9 @@ class Network:
         statistics = [statistic.value.copy() for statistic in self.statistics]
 
         def show(path: str, output: NDArray[Any]) -> None:
-            seen(path, output[: output.size // self._blocks * self._batch.blocks])
+            seen(path, output[: output.size // self.blocks * self._batch.blocks])
 
-        self._output = self._body.forward(self._input, self._batch._replace(watch=show))
+        self._output = self.body.forward(self._input, self._batch._replace(watch=show))
         for statistic, value in zip(self.statistics, statistics, strict=True):
             statistic.value[...] = value
 
@@ -220,7 +235,7 @@ class Network:
         The arrays are (block, value, lane); lanes without an image are zero, so that they do not count.
         """
         empty = self._batch.blocks * LANES - self._batch.images
-        for path, layer in self._body.walk():
+        for path, layer in self.body.walk():
             decisions = layer.decisions(self._batch.blocks)
             if decisions is not None:
                 by_lane = decisions.reshape(self._batch.blocks, -1, LANES).copy()
@@ -229,59 +244,6 @@ class Network:
         made = None if self._loss is None else self._loss.decisions()
         if made is not None:
             yield "loss", made
-
-    def warm_up(self, image_type: Any = np.uint8) -> None:
-        """Compile or load from the cache every kernel that training and evaluation need, changing nothing.
-
-        The input and the first layer, the loss, then the layers from the last to the second, each both ways: another
-        process may come from the other end (see `help_warm_up`).
-        """
-        self._begin_warm_up()
-        self._input[:] = 0
-        gradients = [parameter.gradient.copy() for parameter in self.parameters]
-        statistics = [statistic.value.copy() for statistic in self.statistics]
-        blank, zero = np.zeros(self.input_shape.size, image_type), np.zeros(self.input_shape.channels, self.dtype)
-        to_lanes(blank, np.zeros(1, np.int64), zero, zero, self._input, *self.input_shape)
-        self.logits()
-        if self._loss is not None:
-            self._warm_up_layers([0])
-            self.loss(np.zeros(1, np.int64))
-            self._warm_up_layers(range(len(self._body.layers) - 1, 0, -1))
-        self.forward()
-        self.forward(training=True)
-        if self._loss is not None:
-            self.loss(np.zeros(1, np.int64))
-            self.backward()
-        for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            parameter.gradient[...] = gradient
-        for statistic, value in zip(self.statistics, statistics, strict=True):
-            statistic.value[...] = value
-
-    def help_warm_up(self) -> None:
-        """Compile each layer's kernels, from the second to the last, then the loss.
-
-        For a process that does nothing else, beside one that runs `warm_up`: they meet half-way. What the network holds
-        afterwards is of no use.
-        """
-        self._begin_warm_up()
-        self._warm_up_layers(range(1, len(self._body.layers)))
-        self.loss(np.zeros(1, np.int64))
-
-    def _begin_warm_up(self) -> None:
-        """Have an output before there is an input."""
-        self._batch, self._output = Batch(1), line_aligned(self._blocks * self.output_shape.size * LANES, self.dtype)
-
-    def _warm_up_layers(self, order: Iterable[int]) -> None:
-        """Run the layers of these numbers, each forward and backward."""
-        shapes = [*self._body.input_shapes, self.output_shape]
-        room = self._blocks * LANES
-        # two arrays for all layers: of what one block does not touch, none takes memory
-        x, delta = (line_aligned(room * max(shape.size for shape in shapes), self.dtype) for _ in range(2))
-        batch = Batch(1, training=True)
-        for index in order:
-            layer, given, made = self._body.layers[index], shapes[index], shapes[index + 1]
-            layer.forward(x[: room * given.size], batch)
-            layer.backward(delta[: room * made.size], batch)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return copies of all learned arrays, in canonical shapes, and of all statistics, by name."""
@@ -303,15 +265,6 @@ class Network:
                 piece.assign(piece.value, tensor)
             else:
                 piece.value[...] = tensor
-
-
-def _initial(seed: int, name: str) -> np.random.Generator:
-    """Return the generator for the initial values of a parameter, from its name."""
-    index, _, below = name.partition(".")
-    keys = [int(index), int(name.endswith("bias"))]
-    if below.count(".") > 1:  # inside a layer: "residual.body.0.conv2d.weight"
-        keys.append(crc32(below.encode()))
-    return generator(seed, "initialisation", *keys)
 
 
 def _share_flat_arrays(parameters: Sequence[Parameter], dtype: np.dtype) -> None:

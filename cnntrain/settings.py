@@ -22,7 +22,13 @@ class Settings(BaseModel):
     `max_pool2d: {kernel_size: 2}`. None: the thing has no main setting and a bare value is an error.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        defer_build=True,  # of some 80 classes a config uses 10: building the others took a tenth of `cnntrain check`
+    )
     main: ClassVar[str | None] = None
 
     @classmethod
@@ -57,10 +63,20 @@ NonNegativePair = Annotated[tuple[NonNegativeInt, NonNegativeInt], BeforeValidat
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several named things, with its settings: a layer, a loss, an optimiser, a schedule, an augmentation."""
+    """One of several named things, with its settings: a layer, a loss, an optimiser, a schedule, an augmentation.
+
+    Attributes
+    ----------
+    name : str
+        As the config has it.
+    settings : Settings
+    registered : type
+        The class of that name, to which the settings belong: whoever builds it looks no name up.
+    """
 
     name: str
-    settings: Any  # the Settings of the registered class
+    settings: Any
+    registered: Any
 
 
 CHOICE = "x-choice"  # marks, in pydantic's JSON schemas, where a choice of a kind stands
@@ -109,7 +125,7 @@ class ChoiceFrom:
                 self._refuse(name, "choice_value", takes, given)
             given = {settings_class.main: given}
         settings = TypeAdapter(dict[str, settings_class]).validate_python({name: given})  # type: ignore[valid-type]
-        return Choice(name, settings[name])
+        return Choice(name, settings[name], registry[name])
 
     def _name_and_settings(self, value: object) -> tuple[str, object]:
         if isinstance(value, str):

@@ -4,8 +4,9 @@ A layer is two classes. Its settings know the YAML keys and the shapes; the laye
 them forward and backward. Sixteen images stand side by side: an array is flat, in the order (block of 16 images, row,
 column, channel, image of the block).
 
-`channel_scale` is written in NumPy, which is the quickest way to try something; `softsign` with a compiled kernel, as
-the built-in layers are. Check the gradients of yours before you trust them: `cnntrain gradcheck --config FILE`.
+`channel_scale` is written in NumPy, which is the quickest way to try something; `softsign` with compiled kernels, as
+the built-in layers are. Everything that a layer may need is in `cnntrain.extending`. Check the gradients of yours
+before you trust them: `cnntrain gradcheck --config FILE`.
 """
 
 from __future__ import annotations
@@ -13,16 +14,24 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
-from pydantic import Field
 
-from cnntrain.initializers import InitializerChoice
-from cnntrain.kernels.activations import PARTS, span
-from cnntrain.kernels.compiler.jit import parallel_kernel
-from cnntrain.kernels.lanes import absolute, constant, load, store
-from cnntrain.layers import Batch, Layer, LayerContext, LayerSettings
-from cnntrain.shape import LANES, Shape
+from cnntrain.extending import (
+    LANES,
+    Activation,
+    Batch,
+    Field,
+    InitializerChoice,
+    Kernel,
+    Layer,
+    LayerContext,
+    LayerRow,
+    LayerSettings,
+    Shape,
+    absolute,
+    constant,
+    elementwise,
+)
 
 # ---- channel_scale: y = s_c x, with a learned number for each channel ----
 
@@ -53,15 +62,16 @@ class ChannelScale(Layer):
     name = "channel_scale"
     Settings = ChannelScaleSettings
 
-    def __init__(self, settings: ChannelScaleSettings, input_shape: Shape, context: LayerContext) -> None:
-        self._shape = (-1, input_shape.rows * input_shape.columns, input_shape.channels, LANES)
-        self._scale = context.parameter("scale", (input_shape.channels,), settings.scale_init)
+    def __init__(self, row: LayerRow, context: LayerContext) -> None:
+        channels, rows, columns = row.input_shape
+        self._shape = (-1, rows * columns, channels, LANES)
+        self._scale = context.parameter("scale", row.settings.scale_init)
         self.parameters = [self._scale]
-        self.output = context.buffer(input_shape)
-        self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
+        self.output = context.buffer(row.output_shape)
+        self._grad_input = context.grad_input(row.input_shape)
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
-        """Y = s_c x for the blocks in use."""
+        """y = s_c x for the blocks in use."""
         self._x = x
         image, output = (array.reshape(self._shape)[: batch.blocks] for array in (x, self.output))
         np.multiply(image, self._scale.value[:, None], out=output)
@@ -71,64 +81,38 @@ class ChannelScale(Layer):
         """dL/ds_c = the sum of dL/dy x over everything but the channel; dL/dx = s_c dL/dy."""
         image, gradient = (array.reshape(self._shape)[: batch.blocks] for array in (self._x, grad_output))
         self._scale.gradient[...] = np.einsum("bpcl,bpcl->c", image, gradient)
-        if self._grad_input is not None:
-            np.multiply(gradient, self._scale.value[:, None], out=self._grad_input.reshape(self._shape)[: batch.blocks])
-        return self._grad_input
+        if self._grad_input is None:  # nobody needs it
+            return None
+        grad_input = self._grad_input.over(grad_output)
+        np.multiply(gradient, self._scale.value[:, None], out=grad_input.reshape(self._shape)[: batch.blocks])
+        return grad_input
 
 
 # ---- softsign: y = x / (1 + |x|) ----
 
 
-@parallel_kernel
-def softsign(x, y, size):  # type: ignore[no-untyped-def]
-    """Y = x / (1 + |x|), sixteen images at a time."""
-    for index in prange(PARTS):
-        begin, end = span(np.intp(index), size)
-        for i in range(begin, end, LANES):
-            v = load(x, i)
-            store(y, i, v / (constant(x, 1) + absolute(v)))
+@elementwise
+def softsign(x):  # type: ignore[no-untyped-def]
+    """y = x / (1 + |x|), sixteen images at a time."""
+    return x / (constant(x, 1) + absolute(x))
 
 
-@parallel_kernel
-def softsign_backward(grad_output, x, grad_input, size):  # type: ignore[no-untyped-def]
-    """dL/dx = dL/dy / (1 + |x|)**2."""
-    for index in prange(PARTS):
-        begin, end = span(np.intp(index), size)
-        for i in range(begin, end, LANES):
-            d = constant(x, 1) + absolute(load(x, i))
-            store(grad_input, i, load(grad_output, i) / (d * d))
+@elementwise
+def softsign_backward(g, x):  # type: ignore[no-untyped-def]
+    """dL/dx = g / (1 + |x|)**2 with g = dL/dy."""
+    d = constant(x, 1) + absolute(x)
+    return g / (d * d)
 
 
-class SoftsignSettings(LayerSettings):
-    """`softsign` has no YAML keys."""
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        """Unchanged."""
-        return input_shape
-
-
-class Softsign(Layer):
+class Softsign(Activation):
     """y = x / (1 + |x|)."""
 
     name = "softsign"
-    Settings = SoftsignSettings
+    keeps_input = True  # backward needs x
 
-    def __init__(self, settings: SoftsignSettings, input_shape: Shape, context: LayerContext) -> None:
-        self._size = input_shape.size * LANES  # numbers in a block
-        self.output = context.buffer(input_shape)
-        self._grad_input = context.buffer(input_shape) if context.needs_grad_input else None
-
-    def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
-        """Y = x / (1 + |x|)."""
-        self._x = x
-        softsign(x, self.output, batch.blocks * self._size)
-        return self.output
-
-    def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
-        """dL/dx = dL/dy / (1 + |x|)**2."""
-        if self._grad_input is not None:
-            softsign_backward(grad_output, self._x, self._grad_input, batch.blocks * self._size)
-        return self._grad_input
+    def kernels(self) -> tuple[Kernel, Kernel]:
+        """Forward and backward."""
+        return softsign, softsign_backward
 
 
 LAYERS = [ChannelScale, Softsign]

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+
+from cnntrain import memory
+from tests.canaries import Canaries
 
 # A shared two-core machine makes any deadline flaky; in CI the examples are the same in every run.
 settings.register_profile("cnntrain", deadline=None, derandomize="CI" in os.environ)
@@ -14,3 +18,14 @@ settings.load_profile("cnntrain")
 def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the user's cache."""
     monkeypatch.setenv("CNNTRAIN_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+
+
+_canaries = Canaries()
+
+
+@pytest.fixture(autouse=True)
+def _no_kernel_writes_beside_its_arrays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every array that kernels write lies between canaries, which must be alive after the test."""
+    monkeypatch.setattr(memory, "reserve", _canaries.reserve)
+    yield
+    _canaries.check()

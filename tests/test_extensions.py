@@ -15,7 +15,7 @@ from cnntrain import extensions
 from cnntrain.cli import main
 from cnntrain.config import infer_shapes, load_config, parse_config, resolved_yaml
 from cnntrain.errors import ConfigError, ExtensionError
-from cnntrain.layers import LAYERS, registry
+from cnntrain.layers import LAYERS
 from cnntrain.shape import Shape
 from tests.layers.networks import check_gradients, network
 from tests.training.small import train, write_config
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 EXAMPLE = str(ROOT / "examples" / "my_layers.py")
 
 FINE = """
-from cnntrain.layers import Layer, LayerSettings
+from cnntrain.extending import Layer, LayerSettings
 
 
 class DoublingSettings(LayerSettings):
@@ -39,9 +39,9 @@ class Doubling(Layer):
     name = "doubling"
     Settings = DoublingSettings
 
-    def __init__(self, settings, input_shape, context):
-        self.factor = settings.factor
-        self.output = context.buffer(input_shape)
+    def __init__(self, row, context):
+        self.factor = row.settings.factor
+        self.output = context.buffer(row.output_shape)
 
     def forward(self, x, batch):
         self.output[:] = x * self.factor
@@ -61,7 +61,6 @@ def nothing_loaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     known = set(sys.modules)
     yield
     extensions._loaded.clear()
-    registry.ADDED.clear()
     for name in set(sys.modules) - known:
         if name.startswith("cnntrain_extension_"):
             del sys.modules[name]
@@ -221,10 +220,18 @@ def test_a_changed_file_is_loaded_again(tmp_path: Path) -> None:
         ("raise SystemExit(3)\n", "FILE:1: SystemExit: 3"),
         ("x = 1\n", "FILE: must end with a list of its layers: LAYERS = [MyLayer]"),
         ("LAYERS = []\n", "FILE: must end with a list of its layers"),
-        ("LAYERS = [1]\n", "FILE: LAYERS must list subclasses of cnntrain.layers.Layer; found 1"),
+        ("LAYERS = [1]\n", "FILE: LAYERS must list subclasses of cnntrain.extending.Layer; found 1"),
         (FINE.replace('name = "doubling"', ""), "FILE: Doubling needs a name for the YAML"),
         (FINE.replace('"doubling"', '"my layer"'), "FILE: Doubling needs a name for the YAML, such as name"),
-        (FINE.replace("Settings = DoublingSettings", ""), "FILE: Doubling needs Settings, a subclass of"),
+        (
+            FINE.replace("Settings = DoublingSettings", ""),
+            "FILE: Doubling needs Settings, a subclass of cnntrain.extending.LayerSettings",
+        ),
+        (
+            FINE.replace("(self, row, context)", "(self, settings, input_shape, context)"),
+            "FILE: Doubling must be built from its planned row: def __init__(self, row, context), where row.settings, "
+            "row.input_shape and row.output_shape say what for; found __init__(settings, input_shape, context)",
+        ),
         (FINE.replace("def backward", "def backwards"), "FILE: Doubling must define backward"),
         (FINE.replace("def output_shape", "def shape"), "FILE: DoublingSettings must define output_shape"),
         (FINE.replace('"doubling"', '"conv2d"'), 'FILE: Doubling: there is a layer "conv2d" already'),
@@ -244,6 +251,16 @@ def test_a_missing_file() -> None:
 def test_two_files_must_not_define_the_same_layer(tmp_path: Path) -> None:
     one, two = write(tmp_path, FINE, "one.py"), write(tmp_path, FINE, "two.py")
     assert f'{two}: the layer "doubling" is defined in {one} already' in failure(f"{one}, {two}")
+
+
+def test_two_configs_may_have_layers_of_the_same_name(tmp_path: Path) -> None:
+    one = write(tmp_path, FINE, "one.py")
+    two = write(tmp_path, FINE.replace("factor: int = 2", "factor: int = 3"), "two.py")
+    with extensions.allowed():
+        first, second = (parse_config(text(file), "a.yaml") for file in (one, two))
+        rows = [infer_shapes(config, Shape(1, 2, 2), 10) for config in (first, second)]
+    assert [planned[0].settings.factor for planned in rows] == [2, 3]
+    assert rows[0][0].layer is not rows[1][0].layer
 
 
 @pytest.mark.parametrize("value", ["mine.py", "[1]", "['']", "{a: b}"])

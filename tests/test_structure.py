@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
 
-from tests.source import Function, imports, modules
+from tests.source import ROOT, Function, imports, modules
 
 GROUND = {"errors", "settings", "randomness", "shape", "parameters", "memory", "machine", "__version__"}
 NETWORK = {"kernels", "passes", "functional", "layers", "losses", "initializers", "optimizers", "schedules"}
 CONFIG = GROUND | NETWORK | {"extensions", "augmentations", "data", "config"}
-USE = {"network", "runs", "evaluation", "training", "verify", "bench", "api"}
+USE = {"network", "warm_up", "runs", "evaluation", "training", "verify", "bench", "api"}
 # Each part of the package and what it may import beside itself: arrows point one way.
 MAY_IMPORT = {
     "errors": set(),
@@ -30,7 +32,8 @@ MAY_IMPORT = {
     "functional": GROUND | {"kernels", "passes"},
     "initializers": GROUND,
     "schedules": GROUND,
-    "layers": GROUND | {"extensions", "kernels", "passes", "initializers"},
+    "layers": GROUND | {"kernels", "passes", "initializers"},
+    "extending": GROUND | {"kernels", "layers", "initializers"},  # imported by the users' files alone
     "losses": GROUND | {"kernels", "passes"},
     "optimizers": GROUND | {"kernels", "passes"},
     "augmentations": GROUND | {"kernels"},
@@ -39,14 +42,16 @@ MAY_IMPORT = {
     "network": GROUND | {"kernels", "passes", "layers", "losses"},
     "runs": CONFIG,
     "evaluation": CONFIG | {"network", "runs"},
-    "training": CONFIG | {"network", "runs", "evaluation"},
+    "warm_up": GROUND | {"layers", "network"},
+    "training": CONFIG | {"network", "warm_up", "runs", "evaluation"},
     "verify": CONFIG | {"network", "runs", "evaluation"},
-    "bench": CONFIG | {"network", "runs", "evaluation"},
+    "bench": CONFIG | {"network", "warm_up", "runs", "evaluation"},
     "api": CONFIG | {"network", "runs", "evaluation"},
     "cli": CONFIG | USE,
     "__main__": {"cli"},
     "cnntrain": {"extensions", "api"},  # offered at the top, imported when used
 }
+KERNELS = {"kernel", "inlined_kernel", "outer_kernel", "parallel_kernel"}
 COMPILERS = {"njit", "jit", "vectorize", "guvectorize", "stencil", "cfunc", "jitclass"}
 
 
@@ -80,6 +85,56 @@ def test_no_two_parts_import_each_other() -> None:
         for part in ready:
             del waiting[part]
     assert waiting == {}
+
+
+def files_imported(tree: ast.Module, anywhere: bool) -> set[str]:
+    """Return the modules of the package that a module imports: where it is loaded, for its types, or `anywhere`."""
+    inside = {node for outer in ast.walk(tree) if isinstance(outer, Function) for node in ast.walk(outer)}
+    found = set()
+    for node in ast.walk(tree):
+        if node in inside and not anywhere:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:  # a name of a package may be a module in it
+                inner = f"{node.module}.{alias.name}"
+                found.add(inner if inner in modules() else str(node.module))
+    return found & set(modules())
+
+
+def circles(graph: dict[str, set[str]]) -> set[str]:
+    """Return the nodes that no order can put behind all that they point to."""
+    waiting = dict(graph)
+    done: set[str] = set()
+    while ready := [node for node, targets in waiting.items() if targets <= done]:
+        done.update(ready)
+        for node in ready:
+            del waiting[node]
+    return set(waiting)
+
+
+def test_no_file_imports_a_file_that_imports_it() -> None:
+    """Not even by way of others, nor for its types. Inside functions it may, but not in layers/."""
+    graph = {module: files_imported(tree, anywhere=False) for module, tree in modules().items()}
+    assert graph["cnntrain.layers.conv2d"] > {"cnntrain.layers.base", "cnntrain.passes.convolution"}
+    assert circles(graph) == set()
+    layers = {
+        module: {name for name in files_imported(tree, anywhere=True) if part_of(name) == "layers"}
+        for module, tree in modules().items()
+        if part_of(module) == "layers"
+    }
+    assert circles(layers) == set()
+
+
+def test_the_finder_of_circles() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": set(), "d": {"a", "e"}, "e": {"d"}, "f": {"e"}}) == {"d", "e", "f"}
+
+
+def test_layers_are_known_without_numba() -> None:
+    """Layers take their kernels when they are built: to plan and check a network none is needed."""
+    script = "import cnntrain.layers, cnntrain.layers.fusion, sys; assert not {'numba', 'llvmlite'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True, env=os.environ | {"PYTHONPATH": str(ROOT.parent)})
 
 
 def test_kernels_stand_on_numba_and_numpy_alone() -> None:
@@ -118,7 +173,7 @@ def decorators(function: Function) -> set[str]:
 def kernel_functions() -> Iterator[tuple[str, Function]]:
     for module, tree in modules().items():
         for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef) and decorators(node) & {"kernel", "parallel_kernel"}:
+            if isinstance(node, ast.FunctionDef) and decorators(node) & KERNELS:
                 yield f"{module}.{node.name}", node
 
 

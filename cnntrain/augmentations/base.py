@@ -84,7 +84,8 @@ class Draws:
 class Augmentation(ABC):
     """One entry of `data.augment`.
 
-    Kernels are imported by `apply`, not by the file: reading a config's settings does without Numba.
+    `self.kernels` is `cnntrain.kernels.augmentation`: imported here and not by the file, since reading a config's
+    settings does without Numba.
 
     Parameters
     ----------
@@ -102,15 +103,17 @@ class Augmentation(ABC):
     Settings: ClassVar[type[Settings]] = Settings
 
     def __init__(self, settings: Any, images: Images) -> None:
-        self.settings, self.images = settings, images
+        from cnntrain.kernels import augmentation
+
+        self.settings, self.images, self.kernels = settings, images, augmentation
 
     @abstractmethod
     def apply(self, pixels: Pixels, draws: Draws) -> None:
         """Change the images."""
 
-    def fill(self, level: float) -> NDArray[np.float32]:
-        """The value of a grey level (0 black, 1 white), as kernels take it."""
-        return np.full(1, level * self.images.largest, np.float32)
+    def fill(self, level: float) -> np.float32:
+        """The value of a grey level (0 black, 1 white)."""
+        return np.float32(level * self.images.largest)
 
 
 Fill = Annotated[float, Field(ge=0, le=1, description="Grey level of what comes in from outside: 0 black, 1 white.")]

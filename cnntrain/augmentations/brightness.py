@@ -27,8 +27,6 @@ class Brightness(Augmentation):
     Settings = BrightnessSettings
 
     def apply(self, pixels: Pixels, draws: Draws) -> None:
-        from cnntrain.kernels import augmentation as kernels
-
         factors = 1 + self.settings.amount * (2 * draws.uniform()[:, 0] - 1)
         weights, limits = np.zeros(self.images.shape[0]), np.array(self.images.limits, np.float32)
-        kernels.stretch(pixels.now, factors.astype(np.float32), weights, limits, *self.images.shape)
+        self.kernels.stretch(pixels.now, factors.astype(np.float32), weights, limits, self.images.shape)

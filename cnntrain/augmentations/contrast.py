@@ -29,10 +29,8 @@ class Contrast(Augmentation):
     Settings = ContrastSettings
 
     def apply(self, pixels: Pixels, draws: Draws) -> None:
-        from cnntrain.kernels import augmentation as kernels
-
         channels = self.images.shape[0]
         factors = 1 + self.settings.amount * (2 * draws.uniform()[:, 0] - 1)
         weights = np.array(LUMA) if channels == 3 else np.full(channels, 1 / channels)
         limits = np.array(self.images.limits, np.float32)
-        kernels.stretch(pixels.now, factors.astype(np.float32), weights, limits, *self.images.shape)
+        self.kernels.stretch(pixels.now, factors.astype(np.float32), weights, limits, self.images.shape)

@@ -27,12 +27,10 @@ class Cutout(Augmentation):
     Settings = CutoutSettings
 
     def apply(self, pixels: Pixels, draws: Draws) -> None:
-        from cnntrain.kernels import augmentation as kernels
-
         uniform, boxes = draws.uniform(2), np.empty((pixels.count, 4), np.int64)
         for axis in (0, 1):
             length, size = self.images.shape[1 + axis], self.settings.size[axis]
             start = whole(uniform[:, axis], length) - size // 2
             boxes[:, 2 * axis] = np.clip(start, 0, length)
             boxes[:, 2 * axis + 1] = np.clip(start + size, 0, length)
-        kernels.erase(pixels.now, boxes.reshape(-1), self.fill(self.settings.fill), *self.images.shape)
+        self.kernels.erase(pixels.now, boxes.reshape(-1), self.fill(self.settings.fill), self.images.shape)

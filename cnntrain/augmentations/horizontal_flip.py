@@ -32,10 +32,8 @@ class HorizontalFlip(Augmentation):
     Settings = HorizontalFlipSettings
 
     def apply(self, pixels: Pixels, draws: Draws) -> None:
-        from cnntrain.kernels import augmentation as kernels
-
         alternating = self.settings.mode == "alternating"
         chosen = draws.uniform(every_epoch=alternating)[:, 0] < self.settings.probability
         if alternating and draws.epoch % 2:
             chosen = ~chosen
-        kernels.flip_columns(pixels.now, chosen.astype(np.int64), *self.images.shape)
+        self.kernels.flip_columns(pixels.now, chosen.astype(np.int64), self.images.shape)

@@ -47,6 +47,4 @@ class Mixup(Augmentation):
 
     def apply(self, pixels: Pixels, draws: Draws) -> None:
         """Mix the first half of the images with the second: their partners."""
-        from cnntrain.kernels import augmentation as kernels
-
-        kernels.mix(pixels.now, self.weights(draws), int(np.prod(self.images.shape)))
+        self.kernels.mix(pixels.now, self.weights(draws), int(np.prod(self.images.shape)))

@@ -53,6 +53,9 @@ class Augmenter:
     """
 
     def __init__(self, choices: Sequence[Choice], images: Any, seed: int, batch_size: int) -> None:
+        from cnntrain.kernels.augmentation import gather_pixels
+
+        self._gather_pixels = gather_pixels
         described = Images.of(images.shape[1:], images.dtype)
         self._steps = [AUGMENTATIONS[choice.name](choice.settings, described) for choice in choices]
         self._seed, self._images, self._shape = seed, len(images), described.shape
@@ -95,11 +98,9 @@ class Augmenter:
         partners : Partners or None
             What they were mixed with.
         """
-        from cnntrain.kernels.augmentation import gather_pixels
-
         size, count = int(np.prod(self._shape)), len(needed)
         now, room = (buffer[: count * size] for buffer in self._buffers)
-        gather_pixels(images.reshape(-1), rows, now, size)
+        self._gather_pixels(images.reshape(-1), rows, now, size)
         pixels = Pixels(now, room, count)
         for place, step in enumerate(self._steps):
             step.apply(pixels, self._draws(place, needed, epoch))

@@ -32,6 +32,7 @@ class RandomCrop(Augmentation):
 
     def __init__(self, settings: RandomCropSettings, images: Images) -> None:
         super().__init__(settings, images)
+        self._outside = np.int64(self.kernels.REFLECT if settings.mode == "reflect" else self.kernels.CONSTANT)
         _, rows, columns = images.shape
         if settings.mode == "reflect" and (settings.padding[0] >= rows or settings.padding[1] >= columns):
             padding = "x".join(map(str, settings.padding))
@@ -41,12 +42,9 @@ class RandomCrop(Augmentation):
             )
 
     def apply(self, pixels: Pixels, draws: Draws) -> None:
-        from cnntrain.kernels import augmentation as kernels
-
         uniform = draws.uniform(2)
         down, right = (whole(uniform[:, axis], 2 * self.settings.padding[axis] + 1) for axis in (0, 1))
         down -= self.settings.padding[0]
         right -= self.settings.padding[1]
-        outside = np.int64(kernels.REFLECT if self.settings.mode == "reflect" else kernels.CONSTANT)
-        kernels.translate(pixels.now, pixels.room, down, right, outside, self.fill(0), *self.images.shape)
+        self.kernels.translate(pixels.now, pixels.room, down, right, self._outside, self.fill(0), self.images.shape)
         pixels.swap()

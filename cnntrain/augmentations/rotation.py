@@ -29,10 +29,8 @@ class Rotation(Augmentation):
     Settings = RotationSettings
 
     def apply(self, pixels: Pixels, draws: Draws) -> None:
-        from cnntrain.kernels import augmentation as kernels
-
         angle = np.deg2rad((2 * draws.uniform()[:, 0] - 1) * self.settings.degrees)
         cosine, sine = np.cos(angle), np.sin(angle)
         matrices = about_centre(cosine, sine, -sine, cosine, self.images.shape)
-        kernels.warp(pixels.now, pixels.room, matrices, self.fill(self.settings.fill), *self.images.shape)
+        self.kernels.warp(pixels.now, pixels.room, matrices, self.fill(self.settings.fill), self.images.shape)
         pixels.swap()

@@ -40,11 +40,9 @@ class Scale(Augmentation):
     Settings = ScaleSettings
 
     def apply(self, pixels: Pixels, draws: Draws) -> None:
-        from cnntrain.kernels import augmentation as kernels
-
         smallest, largest = self.settings.factors
         inverse = 1 / (smallest + (largest - smallest) * draws.uniform()[:, 0])
         zero = np.zeros_like(inverse)
         matrices = about_centre(inverse, zero, zero, inverse, self.images.shape)
-        kernels.warp(pixels.now, pixels.room, matrices, self.fill(self.settings.fill), *self.images.shape)
+        self.kernels.warp(pixels.now, pixels.room, matrices, self.fill(self.settings.fill), self.images.shape)
         pixels.swap()

@@ -58,6 +58,8 @@ class Shift(Augmentation):
 
     def __init__(self, settings: ShiftSettings, images: Images) -> None:
         super().__init__(settings, images)
+        outside = {"zero": self.kernels.CONSTANT, "edge": self.kernels.EDGE, "reflect": self.kernels.REFLECT}
+        self._outside = np.int64(outside[settings.fill])
         size = images.shape[1:]
         self._most = [
             int(distance * length) if isinstance(distance, float) else distance
@@ -70,11 +72,8 @@ class Shift(Augmentation):
             )
 
     def apply(self, pixels: Pixels, draws: Draws) -> None:
-        from cnntrain.kernels import augmentation as kernels
-
         down, right = self._moves(draws.uniform(2))
-        outside = {"zero": kernels.CONSTANT, "edge": kernels.EDGE, "reflect": kernels.REFLECT}[self.settings.fill]
-        kernels.translate(pixels.now, pixels.room, down, right, np.int64(outside), self.fill(0), *self.images.shape)
+        self.kernels.translate(pixels.now, pixels.room, down, right, self._outside, self.fill(0), self.images.shape)
         pixels.swap()
 
     def _moves(self, uniform: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

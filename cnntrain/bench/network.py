@@ -3,41 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 from cnntrain.bench.machine import Peak
 from cnntrain.bench.subject import Subject
 from cnntrain.bench.timing import Spread, Stopwatch, each_of, times_for
 from cnntrain.kernels.compiler.threads import set_threads
-from cnntrain.layers import Layer
-from cnntrain.network import Network
+from cnntrain.layers.base import Timed
 
-ROUND = 0.03  # seconds that each part of a round takes, or one step
+ROUND = 0.03  # seconds that each measurement of a round takes, or one step
 LEAST_ROUNDS = 3
 PEAKS = 3  # measurements of the peak after each step that is measured pass by pass
 
 Key = tuple[str, str]  # (the layer's path, the pass); path "" for what is no layer's
 
 
-class WeightedPasses(Protocol):
-    """The passes of a layer with weights (`passes.convolution.Convolution`, `passes.dense.Dense`)."""
-
-    macs: int
-
-    def backward_input(self, *arguments: Any) -> None: ...
-    def backward_weight(self, *arguments: Any) -> None: ...
-
-
 @dataclass(frozen=True)
 class PassTime:
-    """One pass of one layer, or a part of the step that is no layer's.
+    """One pass of one layer, or something of the step that is no layer's.
 
     Attributes
     ----------
     layer : str
-        Path; empty for a part of the step.
+        Path; empty for what is no layer's.
     shape : str
         What the layer's arithmetic depends on, for example "6→16 5x5 on 14x14"; empty where there is nothing to say.
     name : str
@@ -112,6 +101,7 @@ class _Meter:
         self._training: list[float] = []
         self._evaluation: list[float] = []
         self._watch: Stopwatch[Key] = Stopwatch()
+        self._passes = list(subject.network.body.timed())
 
     def round(self) -> None:
         """Add one measurement of everything, and some of each pass."""
@@ -119,7 +109,8 @@ class _Meter:
         subject.train()  # a changed number of threads takes effect, the caches fill
         self._training += each_of(subject.train, self._training_steps)
         self._evaluation += each_of(subject.evaluate, self._evaluation_steps)
-        targets = [*_parts_of(subject), *_passes_of(subject.network)]
+        passes = [((timed.path, timed.name), timed.target, timed.method) for timed in self._passes]
+        targets = [*_beside_layers(subject), *passes]
         with self._watch.patched(*targets):
             step = self._watch.timed(("", "other"), subject.train)
             for _ in range(self._training_steps):
@@ -131,19 +122,19 @@ class _Meter:
     def result(self) -> Run:
         """Summarise all rounds."""
         images = self._subject.network.batch_size
-        layers = dict(self._subject.network.layers())
+        timed = {(found.path, found.name): found for found in self._passes}
         spreads = self._watch.spreads()
         whole = Spread.of([sum(step.values()) for step in self._watch.steps])
         passes = []
-        for path, name in sorted(spreads, key=_place(list(layers))):
-            weighted = weighted_passes(layers[path]) if path else None
+        for path, name in sorted(spreads, key=_place(self._passes)):
+            found = timed.get((path, name))
             passes.append(
                 PassTime(
                     layer=path,
-                    shape=str(weighted) if weighted else "",
+                    shape=found.shape if found else "",
                     name=name,
                     seconds=spreads[path, name],
-                    operations=2 * weighted.macs * images if weighted else 0,
+                    operations=2 * found.macs * images if found else 0,
                     step=spreads[path, name].median / whole.median,
                 )
             )
@@ -156,8 +147,9 @@ class _Meter:
         )
 
 
-def _place(paths: list[str]) -> Callable[[Key], tuple[int, int]]:
+def _place(passes: Sequence[Timed]) -> Callable[[Key], tuple[int, int]]:
     """Order as the network runs: loading first, then the layers, each with its passes, then the rest."""
+    paths = list(dict.fromkeys(timed.path for timed in passes))
     names = ["load", "forward", "to input", "to weights", "backward", "loss", "update", "other"]
 
     def place(key: Key) -> tuple[int, int]:
@@ -167,37 +159,10 @@ def _place(paths: list[str]) -> Callable[[Key], tuple[int, int]]:
     return place
 
 
-def _parts_of(subject: Subject) -> list[tuple[Key, object, str]]:
-    """Name what a step does beside the layers."""
+def _beside_layers(subject: Subject) -> list[tuple[Key, object, str]]:
+    """Name what a step does beside the layers; what no name is given to counts as other."""
     return [
         (("", "load"), subject.network, "load"),
         (("", "loss"), subject.network, "loss"),
         (("", "update"), subject.optimizer, "step"),
     ]
-
-
-def _passes_of(network: Network) -> Iterator[tuple[Key, object, str]]:
-    """Name the passes of all layers; what a layer's backward does around its two passes counts as other."""
-    for path, layer in network.layers():
-        yield (path, "forward"), layer, "forward"
-        weighted = weighted_passes(layer)
-        if weighted is None:
-            yield (path, "backward"), layer, "backward"
-        else:
-            yield ("", "other"), layer, "backward"
-            yield (path, "to input"), weighted, "backward_input"
-            yield (path, "to weights"), weighted, "backward_weight"
-        together = getattr(layer, "with_pooling", None)
-        if together is not None:  # a convolution, with its pooling in one go, or else with its bias apart
-            yield (path, "forward"), together, "forward"
-            yield (path, "to weights"), together, "backward_weight"
-            yield (path, "to weights"), weighted, "backward_bias"
-
-
-def weighted_passes(layer: Layer) -> WeightedPasses | None:
-    """Return the layer's object with separate passes to the input and to the weights, if it has one."""
-    for value in vars(layer).values():
-        if hasattr(value, "backward_input") and hasattr(value, "backward_weight"):
-            weighted: WeightedPasses = value
-            return weighted
-    return None

@@ -12,17 +12,13 @@ from numpy.typing import NDArray
 
 from cnntrain.augmentations.pipeline import Augmenter
 from cnntrain.config import Config, infer_shapes, load_config
-from cnntrain.data import describe
+from cnntrain.data import SOURCES, describe
 from cnntrain.errors import DataError
 from cnntrain.network import Network
 from cnntrain.optimizers import OPTIMIZERS, Optimizer
 from cnntrain.shape import Shape
+from cnntrain.warm_up import warm_up
 
-KNOWN = {  # what the images of these sources are, whether they are there or not
-    "mnist": (Shape(1, 28, 28), 10),
-    "fashion-mnist": (Shape(1, 28, 28), 10),
-    "cifar10": (Shape(3, 32, 32), 10),
-}
 BATCHES = 4  # different ones, so that not everything is found in the cache
 LEARNING_RATE = 1e-4  # random labels are not to be learnt by heart
 
@@ -84,7 +80,7 @@ class Subject:
                 Augmenter(augment, images, self.config.seed, batch_size=1).warm_up(image_type)
             image_types = [*image_types, *([] if np.float32 in image_types else [np.float32])]
         for image_type in image_types:
-            self.network.warm_up(image_type)
+            warm_up(self.network, image_type)
         self.optimizer.warm_up()
 
     def _load(self) -> NDArray[np.int64]:
@@ -132,8 +128,9 @@ def _describe(config: Config) -> tuple[Shape, int]:
     try:
         return describe(config.data)
     except DataError as error:
-        if config.data.source in KNOWN:
-            return KNOWN[config.data.source]
+        published = SOURCES[config.data.source].published
+        if published is not None:
+            return Shape(*published.image_shape), len(published.class_names)
         raise DataError(
             f"{error}\nThe data are needed for the size of the images only: --image 3x32x32 and --classes 10 do as well"
         ) from error

@@ -11,7 +11,7 @@ import click
 from cnntrain.cli import options
 
 if TYPE_CHECKING:
-    from cnntrain.layers.plan import LayerRow
+    from cnntrain.layers.base import LayerRow
 
 
 @click.command("check")

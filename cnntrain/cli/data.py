@@ -6,14 +6,25 @@ import json
 import os
 import shutil
 import sys
-import warnings
 from pathlib import Path
 
 import click
 
 from cnntrain.cli import options
 
-PUBLISHED = ("mnist", "fashion-mnist", "cifar10")  # a test compares these with data/published.py
+
+class PublishedNames(click.Choice):
+    """The names of the published data sets; looked up when somebody asks, since the sources import pydantic."""
+
+    def __init__(self) -> None:
+        self.case_sensitive = True
+
+    @property
+    def choices(self) -> tuple[str, ...]:  # type: ignore[override]  # an attribute there
+        """Names of the sources of one published data set."""
+        from cnntrain.data import SOURCES
+
+        return tuple(name for name, source in SOURCES.items() if source.published is not None)
 
 
 @click.group("data")
@@ -22,7 +33,7 @@ def command() -> None:
 
 
 @command.command("download")
-@click.argument("name", type=click.Choice(PUBLISHED))
+@click.argument("name", type=PublishedNames())
 @click.option("--to", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Where to; data/<NAME> otherwise.")
 @click.option(
     "--mirror",
@@ -37,17 +48,18 @@ def download(name: str, folder: Path | None, mirrors: tuple[str, ...]) -> None:
     Every file's checksum is compared with the published one. A broken download goes on where it stopped, now or when
     the command is given again; until a file is complete it is called <file>.part. Prints the folder.
     """
+    from cnntrain.data import SOURCES
     from cnntrain.data.download import download as fetch
-    from cnntrain.data.progress import ProgressBars
-    from cnntrain.data.published import PUBLISHED as KNOWN
+    from cnntrain.data.terminal import ProgressBars
 
     wrong = [mirror for mirror in mirrors if not mirror.startswith(("http://", "https://"))]
     if wrong:
         raise click.UsageError(f"--mirror {wrong[0]}: must begin with http:// or https://")
-    folder = folder or Path("data") / name
+    published, folder = SOURCES[name].published, folder or Path("data") / name
+    assert published is not None  # one of the choices; for mypy
     bars = ProgressBars("B")
     try:
-        fetch(KNOWN[name], folder, mirrors=mirrors, progress=bars, tell=lambda text: click.echo(text, err=True))
+        fetch(published, folder, mirrors=mirrors, progress=bars, tell=lambda text: click.echo(text, err=True))
     finally:
         bars.close()
     click.echo(folder)
@@ -71,17 +83,12 @@ def inspect(config_file: Path, overrides: tuple[str, ...], split: str, images: b
     Values are those stored, before normalisation.
     """
     from cnntrain.config import load_config
-    from cnntrain.data import load_data
     from cnntrain.data.drawing import as_bytes, draw
     from cnntrain.data.inspection import Inspection, examples
-    from cnntrain.data.progress import ProgressBars
+    from cnntrain.data.terminal import load_and_tell
 
     config = load_config(config_file, overrides)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        data = load_data(config.data, config.seed, ProgressBars())
-    for warning in caught:
-        click.echo(f"warning: {warning.message}", err=True)
+    data = load_and_tell(config.data, config.seed, lambda text: click.echo(f"warning: {text}", err=True))
     found = Inspection.of(data, split)
     if as_json:
         click.echo(json.dumps({"name": config.name, "path": config.data.path, **found.as_dict()}))

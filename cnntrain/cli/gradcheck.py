@@ -81,28 +81,28 @@ def command(
     from cnntrain.runs.folder import find_checkpoint
     from cnntrain.runs.reporter import Reporter
     from cnntrain.verify import check_gradients
+    from cnntrain.verify.case import case_of_checkpoint, case_of_config
     from cnntrain.verify.report import GradientReport
-    from cnntrain.verify.subject import subject_of_checkpoint, subject_of_config
 
     reporter = Reporter()
     set_threads(threads)
     if target is not None:
-        subject = subject_of_checkpoint(find_checkpoint(target), overrides, images, seed, reporter.warning)
+        case = case_of_checkpoint(find_checkpoint(target), overrides, images, seed, reporter.warning)
     else:
         assert config_file is not None  # checked above; for mypy
-        subject = subject_of_config(config_file, overrides, images, seed, reporter.warning)
-    bar = tqdm(total=len(subject.network.parameters) + 1, unit=" tensors", leave=False, disable=not sys.stderr.isatty())
+        case = case_of_config(config_file, overrides, images, seed, reporter.warning)
+    bar = tqdm(total=len(case.network.parameters) + 1, unit=" tensors", leave=False, disable=not sys.stderr.isatty())
     with bar, announce(lambda kernel: reporter.line(f"compiling {kernel} (once for this machine)")):
         checks = check_gradients(
-            subject.network,
-            subject.images,
-            subject.labels,
+            case.network,
+            case.images,
+            case.labels,
             samples=samples,
             tolerance=tolerance,
             seed=seed,
             on_tensor=lambda check: bar.update(),
         )
-    report = GradientReport(subject.name, len(subject.images), seed, tolerance, checks)
+    report = GradientReport(case.name, len(case.images), seed, tolerance, checks)
     click.echo(json.dumps(report.as_dict()) if as_json else report.as_text())
     if not report.passed:
         ctx.exit(1)

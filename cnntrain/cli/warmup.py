@@ -37,16 +37,17 @@ def command(
     """
     import numpy as np
 
-    from cnntrain.bench.subject import KNOWN, subject_of_config
+    from cnntrain.bench.subject import subject_of_config
+    from cnntrain.data import SOURCES
     from cnntrain.kernels.compiler.report import cache_folder, loaded_kernels, reported
     from cnntrain.runs.reporter import Reporter
 
     reporter = Reporter()
     begin = time.perf_counter()
     subject = subject_of_config(config_file, overrides, image, classes)
-    of_bytes = subject.config.data.source in KNOWN
+    published = SOURCES[subject.config.data.source].published
     with reported(reporter.line) as compiled:
-        subject.warm_up((np.uint8,) if of_bytes else (np.uint8, np.float32))
+        subject.warm_up((np.uint8, np.float32) if published is None else (np.dtype(published.image_type),))
     seconds, loaded, folder = time.perf_counter() - begin, loaded_kernels(), cache_folder()
     if folder is None:
         reporter.warning("nothing could be kept: no folder can be written; set NUMBA_CACHE_DIR to one that can")

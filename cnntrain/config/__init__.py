@@ -5,7 +5,7 @@ from __future__ import annotations
 from cnntrain.config.load import load_config, parse_config, resolved_yaml
 from cnntrain.config.model import Config, ExpectSettings, TrainSettings
 from cnntrain.config.shapes import infer_shapes
-from cnntrain.layers.plan import LayerRow
+from cnntrain.layers.base import LayerRow
 from cnntrain.settings import Choice
 
 __all__ = [

@@ -8,17 +8,18 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from cnntrain.config.document import Document
 from cnntrain.config.messages import model_at, problems_of
 from cnntrain.config.model import Config, safe_name
 from cnntrain.config.problems import Problem, report
 from cnntrain.config.shapes import check_output, problem, walk_shapes
-from cnntrain.config.source import Source
 from cnntrain.config.yaml_nodes import Dumper, read_text
 from cnntrain.data import DataSettings, describe
 from cnntrain.errors import CnntrainError, ConfigError, ExtensionError
 from cnntrain.extensions import load_extension
+from cnntrain.layers.base import Layer
 from cnntrain.layers.plan import Misfit
-from cnntrain.layers.registry import visible
+from cnntrain.layers.registry import added
 from cnntrain.settings import Choice
 from cnntrain.shape import Shape
 
@@ -45,45 +46,45 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
 
 def parse_config(text: str, file: str, overrides: Sequence[str] = ()) -> Config:
     """Make a config of YAML text, as `load_config` does; `file` names it in messages and gives the default name."""
-    source = Source.parse(text, file)
+    document = Document.parse(text, file)
     # Which files are loaded is settled first: what the other overrides may say depends on the layers in them.
     first = [argument for argument in overrides if argument.startswith("extensions")]
     for argument in first:
-        source.override(argument, _main_setting)
-    token = visible.set(_load_extensions(source))
+        document.override(argument, _main_setting)
+    token = added.set(_load_extensions(document))
     try:
-        return _parse(source, [argument for argument in overrides if argument not in first])
+        return _parse(document, [argument for argument in overrides if argument not in first])
     finally:
-        visible.reset(token)
+        added.reset(token)
 
 
-def _load_extensions(source: Source) -> frozenset[str]:
-    """Load the Python files that a config names, as far as it names them rightly; return the names of their layers."""
-    files = source.values([]).get("extensions")
-    names: frozenset[str] = frozenset()
+def _load_extensions(document: Document) -> dict[str, type[Layer]]:
+    """Load the Python files that a config names, as far as it names them rightly; return their layers by name."""
+    files = document.values([]).get("extensions")
+    layers: dict[str, type[Layer]] = {}
     for index, file in enumerate(files if isinstance(files, list) else []):
         if isinstance(file, str) and file:
             try:
-                names |= load_extension(file).keys()
+                layers |= load_extension(file, layers)
             except ExtensionError as error:
-                raise ExtensionError(str(Problem(str(error), source.mark(["extensions", index])))) from error
-    return names
+                raise ExtensionError(str(Problem(str(error), document.mark(["extensions", index])))) from error
+    return layers
 
 
-def _parse(source: Source, overrides: Sequence[str]) -> Config:
+def _parse(document: Document, overrides: Sequence[str]) -> Config:
     for argument in overrides:
-        source.override(argument, _main_setting)
+        document.override(argument, _main_setting)
     problems: list[Problem] = []
-    values = source.values(problems)
-    values.setdefault("name", safe_name(Path(source.file).stem))
+    values = document.values(problems)
+    values.setdefault("name", safe_name(Path(document.file).stem))
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
-        problems += problems_of(error, Config, source, values)
-        problems += _shape_problems(source, values, problems)
+        problems += problems_of(error, Config, document, values)
+        problems += _shape_problems(document, values, problems)
     if problems:
         raise ConfigError(report(problems))
-    config._source = source
+    config._document = document
     return config
 
 
@@ -97,7 +98,7 @@ def _main_setting(path: Sequence[str]) -> str | None:
     return settings.main if settings else None
 
 
-def _shape_problems(source: Source, values: dict[str, object], found: list[Problem]) -> list[Problem]:
+def _shape_problems(document: Document, values: dict[str, object], found: list[Problem]) -> list[Problem]:
     """Find what is wrong with the shapes too, as far as the sound part of a faulty config tells."""
     faulty = [problem.path for problem in found]
     layers = values.get("network")
@@ -115,7 +116,7 @@ def _shape_problems(source: Source, values: dict[str, object], found: list[Probl
         if sound == len(layers):
             check_output(rows, classes)
     except Misfit as misfit:
-        return [problem(misfit, source)]
+        return [problem(misfit, document)]
     return []
 
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import ValidationError
 
+from cnntrain.config.document import Document
 from cnntrain.config.problems import MAX_SHOWN, Problem, clip
-from cnntrain.config.source import Source
 from cnntrain.settings import ChoiceFrom, Settings, hint
 
 _PHRASES = {  # by pydantic's error type; {names} come from its context
@@ -35,7 +35,7 @@ _PHRASES = {  # by pydantic's error type; {names} come from its context
 }
 
 
-def problems_of(error: ValidationError, model: type[Settings], source: Source, values: object) -> list[Problem]:
+def problems_of(error: ValidationError, model: type[Settings], document: Document, values: object) -> list[Problem]:
     """Make one problem per wrong value.
 
     Parameters
@@ -44,7 +44,7 @@ def problems_of(error: ValidationError, model: type[Settings], source: Source, v
         What `model` said.
     model : type
         The class that `values` were validated with.
-    source : Source
+    document : Document
         Where they were written.
     values : object
         What was validated.
@@ -57,15 +57,15 @@ def problems_of(error: ValidationError, model: type[Settings], source: Source, v
         path, value = _walk(values, item["loc"])
         if item["type"] == "missing":
             field = (*path, item["loc"][-1])
-            problems.append(Problem(f"{_dotted(field)} is missing", source.mark(path, at_key=True), path=field))
+            problems.append(Problem(f"{_dotted(field)} is missing", document.mark(path, at_key=True), path=field))
         elif item["type"] == "extra_forbidden":
             settings = model_at(model, path[:-1])
             legal = settings.variant(_walk(values, path[:-1])[1]).model_fields if settings else ()
             where = f" in {_dotted(path[:-1])}" if path[1:] else ""
             message = f'unknown key "{clip(str(path[-1]))}"{where}{hint(str(path[-1]), legal)}'
-            problems.append(Problem(message, source.mark(path, at_key=True), path=path))
+            problems.append(Problem(message, document.mark(path, at_key=True), path=path))
         elif item["type"] == "unknown_choice":
-            mark = source.mark(path, at_key=item["input"] is None)  # ChoiceFrom names a key and gives no input
+            mark = document.mark(path, at_key=item["input"] is None)  # ChoiceFrom names a key and gives no input
             problems.append(Problem(item["msg"], mark, path=path))
         else:
             phrases[path][_phrase(item)] = value
@@ -76,7 +76,7 @@ def problems_of(error: ValidationError, model: type[Settings], source: Source, v
         first, *others = alternatives
         message = " or ".join([first, *(other.removeprefix("must be ") for other in others)])
         received = clip(json.dumps(alternatives[first], ensure_ascii=False))
-        problems.append(Problem(f"{_dotted(path)} {message}; received {received}", source.mark(path), path=path))
+        problems.append(Problem(f"{_dotted(path)} {message}; received {received}", document.mark(path), path=path))
     return problems
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
-from cnntrain.config.source import Source
+from cnntrain.config.document import Document
 from cnntrain.data import DataSettings
 from cnntrain.layers.registry import LayerChoice
 from cnntrain.losses import LOSSES
@@ -96,4 +96,4 @@ class Config(Settings):
         "--allow-extensions.",
     )
 
-    _source: Source | None = PrivateAttr(None)
+    _document: Document | None = PrivateAttr(None)

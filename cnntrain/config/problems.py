@@ -21,7 +21,7 @@ class Problem:
     message : str
         What is wrong, with what was received.
     mark : yaml.Mark
-        The place; its name is the file, or the whole `--set` argument. Without a buffer no source line is shown.
+        The place; its name is the file, or the whole `--set` argument. Without a buffer no line is shown.
     note : str
         A last line, such as the chain of shapes.
     path : tuple
@@ -37,8 +37,8 @@ class Problem:
         mark = self.mark
         lines = [f"{self.place}: {clip(self.message, 600)}"]
         if mark.buffer is not None and not mark.name.startswith(SET):
-            source, column = _source_line(mark.buffer, mark.pointer)
-            lines += [f"{mark.line + 1:5d} | {source}", f"{'':5} | {'':{column}}^"]
+            line, column = _line_at(mark.buffer, mark.pointer)
+            lines += [f"{mark.line + 1:5d} | {line}", f"{'':5} | {'':{column}}^"]
         if self.note:
             lines.append(f"  {self.note}")
         return "\n".join(lines)
@@ -67,7 +67,7 @@ def clip(text: str, width: int = 80) -> str:
     return text if len(text) <= width else text[: width - 3] + "..."
 
 
-def _source_line(text: str, offset: int) -> tuple[str, int]:
+def _line_at(text: str, offset: int) -> tuple[str, int]:
     """Return the line around an offset, and the offset's column in it; a long line is cut to what is around it."""
     start = text.rfind("\n", 0, offset) + 1
     end = text.find("\n", start)

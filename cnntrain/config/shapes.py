@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cnntrain.config.document import Document
 from cnntrain.config.model import Config
 from cnntrain.config.problems import Problem
-from cnntrain.config.source import Source
 from cnntrain.errors import ConfigError, ShapeError
-from cnntrain.layers.plan import MAX_LAYERS, MAX_NESTING, LayerRow, Misfit, Part, count_layers, join, nesting, plan_part
+from cnntrain.layers.base import LayerRow
+from cnntrain.layers.plan import MAX_LAYERS, MAX_NESTING, Misfit, Part, count_layers, join, nesting, plan_part, resolved
 from cnntrain.settings import Choice
 from cnntrain.shape import Shape
 
@@ -35,9 +36,9 @@ def infer_shapes(config: Config, input_shape: Shape, classes: int) -> list[Layer
         rows = walk_shapes(config.network, Shape(*input_shape), classes)
         check_output(rows, classes)
     except Misfit as misfit:
-        if config._source is None:
+        if config._document is None:
             raise ConfigError(f"{misfit.layer}: {misfit}") from misfit
-        raise ConfigError(str(problem(misfit, config._source))) from misfit
+        raise ConfigError(str(problem(misfit, config._document))) from misfit
     _check_loss(config, classes)
     return rows
 
@@ -49,19 +50,19 @@ def _check_loss(config: Config, classes: int) -> None:
         loss.settings.check(classes)
     except ShapeError as error:
         message = f"{loss.name} {error}"
-        if config._source is None:
+        if config._document is None:
             raise ConfigError(message) from error
         path = ["loss", loss.name, *([error.key] if error.key else [])]
-        raise ConfigError(str(Problem(message, config._source.mark(path)))) from error
+        raise ConfigError(str(Problem(message, config._document.mark(path)))) from error
 
 
-def problem(misfit: Misfit, source: Source) -> Problem:
+def problem(misfit: Misfit, document: Document) -> Problem:
     """Find the place of a misfit in the YAML: the setting's value if it is written there, the layer otherwise."""
     path: list[str | int] = ["network", *misfit.place]
     if misfit.key is not None:
         path += [int(step) if step.isdecimal() else step for step in misfit.key.split(".")]
     notes = [*misfit.notes, f"shapes: {join(misfit.chain)}"]
-    return Problem(f"{misfit.layer} {misfit}", source.mark(path, at_key=misfit.key is None), "\n  ".join(notes))
+    return Problem(f"{misfit.layer} {misfit}", document.mark(path, at_key=misfit.key is None), "\n  ".join(notes))
 
 
 def walk_shapes(network: Sequence[Choice], shape: Shape, classes: int) -> list[LayerRow]:
@@ -76,9 +77,8 @@ def walk_shapes(network: Sequence[Choice], shape: Shape, classes: int) -> list[L
             error = ShapeError(f"has layers nested {nesting(layer)} levels deep; at most {MAX_NESTING} are allowed")
         if error:
             raise Misfit(layer.name, [index, layer.name], [data, "..."], error)
-    resolved = [Choice(layer.name, layer.settings.resolve(classes)) for layer in network]
     try:
-        return list(plan_part(Part("", "", resolved), shape).rows)
+        return list(plan_part(Part("", "", [resolved(layer, classes) for layer in network]), shape).rows)
     except Misfit as misfit:
         error = ShapeError(f"does not fit: {misfit}", misfit.key, misfit.notes)
         raise Misfit(misfit.layer, misfit.place, [data, *misfit.chain], error) from misfit

@@ -1,4 +1,7 @@
-"""Source `cifar10`: the binary or the Python version, unpacked or in its archive."""
+"""Source `cifar10`: the binary or the Python version, unpacked or in its archive.
+
+MD5 of the archive: https://www.cs.toronto.edu/~kriz/cifar.html; SHA-256: TensorFlow Datasets.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,12 @@ import tarfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cnntrain.data.published import PublishedData, PublishedFile
 from cnntrain.data.safe_pickle import UnsafePickleError, read_pickle
 from cnntrain.data.settings import DataSettings
 from cnntrain.data.source import ImageShape, Loaded, Source, Split, check_pair, checked_labels
@@ -41,13 +45,23 @@ class Cifar10(Source[Cifar10Settings]):
 
     name = "cifar10"
     Settings = Cifar10Settings
-    class_names: ClassVar[list[str]] = [
-        "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
-    ]  # fmt: skip
+    published = PublishedData(
+        files=(
+            PublishedFile(
+                "cifar-10-binary.tar.gz",
+                170_052_171,
+                "c32a1d4ab5d03f1284b67883e8d87530",
+                "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+            ),
+        ),
+        mirrors=("https://www.cs.toronto.edu/~kriz/",),
+        image_shape=(3, 32, 32),
+        class_names=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+    )
 
     def describe(self) -> tuple[ImageShape, int]:
         self._find()
-        return (3, 32, 32), len(self.class_names)
+        return self.published.image_shape, len(self.published.class_names)
 
     def load(self) -> Loaded:
         path, suffix = self._find()
@@ -60,9 +74,9 @@ class Cifar10(Source[Cifar10Settings]):
         parse = _parse_binary if suffix else _parse_pickle
         batches = []
         for done, (name, content) in enumerate(files.items(), 1):
-            batches.append(parse(content, f"{where}{name}{suffix}", len(self.class_names)))
+            batches.append(parse(content, f"{where}{name}{suffix}", len(self.published.class_names)))
             self.progress(f"reading {path.name}", done, len(files))
-        return Loaded(_joined(batches[:-1]), batches[-1], list(self.class_names))
+        return Loaded(_joined(batches[:-1]), batches[-1], list(self.published.class_names))
 
     def _find(self) -> tuple[Path, str]:
         """Return a folder and the suffix of its files (".bin" or none), or an archive."""

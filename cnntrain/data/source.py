@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.data.progress import Progress, silent
+from cnntrain.data.published import PublishedData
 from cnntrain.data.settings import DataSettings
 from cnntrain.errors import DataError
 
@@ -61,11 +62,13 @@ SettingsT = TypeVar("SettingsT", bound=DataSettings)
 class Source(ABC, Generic[SettingsT]):
     """A kind of data set on disk.
 
-    `progress` is told how far a reading that takes a while has come.
+    `progress` is told how far a reading that takes a while has come. A source of one published data set has it as
+    `published`: `cnntrain data download` fetches it, and what needs the size of the images only needs no files.
     """
 
     name: ClassVar[str]
     Settings: ClassVar[type[DataSettings]]
+    published: ClassVar[PublishedData | None] = None
 
     def __init__(self, settings: SettingsT, progress: Progress = silent) -> None:
         self.settings = settings

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cnntrain.config import Config
 from cnntrain.data import DataSet
-from cnntrain.data.telling import load_and_tell
+from cnntrain.data.terminal import load_and_tell
 from cnntrain.errors import CheckpointError, ConfigError
 from cnntrain.evaluation.evaluate import evaluate
 from cnntrain.evaluation.report import TOP, EvaluationReport, Promise

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cnntrain.errors import ArgumentError
-from cnntrain.functional.arrays import block_count, enter, floating, leave, same_shape
+from cnntrain.functional.arrays import enter, floating, leave, same_shape
 from cnntrain.kernels import losses as kernels
 from cnntrain.kernels import margin_losses as margin_kernels
 from cnntrain.passes.targets import targets
@@ -88,10 +88,8 @@ def cross_entropy(
     own, spread = (part.astype(logits.dtype) for part in targets(classes, float(label_smoothing), weights))
     z = enter(logits[:, :, None, None])
     losses, correct, gradient = np.empty(images), np.empty(images, np.int64), np.empty_like(z)
-    kernels.cross_entropy(
-        z, labels, own, spread, logits.dtype.type(total), losses, correct, gradient, block_count(images), classes,
-        images, label_smoothing > 0,
-    )  # fmt: skip
+    goals = own, spread, logits.dtype.type(total), label_smoothing > 0
+    kernels.cross_entropy(z, labels, losses, correct, gradient, goals)
     return float(losses.sum()) / total, _as_images(gradient, images, classes)
 
 
@@ -117,18 +115,17 @@ def mse(outputs: NDArray, targets: NDArray) -> tuple[float, NDArray]:
     """
     floating("outputs", outputs, "images, classes")
     images, classes = outputs.shape
-    blocks = block_count(images)
     y = enter(outputs[:, :, None, None])
     goals = np.zeros_like(y)
     if isinstance(targets, np.ndarray) and targets.dtype.kind in "iu":
         labels = checked_labels("targets", targets, images, classes)
-        kernels.one_hot(labels, goals, blocks, classes, images)
+        kernels.one_hot(labels, goals, classes)
     else:
         same_shape("targets", floating("targets", targets, "images, classes", outputs.dtype), outputs.shape, "outputs'")
         labels = np.zeros(images, np.int64)
         goals = enter(targets[:, :, None, None])
     losses, correct, gradient = np.empty(images), np.empty(images, np.int64), np.empty_like(y)
-    kernels.quadratic(y, goals, labels, losses, correct, gradient, blocks, classes, images)
+    kernels.quadratic(y, goals, labels, losses, correct, gradient, classes)
     return float(losses.mean()), _as_images(gradient, images, classes)
 
 
@@ -159,7 +156,7 @@ def hinge(outputs: NDArray, labels: NDArray, *, norm: int = 1) -> tuple[float, N
     labels, squared = checked_labels("labels", labels, images, classes), _is_squared(norm)
     y = enter(outputs[:, :, None, None])
     losses, correct, gradient = np.empty(images), np.empty(images, np.int64), np.empty_like(y)
-    margin_kernels.hinge(y, labels, losses, correct, gradient, block_count(images), classes, images, squared)
+    margin_kernels.hinge(y, labels, losses, correct, gradient, classes, squared)
     return float(losses.mean()), _as_images(gradient, images, classes)
 
 
@@ -195,9 +192,7 @@ def multi_margin(outputs: NDArray, labels: NDArray, *, margin: float = 1.0, norm
         raise ArgumentError(f"margin must be a number greater than 0; received {margin!r}")
     y = enter(outputs[:, :, None, None])
     losses, correct, gradient = np.empty(images), np.empty(images, np.int64), np.empty_like(y)
-    margin_kernels.multi_margin(
-        y, labels, losses, correct, gradient, block_count(images), classes, images, y.dtype.type(margin), squared
-    )
+    margin_kernels.multi_margin(y, labels, losses, correct, gradient, classes, y.dtype.type(margin), squared)
     return float(losses.mean()), _as_images(gradient, images, classes)
 
 

@@ -14,14 +14,14 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
+from cnntrain.kernels.compiler.jit import inlined_kernel, parallel_kernel
 from cnntrain.kernels.convolution import end_tap, first_tap
 from cnntrain.kernels.geometry import Axis
 from cnntrain.kernels.lanes import constant, fma, load, store
 from cnntrain.shape import LANES
 
 
-@kernel
+@inlined_kernel
 def extent(axis, base, count_padding):
     """Return how many places of the window that begins at `base` count along one axis."""
     if count_padding:

@@ -8,44 +8,73 @@ columns, that is, it multiplies by the transposed matrix.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
+from cnntrain.kernels.compiler.jit import kernel, outer_kernel, parallel_kernel
+from cnntrain.kernels.convolution import Arrays
 from cnntrain.kernels.geometry import Tiles
-from cnntrain.kernels.lanes import accumulate, tile_splat, tile_store
+from cnntrain.kernels.lanes import accumulate, memory, tile_splat, tile_store
+from cnntrain.kernels.work import some_tiles
 from cnntrain.shape import LANES
 
 
+class Matrix(NamedTuple):
+    """How weights are read: output k is the sum over j < sums of weights[k * output_step + j * sum_step] x[j].
+
+    Forward: sums = inputs, output_step = inputs, sum_step = 1. To the input: sums = units, output_step = 1,
+    sum_step = inputs.
+    """
+
+    sums: int
+    outputs: int
+    output_step: int
+    sum_step: int
+
+
 @kernel
-def multiply_tile(image, weights, bias, output, blocks, k, sums, outputs, output_step, sum_step, pair, columns):
-    """Compute `len(columns)` outputs from k for all blocks: their weights stay in the L1 cache while blocks pass."""
+def multiply_tile(state, k, heights):
+    """Compute `len(heights)` outputs from k for all blocks: their weights stay in the L1 cache while blocks pass."""
+    arrays, matrix, blocks, pair = state
+    sums, outputs = matrix.sums, matrix.outputs
     for b in range(0, blocks, len(pair)):
-        tile = tile_splat(bias, k, pair, columns)
+        tile = tile_splat(arrays.bias, k, pair, heights)
         x = b * sums * LANES
-        at = k * output_step
+        w = k * matrix.output_step
         for _ in range(sums):
-            tile = accumulate(tile, image, x, sums * LANES, weights, at, output_step)
+            tile = accumulate(tile, arrays.image, x, sums * LANES, arrays.weights, w, matrix.output_step)
             x += LANES
-            at += sum_step
-        tile_store(output, (b * outputs + k) * LANES, outputs * LANES, LANES, tile)
+            w += matrix.sum_step
+        tile_store(arrays.output, (b * outputs + k) * LANES, outputs * LANES, LANES, tile)
+
+
+@outer_kernel
+def multiply_unit(tile, arrays, blocks, plain_matrix, plain_tiles, sizes):
+    """Give the plain tuples names, and compute the outputs of one tile."""
+    pair, tall, short = sizes
+    state = (arrays, Matrix(*plain_matrix), blocks, pair)
+    some_tiles(multiply_tile, state, tile, tile + 1, Tiles(*plain_tiles), tall, short)
 
 
 @parallel_kernel
-def multiply(image, weights, bias, output, blocks, sums, outputs, output_step, sum_step, cuts, pair, tall, short):
+def multiply(image, weights, bias, output, blocks, geometry, sizes):
     """output[b, k, lane] = bias[k] + sum over j < sums of weights[k * output_step + j * sum_step] * image[b, j, lane].
 
-    Forward: sums = inputs, output_step = inputs, sum_step = 1. To the input: sums = units, output_step = 1,
-    sum_step = inputs. Blocks are rounded up to whole register tiles. `cuts` is Tiles as a plain tuple; of pair, tall
-    and short only the lengths count.
+    Parameters
+    ----------
+    image, output : 1-D array, float32 or float64
+    weights, bias : 1-D array
+    blocks : int
+        They are rounded up to whole register tiles.
+    geometry : tuple of (matrix, tiles)
+        Matrix and Tiles, each as a plain tuple.
+    sizes : tuple of (pair, tall, short)
+        Dummy tuples: blocks side by side in a register tile, and the two tile heights.
     """
-    tiles = Tiles(*cuts)
-    for index in prange(tiles.tall + tiles.short):
-        t = np.intp(index)
-        if t < tiles.tall:
-            multiply_tile(
-                image, weights, bias, output, blocks, t * len(tall), sums, outputs, output_step, sum_step, pair, tall
-            )
-        else:
-            k = tiles.tall * len(tall) + (t - tiles.tall) * len(short)
-            multiply_tile(image, weights, bias, output, blocks, k, sums, outputs, output_step, sum_step, pair, short)
+    matrix, tiles = geometry  # apart: tuples in tuples do not enter a parallel loop
+    pair, tall, short = sizes
+    for index in prange(tiles[0] + tiles[1]):
+        arrays = Arrays(memory(image), memory(weights), memory(bias), memory(output))
+        multiply_unit(np.intp(index), arrays, blocks, matrix, tiles, (pair, tall, short))

@@ -10,15 +10,15 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.activations import PARTS, span
-from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
+from cnntrain.kernels.compiler.jit import inlined_kernel, parallel_kernel
 from cnntrain.kernels.lanes import constant, lane_numbers, load, select, splat, store
+from cnntrain.kernels.work import UNITS, span
 from cnntrain.shape import LANES
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-@kernel
+@inlined_kernel
 def mix(z):
     """Return the hash that SplitMix64 applies to its state, in each lane of 64 bits."""
     z = (z ^ (z >> splat(np.uint64(30)))) * splat(np.uint64(0xBF58476D1CE4E5B9))
@@ -26,7 +26,7 @@ def mix(z):
     return z ^ (z >> splat(np.uint64(31)))
 
 
-@kernel
+@inlined_kernel
 def stream(key, step):
     """Return the state, in every lane, from which the numbers of one step follow."""
     return mix(splat(key) + splat(GOLDEN) * mix(splat(step + GOLDEN)))
@@ -34,7 +34,7 @@ def stream(key, step):
 
 @parallel_kernel
 def dropout(x, y, size, key, step, threshold, factor):
-    """Compute y = x * factor where the element's 32 random bits are `threshold` or more, x * 0 elsewhere.
+    """y = x * factor where the element's 32 random bits are `threshold` or more, x * 0 elsewhere.
 
     Forward and backward are the same: the layer is linear. A NaN stays NaN even where it is dropped.
 
@@ -46,9 +46,8 @@ def dropout(x, y, size, key, step, threshold, factor):
         `threshold` is the share to drop times 2**32.
     factor : scalar of x's type
     """
-    for index in prange(PARTS):
-        part = np.intp(index)
-        begin, end = span(part, size)
+    for index in prange(UNITS):
+        begin, end = span(np.intp(index), size)
         state = stream(key, step)
         for i in range(begin, end, LANES):
             number = lane_numbers(key) + splat(np.uint64(i + 1))

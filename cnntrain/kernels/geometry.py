@@ -59,6 +59,16 @@ class Subsampling(NamedTuple):
     column_stride: int
 
 
+class ChannelCopy(NamedTuple):
+    """Channels first ... first + copied - 1 of a source go to the channels from target_first on of a target."""
+
+    copied: int
+    channels: int
+    first: int
+    target_channels: int
+    target_first: int
+
+
 def plain(*named: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     """Return named tuples as parallel kernels are called with them."""
     return tuple(map(tuple, named))

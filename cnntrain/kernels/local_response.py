@@ -5,7 +5,9 @@
 The neighbourhood is `size` channels of one pixel (across), or size x size pixels of one channel (within); what lies
 outside the image counts as zero. Each value's gradient comes back from all outputs whose neighbourhood it is in:
 
-    dL/dx = g scale**-beta - 2 alpha beta / n * x * sum of (g y / scale) over the same neighbourhood
+    dL/dx = g scale**-beta - 2 alpha beta / n * x * sum of (g y / scale) over the same neighbourhood,   g = dL/dy
+
+`share` is alpha / n. Layout (block, row, column, channel, lane); `geometry`: see `Neighbourhood`.
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.activations import PARTS, span
-from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
+from cnntrain.kernels.compiler.jit import inlined_kernel, parallel_kernel
+from cnntrain.kernels.elementwise import elementwise
 from cnntrain.kernels.lanes import constant, fma, load, store
 from cnntrain.kernels.lanes.logarithm import power
 from cnntrain.shape import LANES
@@ -33,7 +35,7 @@ class Neighbourhood(NamedTuple):
     channel_reach: int
 
 
-@kernel
+@inlined_kernel
 def neighbourhood_sum(values, b, row, column, c, hood, squared):
     """Add up the values, or their squares, around one value; across the channels first."""
     total = constant(values, 0)
@@ -47,8 +49,9 @@ def neighbourhood_sum(values, b, row, column, c, hood, squared):
 
 
 @parallel_kernel
-def local_response(x, y, scale, blocks, hood, share, beta, k):
-    """Write scale = k + share * (sum of squares) and y = x * scale**-beta; share is alpha / n."""
+def local_response(x, y, scale, blocks, geometry, share, beta, k):
+    """scale = k + share * (sum of squares); y = x * scale**-beta."""
+    hood = Neighbourhood(*geometry)
     for index in prange(blocks * hood.rows):
         unit = np.intp(index)
         b, row = unit // hood.rows, unit % hood.rows
@@ -61,19 +64,16 @@ def local_response(x, y, scale, blocks, hood, share, beta, k):
                 store(y, at, load(x, at) * power(size, -beta))
 
 
-@parallel_kernel
-def local_response_ratios(grad_output, y, scale, ratios, size):
-    """Ratios = g y / scale: what each output hands to its neighbourhood."""
-    for index in prange(PARTS):
-        part = np.intp(index)
-        begin, end = span(part, size)
-        for i in range(begin, end, LANES):
-            store(ratios, i, load(grad_output, i) * load(y, i) / load(scale, i))
+@elementwise
+def local_response_ratios(g, y, scale):
+    """Return g y / scale: what each output hands to its neighbourhood."""
+    return g * y / scale
 
 
 @parallel_kernel
-def local_response_backward(grad_output, x, scale, ratios, grad_input, blocks, hood, share, beta):
+def local_response_backward(grad_output, x, scale, ratios, grad_input, blocks, geometry, share, beta):
     """dL/dx = g scale**-beta - 2 share beta x (sum of ratios)."""
+    hood = Neighbourhood(*geometry)
     for index in prange(blocks * hood.rows):
         unit = np.intp(index)
         b, row = unit // hood.rows, unit % hood.rows

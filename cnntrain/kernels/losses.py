@@ -1,30 +1,46 @@
 """Losses on probabilities and values: the loss of each image and its gradient, in one pass over the outputs.
 
 outputs and grad_outputs are (block, class, lane); labels, losses and correct hold one entry per image, images in the
-order block, lane. Lanes without an image (`images` and beyond) get a zero gradient.
+order block, lane. Lanes without an image get a zero gradient.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
+from cnntrain.kernels.compiler.jit import inlined_kernel, parallel_kernel
 from cnntrain.kernels.lanes import constant, is_nan, lane_of, load, negate, select, store
 from cnntrain.kernels.lanes.exponential import exponential
+from cnntrain.kernels.work import blocks_of, used_lanes
 from cnntrain.shape import LANES
 
 
-@kernel
-def count_correct(outputs, start, classes, labels, correct, b, images):
+class Targets(NamedTuple):
+    """The target of class j is own[label] [j = label] + spread[j]: class weights and label smoothing are in these two.
+
+    Both have one number per class in the type of the logits (own = 1, spread = 0 without), and so is `weight`, which
+    the mean divides by. `smoothed`: spread is not zero.
+    """
+
+    own: Any
+    spread: Any
+    weight: Any
+    smoothed: Any
+
+
+@inlined_kernel
+def count_correct(outputs, labels, correct, b, classes):
     """correct[image] = 1 where the label has the largest output (ties: the first class wins; NaN is never right)."""
-    for lane in range(min(LANES, images - b * LANES)):
-        best = outputs[np.uintp(start + lane)]
+    for lane in range(used_lanes(b, labels.size)):
+        at = b * classes * LANES + lane
+        best = outputs[np.uintp(at)]
         winner = 0
         for k in range(1, classes):
-            value = outputs[np.uintp(start + k * LANES + lane)]
+            value = outputs[np.uintp(at + k * LANES)]
             if value > best:
                 best = value
                 winner = k
@@ -32,87 +48,120 @@ def count_correct(outputs, start, classes, labels, correct, b, images):
         correct[image] = 1 if winner == labels[image] and best == best else 0
 
 
-@kernel
-def clear_unused_lanes(grad_outputs, start, classes, used):
+@inlined_kernel
+def clear_unused_lanes(grad_outputs, b, classes, images):
     """Set the gradient to zero in the lanes that hold no image."""
     for k in range(classes):
-        for lane in range(used, LANES):
-            grad_outputs[np.uintp(start + k * LANES + lane)] = 0
+        for lane in range(used_lanes(b, images), LANES):
+            grad_outputs[np.uintp((b * classes + k) * LANES + lane)] = 0
+
+
+@inlined_kernel
+def largest_logit(logits, start, classes):
+    """Return the largest of each lane's logits, NaN if one is NaN."""
+    largest = load(logits, start)
+    for k in range(1, classes):
+        z = load(logits, start + k * LANES)
+        largest = select((z > largest) | (is_nan(z) & negate(is_nan(largest))), z, largest)
+    return largest
+
+
+@inlined_kernel
+def exponentials(logits, start, classes, largest, powers):
+    """Write exp(z_j - largest) at the places of the logits, and return their sum."""
+    total = constant(logits, 0)
+    for k in range(classes):
+        power = exponential(load(logits, start + k * LANES) - largest)
+        store(powers, start + k * LANES, power)
+        total = total + power
+    return total
+
+
+@inlined_kernel
+def sum_of(numbers):
+    """Add up numbers in their order."""
+    total = numbers[0]
+    for k in range(1, numbers.size):
+        total += numbers[np.uintp(k)]
+    return total
+
+
+@inlined_kernel
+def gradient_of_logits(grad_logits, at, label, total, mass, targets):
+    """Turn the exponentials of one image, from `at` on, into dL/dz_j; `mass` is the sum of spread."""
+    share = targets.own[np.uintp(label)]
+    factor = (share + mass) / (total * targets.weight)
+    for k in range(targets.own.size):
+        place = np.uintp(at + k * LANES)
+        grad_logits[place] = grad_logits[place] * factor - targets.spread[np.uintp(k)] / targets.weight
+    grad_logits[np.uintp(at + label * LANES)] -= share / targets.weight
+
+
+@inlined_kernel
+def loss_of_logits(logits, at, label, total, largest, targets):
+    """Return the loss of one image, whose logits are from `at` on, in double precision."""
+    log_total, top = math.log(np.float64(total)), np.float64(largest)
+    own = np.float64(logits[np.uintp(at + label * LANES)])
+    loss = targets.own[np.uintp(label)] * (log_total - (own - top))
+    if targets.smoothed:
+        for k in range(targets.own.size):
+            z = np.float64(logits[np.uintp(at + k * LANES)])
+            loss += targets.spread[np.uintp(k)] * (log_total - (z - top))
+    return loss
 
 
 @parallel_kernel
-def cross_entropy(
-    logits, labels, own, spread, weight, losses, correct, grad_logits, blocks, classes, images, smoothed
-):  # fmt: skip
+def cross_entropy(logits, labels, losses, correct, grad_logits, goals):
     """Softmax and cross-entropy together: L = -sum_j t_j log p_j; dL/dz_j = (p_j sum_k t_k - t_j) / weight.
 
-    The target t_j is own[label] [j = label] + spread[j]: class weights and label smoothing are in these two arrays of
-    one number per class (both in the type of the logits; own = 1, spread = 0 without). `smoothed`: spread is not zero.
-    Stable because the largest logit is subtracted first (Goodfellow et al. 2016, section 4.1).
+    Stable because the largest logit is subtracted first (Goodfellow et al. 2016, section 4.1). `goals` holds the fields
+    of `Targets`.
     """
-    for index in prange(blocks):
+    targets = Targets(*goals)
+    classes, images = targets.own.size, labels.size
+    for index in prange(blocks_of(images)):
         b = np.intp(index)
         start = b * classes * LANES
-        used = min(LANES, images - b * LANES)
-        largest = load(logits, start)
-        for k in range(1, classes):
-            z = load(logits, start + k * LANES)
-            largest = select((z > largest) | (is_nan(z) & negate(is_nan(largest))), z, largest)
-        total = constant(logits, 0)
-        for k in range(classes):
-            power = exponential(load(logits, start + k * LANES) - largest)
-            store(grad_logits, start + k * LANES, power)
-            total = total + power
-        mass = spread[0]  # of all targets but the label's own
-        for k in range(1, classes):
-            mass += spread[np.uintp(k)]
-        for lane in range(used):
-            image = np.uintp(b * LANES + lane)
-            label = labels[image]
-            place, share = np.uintp(start + label * LANES + lane), own[np.uintp(label)]
-            factor = (share + mass) / (lane_of(total, lane) * weight)
-            for k in range(classes):
-                at = np.uintp(start + k * LANES + lane)
-                grad_logits[at] = grad_logits[at] * factor - spread[np.uintp(k)] / weight
-            grad_logits[place] -= share / weight
-            log_total, top = math.log(np.float64(lane_of(total, lane))), np.float64(lane_of(largest, lane))
-            loss = share * (log_total - (np.float64(logits[place]) - top))
-            if smoothed:
-                for k in range(classes):
-                    z = np.float64(logits[np.uintp(start + k * LANES + lane)])
-                    loss += spread[np.uintp(k)] * (log_total - (z - top))
-            losses[image] = loss
-        count_correct(logits, start, classes, labels, correct, b, images)
-        clear_unused_lanes(grad_logits, start, classes, used)
+        largest = largest_logit(logits, start, classes)
+        totals = exponentials(logits, start, classes, largest, grad_logits)
+        mass = sum_of(targets.spread)
+        for lane in range(used_lanes(b, images)):
+            label, total = labels[np.uintp(b * LANES + lane)], lane_of(totals, lane)
+            gradient_of_logits(grad_logits, start + lane, label, total, mass, targets)
+            loss = loss_of_logits(logits, start + lane, label, total, lane_of(largest, lane), targets)
+            losses[np.uintp(b * LANES + lane)] = loss
+        count_correct(logits, labels, correct, b, classes)
+        clear_unused_lanes(grad_logits, b, classes, images)
 
 
 @parallel_kernel
-def quadratic(outputs, targets, labels, losses, correct, grad_outputs, blocks, classes, images):
+def quadratic(outputs, targets, labels, losses, correct, grad_outputs, classes):
     """Quadratic cost C = 1/2 sum_j (y_j - t_j)**2, dC/dy_j = (y_j - t_j) / images (Nielsen 2015, chapter 1).
 
     targets is (block, class, lane), as outputs.
     """
-    for index in prange(blocks):
+    images = labels.size
+    for index in prange(blocks_of(images)):
         b = np.intp(index)
-        start = b * classes * LANES
-        used = min(LANES, images - b * LANES)
+        used = used_lanes(b, images)
         for lane in range(used):
             losses[b * LANES + lane] = 0.0
         for k in range(classes):
-            at = start + k * LANES
+            at = (b * classes + k) * LANES
             difference = load(outputs, at) - load(targets, at)
             store(grad_outputs, at, difference / constant(outputs, images))
             for lane in range(used):
                 value = np.float64(lane_of(difference, lane))
                 losses[b * LANES + lane] += 0.5 * value * value
-        count_correct(outputs, start, classes, labels, correct, b, images)
-        clear_unused_lanes(grad_outputs, start, classes, used)
+        count_correct(outputs, labels, correct, b, classes)
+        clear_unused_lanes(grad_outputs, b, classes, images)
 
 
 @parallel_kernel
-def one_hot(labels, targets, blocks, classes, images):
+def one_hot(labels, targets, classes):
     """Write targets (block, class, lane): one in the class of each image's label, zero elsewhere."""
-    for index in prange(blocks):
+    images = labels.size
+    for index in prange(blocks_of(images)):
         b = np.intp(index)
         for k in range(classes):
             for lane in range(LANES):

@@ -7,40 +7,27 @@ unchanged, and the gradients that come back from several paths are added.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.activations import PARTS, span
 from cnntrain.kernels.compiler.jit import parallel_kernel
+from cnntrain.kernels.elementwise import elementwise
+from cnntrain.kernels.geometry import ChannelCopy, Subsampling
 from cnntrain.kernels.lanes import load, store
+from cnntrain.kernels.work import UNITS, share
 from cnntrain.shape import LANES
 
 
-class ChannelCopy(NamedTuple):
-    """Channels first ... first + copied - 1 of a source go to the channels from target_first on of a target."""
-
-    copied: int
-    channels: int
-    first: int
-    target_channels: int
-    target_first: int
+@elementwise
+def add(a, b):
+    """Return a + b."""
+    return a + b
 
 
 @parallel_kernel
-def add(a, b, total, size):
-    """Total = a + b; total may be a or b."""
-    for index in prange(PARTS):
-        part = np.intp(index)
-        begin, end = span(part, size)
-        for i in range(begin, end, LANES):
-            store(total, i, load(a, i) + load(b, i))
-
-
-@parallel_kernel
-def add_subsampled(a, image, total, blocks, g):
-    """Total = a + (the image subsampled, with zero channels behind its own)."""
+def add_subsampled(a, image, total, blocks, geometry):
+    """total = a + (the image subsampled, with zero channels behind its own); `geometry`: see `Subsampling`."""
+    g = Subsampling(*geometry)
     for index in prange(blocks * g.rows):
         unit = np.intp(index)
         b, y = unit // g.rows, unit % g.rows
@@ -55,8 +42,9 @@ def add_subsampled(a, image, total, blocks, g):
 
 
 @parallel_kernel
-def add_subsampled_backward(grad_output, grad_a, grad_image, blocks, g):
+def add_subsampled_backward(grad_output, grad_a, grad_image, blocks, geometry):
     """grad_image = grad_a + (grad_output at the pixels and channels that were taken, zero at the others)."""
+    g = Subsampling(*geometry)
     for index in prange(blocks * g.in_rows):
         unit = np.intp(index)
         b, row = unit // g.in_rows, unit % g.in_rows
@@ -73,11 +61,12 @@ def add_subsampled_backward(grad_output, grad_a, grad_image, blocks, g):
 
 
 @parallel_kernel
-def copy_channels(source, target, pixels, g):
+def copy_channels(source, target, pixels, geometry):
     """Copy a run of channels of every pixel: forward into the joined image, backward out of its gradient."""
-    for index in prange(PARTS):
-        part = np.intp(index)
-        for pixel in range(part * pixels // PARTS, (part + 1) * pixels // PARTS):
+    g = ChannelCopy(*geometry)
+    for index in prange(UNITS):
+        begin, end = share(np.intp(index), UNITS, pixels)
+        for pixel in range(begin, end):
             read = (pixel * g.channels + g.first) * LANES
             write = (pixel * g.target_channels + g.target_first) * LANES
             for c in range(0, g.copied * LANES, LANES):

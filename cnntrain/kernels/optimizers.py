@@ -1,8 +1,7 @@
 """Updates of the parameters, element by element, on flat arrays: what all optimisers share, and gradient descent.
 
-A *chunk* is a stretch of one parameter: elements begin[i] to end[i], with that parameter's learning rate rates[i], L2
-decay decays[i] and L1 decay l1_decays[i]. Chunks own what they write. Every kernel takes the raw gradients and sees
-them clipped: multiplied with `scale` (clipping by norm), then held within -limit ... limit (clipping by value).
+Letters: w value, g gradient after clipping and with the pull of the decays, v velocity. `work` holds what every
+optimiser's kernel takes after its arrays, as plain tuples: the fields of `Chunks`, then those of `Clipping`.
 
 Elements are counted by unsigned numbers: of a signed index Numba asks whether it counts from the end, and LLVM makes no
 vectors of a loop that asks. That would take nine times as long.
@@ -10,26 +9,70 @@ vectors of a loop that asks. That would take nine times as long.
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
+from cnntrain.kernels.compiler.jit import inlined_kernel, parallel_kernel
 
 
-@kernel
-def clipped(gradient, scale, limit):
+class Chunks(NamedTuple):
+    """Stretches of parameters, each of which owns what it writes: elements begin[i] to before end[i].
+
+    At i are also the learning rate and the two decays of the stretch's parameter.
+    """
+
+    begin: Any
+    end: Any
+    rates: Any
+    decays: Any  # L2
+    l1_decays: Any
+
+
+class Clipping(NamedTuple):
+    """Gradients are multiplied with `scale` (clipping by norm), then held within -limit ... limit (by value)."""
+
+    scale: Any
+    limit: Any
+
+
+class Chunk(NamedTuple):
+    """One of `Chunks`, and how its gradients are clipped; zero in the type of the values."""
+
+    begin: Any
+    end: Any
+    rate: Any
+    decay: Any
+    l1_decay: Any
+    scale: Any
+    limit: Any
+    zero: Any
+
+
+@inlined_kernel
+def chunk_at(chunks, clipping, i):
+    """Return chunk number i."""
+    return Chunk(
+        np.uintp(chunks.begin[i]), np.uintp(chunks.end[i]), chunks.rates[i], chunks.decays[i], chunks.l1_decays[i],
+        clipping.scale, clipping.limit, chunks.rates.dtype.type(0),
+    )  # fmt: skip
+
+
+@inlined_kernel
+def clipped(gradient, chunk):
     """Return the gradient after clipping; NaN stays NaN."""
-    gradient = gradient * scale
-    gradient = limit if gradient > limit else gradient
-    return -limit if gradient < -limit else gradient
+    gradient = gradient * chunk.scale
+    gradient = chunk.limit if gradient > chunk.limit else gradient
+    return -chunk.limit if gradient < -chunk.limit else gradient
 
 
-@kernel
-def pull(value, decay, l1_decay, zero):
+@inlined_kernel
+def pull(value, chunk):
     """Return the gradient of decay/2 w**2 + l1_decay |w|; the latter's is 0 at w = 0."""
-    up = l1_decay if value > zero else zero  # two choices side by side: nested ones would not become vectors
-    down = l1_decay if value < zero else zero
-    return decay * value + (up - down)
+    up = chunk.l1_decay if value > chunk.zero else chunk.zero  # side by side: nested choices would not become vectors
+    down = chunk.l1_decay if value < chunk.zero else chunk.zero
+    return chunk.decay * value + (up - down)
 
 
 @parallel_kernel
@@ -52,7 +95,7 @@ def sums_of_squares(gradients, begin, end, sums):
 
 @parallel_kernel
 def move_averages(values, averages, begin, end, share):
-    """Averages += share (values - averages): the exponential moving average of the weights."""
+    """averages += share (values - averages): the exponential moving average of the weights."""
     for index in prange(begin.size):
         chunk = np.intp(index)
         for i in range(np.uintp(begin[chunk]), np.uintp(end[chunk])):
@@ -60,33 +103,33 @@ def move_averages(values, averages, begin, end, share):
 
 
 @parallel_kernel
-def sgd(values, gradients, velocities, begin, end, rates, decays, l1_decays, scale, limit, momentum, nesterov):
-    """V = momentum v + g + decay w;  w -= rate (g + momentum v) with Nesterov's form, else w -= rate v.
+def sgd(values, gradients, velocities, work, momentum, nesterov):
+    """v = momentum v + g;  w -= rate (g + momentum v) with Nesterov's form, else w -= rate v.
 
     Sutskever et al. 2013, in the form that PyTorch uses: the learning rate outside the velocity.
     """
-    for index in prange(begin.size):
-        chunk = np.intp(index)
-        rate, decay, l1_decay, zero = rates[chunk], decays[chunk], l1_decays[chunk], values.dtype.type(0)
-        for i in range(np.uintp(begin[chunk]), np.uintp(end[chunk])):
-            gradient = clipped(gradients[i], scale, limit) + pull(values[i], decay, l1_decay, zero)
+    chunks, clipping = Chunks(*work[0]), Clipping(*work[1])
+    for index in prange(chunks.begin.size):
+        chunk = chunk_at(chunks, clipping, np.intp(index))
+        for i in range(chunk.begin, chunk.end):
+            gradient = clipped(gradients[i], chunk) + pull(values[i], chunk)
             velocity = momentum * velocities[i] + gradient
             velocities[i] = velocity
-            values[i] -= rate * (gradient + momentum * velocity if nesterov else velocity)
+            values[i] -= chunk.rate * (gradient + momentum * velocity if nesterov else velocity)
 
 
 @parallel_kernel
-def sgd_caffe(values, gradients, velocities, begin, end, rates, decays, l1_decays, scale, limit, momentum, nesterov):
-    """V' = momentum v + rate (g + decay w);  w -= (1 + momentum) v' - momentum v with Nesterov's form, else w -= v'.
+def sgd_caffe(values, gradients, velocities, work, momentum, nesterov):
+    """v' = momentum v + rate g;  w -= (1 + momentum) v' - momentum v with Nesterov's form, else w -= v'.
 
     The learning rate is inside the velocity, as in Caffe (sgd_solver.cpp, nesterov_solver.cpp).
     """
-    for index in prange(begin.size):
-        chunk = np.intp(index)
-        rate, decay, l1_decay, zero = rates[chunk], decays[chunk], l1_decays[chunk], values.dtype.type(0)
-        for i in range(np.uintp(begin[chunk]), np.uintp(end[chunk])):
+    chunks, clipping = Chunks(*work[0]), Clipping(*work[1])
+    for index in prange(chunks.begin.size):
+        chunk = chunk_at(chunks, clipping, np.intp(index))
+        for i in range(chunk.begin, chunk.end):
             before = velocities[i]
-            gradient = clipped(gradients[i], scale, limit) + pull(values[i], decay, l1_decay, zero)
-            velocity = momentum * before + rate * gradient
+            gradient = clipped(gradients[i], chunk) + pull(values[i], chunk)
+            velocity = momentum * before + chunk.rate * gradient
             velocities[i] = velocity
             values[i] -= velocity + momentum * (velocity - before) if nesterov else velocity

@@ -2,8 +2,8 @@
 
     y = z where z > 0, slope[c] * z elsewhere;   dL/dz = g or slope[c] * g;   dL/dslope[c] = sum of g z where z <= 0
 
-The slope may become negative, so the sign of y says nothing: backward reads z. Layout and slots as in
-`kernels.batch_norm`.
+The slope may become negative, so the sign of y says nothing: backward reads z. Layout, pieces and slots as in
+`kernels.batch_norm`; `geometry`: see `Sheet`.
 """
 
 from __future__ import annotations
@@ -11,39 +11,42 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.batch_norm import piece_of
+from cnntrain.kernels.batch_norm import Sheet, piece_at, pieces_of
 from cnntrain.kernels.compiler.jit import parallel_kernel
 from cnntrain.kernels.lanes import constant, load, select, splat, store
+from cnntrain.kernels.slots import slot_at
+from cnntrain.kernels.work import share
 from cnntrain.shape import LANES
 
 
 @parallel_kernel
-def prelu(z, y, slope, blocks, sheet):
-    """Compute y = z where z > 0, slope * z elsewhere; one slope per channel."""
-    width = sheet.channels * LANES
-    for index in prange(blocks * sheet.pieces):
-        b, begin, end = piece_of(sheet, np.intp(index))
-        for pixel in range((b * sheet.pixels + begin) * width, (b * sheet.pixels + end) * width, width):
+def prelu(z, y, slope, blocks, geometry):
+    """y = z where z > 0, slope * z elsewhere; one slope per channel."""
+    sheet = Sheet(*geometry)
+    for index in prange(pieces_of(sheet, blocks)):
+        _, begin, end = piece_at(sheet, np.intp(index))
+        for pixel in range(begin, end, sheet.channels * LANES):
             for c in range(sheet.channels):
                 v = load(z, pixel + c * LANES)
                 store(y, pixel + c * LANES, select(v <= constant(z, 0), v * splat(slope[c]), v))
 
 
 @parallel_kernel
-def prelu_backward(grad_output, z, grad_input, slope, partial, blocks, sheet):
+def prelu_backward(grad_output, z, grad_input, slope, partial, blocks, geometry):
     """Write dL/dz, and add up partial (slot, channel, lane) of dL/dslope."""
-    width = sheet.channels * LANES
-    lines = blocks * sheet.pieces
+    sheet = Sheet(*geometry)
     for index in prange(sheet.slots):
         slot = np.intp(index)
-        for c in range(slot * width, (slot + 1) * width, LANES):
-            store(partial, c, constant(z, 0))
-        for line in range(slot * lines // sheet.slots, (slot + 1) * lines // sheet.slots):
-            b, begin, end = piece_of(sheet, line)
-            for pixel in range((b * sheet.pixels + begin) * width, (b * sheet.pixels + end) * width, width):
+        sums = slot_at(slot, sheet.channels)
+        for at in range(sums, slot_at(slot + 1, sheet.channels), LANES):
+            store(partial, at, constant(z, 0))
+        first, last = share(slot, sheet.slots, pieces_of(sheet, blocks))
+        for piece in range(first, last):
+            _, begin, end = piece_at(sheet, piece)
+            for pixel in range(begin, end, sheet.channels * LANES):
                 for c in range(sheet.channels):
                     v, g = load(z, pixel + c * LANES), load(grad_output, pixel + c * LANES)
                     negative = v <= constant(z, 0)
                     store(grad_input, pixel + c * LANES, select(negative, g * splat(slope[c]), g))
-                    at = slot * width + c * LANES
+                    at = sums + c * LANES
                     store(partial, at, load(partial, at) + select(negative, g * v, constant(z, 0)))

@@ -29,13 +29,13 @@ says. Each slot adds up its rows in order, and the slots are added in order: the
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.compiler.jit import kernel, parallel_kernel, shared
-from cnntrain.kernels.lanes import constant, lane_of, load, sum_lanes
+from cnntrain.kernels.compiler.jit import inlined_kernel, kernel, parallel_kernel, shared
+from cnntrain.kernels.lanes import constant, lane_of, load, memory, put, sum_lanes, take
 from cnntrain.kernels.work import share
 from cnntrain.shape import LANES
 
@@ -67,11 +67,19 @@ class Runs(NamedTuple):
 
 
 class Pixels(NamedTuple):
-    """Pixels of a row, one after the other: array[at:], array[at + step:], ..."""
+    """Pixels of a row, one after the other: memory[at:], memory[at + step:], ..."""
 
-    array: Any
+    memory: object
     at: int
     step: int
+
+
+class Batch(NamedTuple):
+    """What is added to the sums."""
+
+    blocks: int
+    fresh: bool  # the sums begin with zero
+    biased: int  # 1 where the delta is added to the biases, else 0
 
 
 @shared
@@ -102,21 +110,21 @@ def row_length(columns):
     return (columns.count - 1) * columns.stride + (columns.taps - 1) * columns.dilation + 1
 
 
-@kernel
-def begin_biases(biases, begin, end, fresh):
-    """Let the sums of the delta begin with zero if they are fresh, and asked for."""
-    for k in range(begin, begin + fresh * min(biases.size, 1) * (end - begin)):
-        biases[np.uintp(k)] = 0
+@inlined_kernel
+def clear_biases(biases, begin, end):
+    """Let sums of the delta begin with zero."""
+    for k in range(begin, end):
+        put(biases, k, 0)
 
 
 @kernel
 def add_sums(delta, count, channels, biases, at):
     """biases[at + c] += the sum of channel c over `count` pixels of the delta and all lanes."""
     for c in range(channels):
-        total = constant(delta.array, 0)
+        total = constant(delta.memory, 0)
         for x in range(count):
-            total = total + load(delta.array, delta.at + x * delta.step + c * LANES)
-        biases[np.uintp(at + c)] += sum_lanes(total)
+            total = total + load(delta.memory, delta.at + x * delta.step + c * LANES)
+        put(biases, at + c, take(biases, at + c) + sum_lanes(total))
 
 
 @kernel
@@ -161,14 +169,13 @@ def bias_gradient(delta, biases, gradient, pixels, slots):
     """gradient[k] = sum of the delta over all `pixels` (of all blocks) and lanes; biases is (slot, k)."""
     width = gradient.size * LANES
     if slots == 1:  # without other threads
-        for k in range(gradient.size):
-            gradient[np.uintp(k)] = 0
-        add_sums(Pixels(delta, np.intp(0), width), pixels, gradient.size, gradient, np.intp(0))
+        clear_biases(memory(gradient), np.intp(0), gradient.size)
+        add_sums(Pixels(memory(delta), np.intp(0), width), pixels, gradient.size, memory(gradient), np.intp(0))
         return
     for index in prange(slots):
         slot = np.intp(index)
         begin, end = share(slot, slots, pixels)
-        for k in range(slot * gradient.size, (slot + 1) * gradient.size):
-            biases[np.uintp(k)] = 0
-        add_sums(Pixels(delta, begin * width, width), end - begin, gradient.size, biases, slot * gradient.size)
+        sums, at = memory(biases), slot * gradient.size
+        clear_biases(sums, at, at + gradient.size)
+        add_sums(Pixels(memory(delta), begin * width, width), end - begin, gradient.size, sums, at)
     add_rows(biases, slots, gradient)

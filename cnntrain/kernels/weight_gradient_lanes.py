@@ -14,22 +14,23 @@ Scratch memory of a unit (`room_by_lanes`)
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.compiler.jit import inlined_kernel, kernel, parallel_kernel, shared
+from cnntrain.kernels.compiler.jit import inlined_kernel, kernel, outer_kernel, parallel_kernel, shared
 from cnntrain.kernels.convolution import end_tap, first_tap
 from cnntrain.kernels.geometry import Axis, Channels, Tiles
-from cnntrain.kernels.lanes import accumulate_lanes, constant, load, narrow_tile_load, store, tile_store
-from cnntrain.kernels.pooling import Pooled, unpool
+from cnntrain.kernels.lanes import accumulate_lanes, constant, load, memory, narrow_tile_load, store, tile_store
+from cnntrain.kernels.pooling import Pooled, Windows, unpool
 from cnntrain.kernels.weight_gradient import (
+    Batch,
     Division,
     Pixels,
     Unit,
     add_sums,
-    begin_biases,
+    clear_biases,
     row_length,
     runs_of,
     unit_of,
@@ -62,14 +63,14 @@ class Sizes(NamedTuple):
 
 
 class Arrays(NamedTuple):
-    """What `by_lanes` reads and writes."""
+    """What `by_lanes` reads and writes: the `memory` of each."""
 
-    image: Any
-    delta: Any
-    mask: Any
-    partial: Any
-    biases: Any
-    scratch: Any
+    image: object
+    delta: object
+    mask: object
+    partial: object
+    biases: object
+    scratch: object
 
 
 class Held(NamedTuple):
@@ -114,26 +115,25 @@ def filter_size_by_lanes(geometry):
     return geometry.rows.taps * runs.number * runs.length * LANES
 
 
-@kernel
-def work_of(number, geometry, filters, high, wide):
+@inlined_kernel
+def work_of(number, geometry, sizes):
     """Return what a unit computes, and where."""
-    division, channels, held = geometry.division, geometry.channels, held_of(geometry, high)
+    division, channels, filters = geometry.division, geometry.channels, len(sizes.filters)
+    high, wide = len(sizes.high), len(sizes.wide)
     unit = unit_of(number, division)
     first, last = share(unit.bundle, division.bundles, channels.outputs // filters)
     group = (unit.slot * channels.groups + unit.group) * channels.outputs
-    place = number * room_by_lanes(geometry, filters, high, wide)
-    partial = group * filter_size_by_lanes(geometry)
-    return Work(unit, first * filters, last * filters, partial, group, place, held)
+    partial, place = group * filter_size_by_lanes(geometry), number * room_by_lanes(geometry, filters, high, wide)
+    return Work(unit, first * filters, last * filters, partial, group, place, held_of(geometry, high))
 
 
-@kernel
-def begin_sums(partial, biases, work, fresh, geometry):
+@inlined_kernel
+def begin_sums(arrays, work, batch, geometry):
     """Let the sums begin with zero if they are fresh: by a length, since a branch would make LLVM compile all twice."""
-    size = filter_size_by_lanes(geometry)
-    begin = work.partial + work.first * size
-    for p in range(begin, begin + fresh * (work.last - work.first) * size, LANES):
-        store(partial, p, constant(partial, 0))
-    begin_biases(biases, work.biases + work.first, work.biases + work.last, fresh)
+    size, first, count = filter_size_by_lanes(geometry), work.first, batch.fresh * (work.last - work.first)
+    for p in range(work.partial + first * size, work.partial + (first + count) * size, LANES):
+        store(arrays.partial, p, constant(arrays.partial, 0))
+    clear_biases(arrays.biases, work.biases + first, work.biases + first + batch.biased * count)
 
 
 @kernel
@@ -151,14 +151,14 @@ def copy_row_between_margins(image, source, target, at, columns, width):
         store(target, at + p, zero)
 
 
-@kernel
+@inlined_kernel
 def held_at(row, work):
     """Return where a row of the image, counted through the batch, is held."""
     return work.scratch + row % work.held.rows * work.held.size
 
 
-@kernel
-def bring_rows(image, scratch, work, row, top, copied, geometry):
+@inlined_kernel
+def bring_rows(arrays, work, row, top, copied, geometry):
     """Copy those rows of the image that a row of windows meets and that are not held yet; return what `copied` is then.
 
     They begin `top` rows below row number `row` of the batch, with which their image begins. Those before `copied` are
@@ -166,33 +166,31 @@ def bring_rows(image, scratch, work, row, top, copied, geometry):
     """
     rows, columns, channels = geometry.rows, geometry.columns, geometry.channels
     width = channels.groups * channels.inputs * LANES
-    end = row + min(top + work.held.rows, rows.input_size)
-    for y in range(max(row + top, row, copied), end):
-        copy_row_between_margins(image, y * columns.input_size * width, scratch, held_at(y, work), columns, width)
+    for y in range(max(row + top, row, copied), row + min(top + work.held.rows, rows.input_size)):
+        source = y * columns.input_size * width
+        copy_row_between_margins(arrays.image, source, arrays.scratch, held_at(y, work), columns, width)
         copied = y + 1
     return copied
 
 
-@kernel
-def delta_of_windows(arrays, work, line, k, filters, geometry, high, wide):
-    """Return the delta of a row of windows, for `filters` filters from k: as it lies, or made of the pooled gradient.
+@inlined_kernel
+def delta_of_windows(arrays, work, line, k, biased, geometry, sizes):
+    """Return the delta of a row of windows, for a tile of filters from k: as it lies, or made of the pooled gradient.
 
     The gradient of the biases is added on the way.
     """
     columns, channels, pooled = geometry.columns, geometry.channels, geometry.pooled
-    step, width = channels.groups * channels.outputs * LANES, filters * LANES
+    step, filters = channels.groups * channels.outputs * LANES, len(sizes.filters)
     at = line * pooled.columns * step + (work.unit.group * channels.outputs + k) * LANES
     delta = Pixels(arrays.delta, at, step)
-    for _ in range(min(arrays.biases.size, 1)):
+    for _ in range(biased):
         add_sums(delta, pooled.columns, filters, arrays.biases, work.biases + k)
-    if len(high) * len(wide) == 1:
+    if len(sizes.high) * len(sizes.wide) == 1:
         return delta
-    place = work.scratch + work.held.rows * work.held.size
-    unpool(
-        arrays.delta, arrays.mask, at, step, pooled.columns, arrays.scratch, place, columns.count * width, width, high,
-        wide,
-    )  # fmt: skip
-    return Pixels(arrays.scratch, place, width)
+    windows = Windows(at, step, pooled.columns, filters * LANES)
+    place, line_size = work.scratch + work.held.rows * work.held.size, columns.count * filters * LANES
+    unpool(arrays.delta, arrays.mask, windows, arrays.scratch, place, line_size, sizes.high, sizes.wide)
+    return Pixels(arrays.scratch, place, filters * LANES)
 
 
 @kernel
@@ -208,7 +206,7 @@ def add_tile(row, position, positions):
     x, d = image.at + position * LANES, delta.at
     for _ in range(count):
         for lane in range(0, LANES, len(lanes)):
-            tile = accumulate_lanes(tile, image.array, x + lane, LANES, delta.array, d + lane, LANES)
+            tile = accumulate_lanes(tile, image.memory, x + lane, LANES, delta.memory, d + lane, LANES)
         d += delta.step
         x += image.step
     tile_store(partial, at, len(filters) * LANES, LANES, tile)
@@ -233,23 +231,24 @@ def add_to_taps(arrays, work, k, delta, row, y, geometry, sizes):
             each_tile(add_tile, state, geometry.tiles, sizes.tall, sizes.short)
 
 
-@kernel
-def unit_by_lanes(number, arrays, blocks, fresh, geometry, sizes):
+@outer_kernel
+def unit_by_lanes(number, arrays, batch, plain, sizes):
     """Do one unit of `by_lanes`: some filters, some rows of windows of the batch's delta."""
-    rows, columns, pooled = geometry.rows, geometry.columns, geometry.pooled
-    filters, high, wide = len(sizes.filters), len(sizes.high), len(sizes.wide)
-    work = work_of(number, geometry, filters, high, wide)
-    begin_sums(arrays.partial, arrays.biases, work, fresh, geometry)
+    rows, columns, pooled = Axis(*plain[0]), Axis(*plain[1]), Pooled(*plain[3])
+    geometry = Geometry(rows, columns, Channels(*plain[2]), pooled, Division(*plain[4]), Tiles(*plain[5]))
+    filters, high = len(sizes.filters), len(sizes.high)
+    work = work_of(number, geometry, sizes)
+    begin_sums(arrays, work, batch, geometry)
     copied = np.intp(0)
-    begin, end = share(work.unit.slot, geometry.division.slots, blocks * pooled.rows)
+    begin, end = share(work.unit.slot, geometry.division.slots, batch.blocks * pooled.rows)
     for line in range(begin, end):
         row = line // pooled.rows * rows.input_size
         top = line % pooled.rows * high * rows.stride + rows.offset
-        copied = bring_rows(arrays.image, arrays.scratch, work, row, top, copied, geometry)
+        copied = bring_rows(arrays, work, row, top, copied, geometry)
         for k in range(work.first, work.last, filters):
-            delta = delta_of_windows(arrays, work, line, k, filters, geometry, sizes.high, sizes.wide)
+            delta = delta_of_windows(arrays, work, line, k, batch.biased, geometry, sizes)
             for q in range(high):
-                of_row = Pixels(delta.array, delta.at + q * columns.count * delta.step, delta.step)
+                of_row = Pixels(delta.memory, delta.at + q * columns.count * delta.step, delta.step)
                 add_to_taps(arrays, work, k, of_row, row, top + q * rows.stride, geometry, sizes)
 
 
@@ -270,19 +269,16 @@ def by_lanes(image, delta, mask, sums, scratch, blocks, fresh, geometry, sizes):
     blocks : int
     fresh : bool
         The sums begin with zero; else with what they hold.
-    geometry, sizes
-        Geometry and Sizes, as plain tuples.
+    geometry, sizes : tuple
+        Geometry and Sizes; all that they contain comes as plain tuples.
     """
     partial, biases = sums
-    rows, columns, channels = Axis(*geometry[0]), Axis(*geometry[1]), Channels(*geometry[2])
-    pooled, division, tiles = Pooled(*geometry[3]), Division(*geometry[4]), Tiles(*geometry[5])
+    rows, columns, channels, pooled, division, tiles = geometry  # apart: tuples in tuples do not enter a parallel loop
     filters, tall, short, lanes, high, wide = sizes
-    for index in prange(units_of(division, channels.groups)):
-        unit_by_lanes(
-            np.intp(index),
-            Arrays(image, delta, mask, partial, biases, scratch),
-            blocks,
-            fresh,
-            Geometry(rows, columns, channels, pooled, division, tiles),
-            Sizes(filters, tall, short, lanes, high, wide),
-        )
+    for index in prange(units_of(Division(*division), channels[0])):
+        arrays = Arrays(
+            memory(image), memory(delta), memory(mask), memory(partial), memory(biases), memory(scratch)
+        )  # fmt: skip
+        batch = Batch(blocks, fresh, min(biases.size, 1))
+        plain = rows, columns, channels, pooled, division, tiles
+        unit_by_lanes(np.intp(index), arrays, batch, plain, Sizes(filters, tall, short, lanes, high, wide))

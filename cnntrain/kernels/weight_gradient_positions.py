@@ -15,21 +15,33 @@ Scratch memory of a unit (`room_by_positions`)
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.compiler.jit import inlined_kernel, kernel, parallel_kernel, shared
+from cnntrain.kernels.compiler.jit import inlined_kernel, kernel, outer_kernel, parallel_kernel, shared
 from cnntrain.kernels.convolution import first_tap
 from cnntrain.kernels.geometry import Axis, Channels, Tiles
-from cnntrain.kernels.lanes import accumulate, constant, store, store_transposed, tile_load, tile_store, tile_zero
+from cnntrain.kernels.lanes import (
+    accumulate,
+    constant,
+    memory,
+    put,
+    store,
+    store_transposed,
+    take,
+    tile_load,
+    tile_store,
+    tile_zero,
+)
 from cnntrain.kernels.weight_gradient import (
+    Batch,
     Division,
     Pixels,
     Unit,
     add_sums,
-    begin_biases,
+    clear_biases,
     row_length,
     runs_of,
     unit_of,
@@ -66,13 +78,13 @@ class Sizes(NamedTuple):
 
 
 class Arrays(NamedTuple):
-    """What `by_positions` reads and writes."""
+    """What `by_positions` reads and writes: the `memory` of each."""
 
-    image: Any
-    delta: Any
-    partial: Any
-    biases: Any
-    scratch: Any
+    image: object
+    delta: object
+    partial: object
+    biases: object
+    scratch: object
 
 
 class Row(NamedTuple):
@@ -94,6 +106,7 @@ class Work(NamedTuple):
     filter_size: int  # of the sums
     partial: int  # where the sums of its slot and group begin
     biases: int
+    biased: int  # 1 where it adds the delta to the biases, else 0
     whole: bool  # each tile holds a whole sum
 
 
@@ -135,7 +148,7 @@ def room_by_positions(geometry, vectors):
 
 
 @shared
-def last_vectors(geometry, vectors):
+def last_tile(geometry, vectors):
     """Return the position of a run at which its last tile begins."""
     return geometry.lengths.filled - vectors * LANES
 
@@ -149,46 +162,51 @@ def filter_size_by_positions(geometry):
 # --- steps ----------------------------------------------------------------------------------------------------------
 
 
-@kernel
-def work_of(unit, tiles, filters, blocks, fresh, geometry, vectors):
+@inlined_kernel
+def work_of(number, batch, geometry, sizes):
     """Return what a unit computes, and where."""
-    columns, channels, lengths = geometry.columns, geometry.channels, geometry.lengths
-    run = tiles_of_run(runs_of(columns, channels).length, vectors)
-    begin, end = share(unit.chunk, geometry.division.chunks, run)
+    channels, division, tiles, lengths = geometry.channels, geometry.division, geometry.tiles, geometry.lengths
+    unit, tile = unit_of(number, division), len(sizes.vectors) * LANES
+    run = tiles_of_run(runs_of(geometry.columns, channels).length, len(sizes.vectors))
+    first, last = share(unit.bundle, division.bundles, tiles.tall + tiles.short)
+    k0 = first_of_tile(first, tiles, sizes.tall, sizes.short)
+    k1 = first_of_tile(last, tiles, sizes.tall, sizes.short)
+    begin, end = share(unit.chunk, division.chunks, run)
     group, size = (unit.slot * channels.groups + unit.group) * channels.outputs, filter_size_by_positions(geometry)
     # where a single stretch makes a whole sum, a tile begins with zero: nothing is read, and the last vectors may
     # overlap those before, even of another unit, which computes the same sums in the same order
-    single = geometry.division.slots * blocks * geometry.rows.input_size == 1 and columns.count <= lengths.stretch
-    whole = fresh and single and size == lengths.filled
-    tile = vectors * LANES
-    return Work(unit, tiles, filters, (begin * tile, end * tile), size, group * size, group, whole)
+    single = division.slots * batch.blocks * geometry.rows.input_size == 1 and size == lengths.filled
+    whole = batch.fresh and single and geometry.columns.count <= lengths.stretch
+    biased = batch.biased if unit.chunk == 0 else 0
+    return Work(
+        unit, (first, last), (k0, k1), (begin * tile, end * tile), size, group * size, group, biased, whole
+    )  # fmt: skip
 
 
-@kernel
-def row_of(number, positions, geometry, vectors):
+@inlined_kernel
+def row_of(number, work, geometry, sizes):
     """Return where a unit transposes rows of the image: all of a pixel's channels, or with chunks those it needs."""
     channels, columns = geometry.channels, geometry.columns
     first, width = 0, channels.groups * channels.inputs
     if geometry.division.chunks > 1:
-        first = min(positions[0], last_vectors(geometry, vectors))
-        width = min(positions[1], runs_of(columns, channels).length) - first
-    place = number * room_by_positions(geometry, vectors)
+        first = min(work.positions[0], last_tile(geometry, len(sizes.vectors)))
+        width = min(work.positions[1], runs_of(columns, channels).length) - first
+    place = number * room_by_positions(geometry, len(sizes.vectors))
     return Row(place, first, width, lane_stride(row_length(columns) * width))
 
 
-@kernel
-def begin_sums(partial, biases, work, fresh, filled):
+@inlined_kernel
+def begin_sums(arrays, work, fresh, filled):
     """Let the sums begin with zero if they are fresh, but not where tiles begin so."""
     k0, k1 = work.filters
     begin, end = work.partial + k0 * work.filter_size, work.partial + k1 * work.filter_size
     for run in range(begin, begin if work.whole else begin + fresh * (end - begin), filled):
         for p in range(run + work.positions[0], run + work.positions[1], LANES):
-            store(partial, p, constant(partial, 0))
-    summed = fresh if work.unit.chunk == 0 else False
-    begin_biases(biases, work.biases + k0, work.biases + k1, summed)
+            store(arrays.partial, p, constant(arrays.partial, 0))
+    clear_biases(arrays.biases, work.biases + k0, work.biases + k0 + fresh * work.biased * (k1 - k0))
 
 
-@kernel
+@inlined_kernel
 def clear_columns(target, row, begin, end):
     """Write zeros to a transposed row from number `begin` to before `end` of each lane, in whole vectors."""
     for p in range(begin, end, LANES):
@@ -215,10 +233,10 @@ def transpose_row(image, source, target, row, columns, channels):
             store_transposed(target, to + q, row.lane_step, image, from_ + q * LANES, LANES)
         for q in range(whole, length):
             for lane in range(LANES):
-                target[to + lane * row.lane_step + q] = image[from_ + q * LANES + lane]
+                put(target, to + lane * row.lane_step + q, take(image, from_ + q * LANES + lane))
 
 
-@kernel
+@inlined_kernel
 def output_row(rows, row, r):
     """Return the output row that reads image row `row` through tap r, or -1 if none does."""
     distance = row - rows.offset - r * rows.dilation
@@ -232,16 +250,16 @@ def add_tile(stretch, k, filters):
     sums, image, lane_step, delta, count, whole, vectors = stretch
     at = sums.at + k * sums.step
     if whole:
-        tile = tile_zero(sums.array, vectors, filters)
+        tile = tile_zero(sums.memory, vectors, filters)
     else:
-        tile = tile_load(sums.array, at, LANES, sums.step, vectors, filters)
+        tile = tile_load(sums.memory, at, LANES, sums.step, vectors, filters)
     x, d = image.at, delta.at + k * LANES
     for _ in range(count):
         for lane in range(LANES):
-            tile = accumulate(tile, image.array, x + lane * lane_step, LANES, delta.array, d + lane, LANES)
+            tile = accumulate(tile, image.memory, x + lane * lane_step, LANES, delta.memory, d + lane, LANES)
         x += image.step
         d += delta.step
-    tile_store(sums.array, at, LANES, sums.step, tile)
+    tile_store(sums.memory, at, LANES, sums.step, tile)
 
 
 @inlined_kernel
@@ -252,11 +270,10 @@ def add_stretch(sums, image, delta, count, work, row, geometry, sizes):
     """
     first, last = work.tiles
     for position in range(work.positions[0], work.positions[1], len(sizes.vectors) * LANES):
-        p = min(position, last_vectors(geometry, len(sizes.vectors)))
-        state = (
-            Pixels(sums.array, sums.at + p, sums.step), Pixels(image.array, image.at + p - row.first, image.step),
-            row.lane_step, delta, count, work.whole, sizes.vectors,
-        )  # fmt: skip
+        p = min(position, last_tile(geometry, len(sizes.vectors)))
+        of_run = Pixels(sums.memory, sums.at + p, sums.step)
+        pixels = Pixels(image.memory, image.at + p - row.first, image.step)
+        state = of_run, pixels, row.lane_step, delta, count, work.whole, sizes.vectors
         some_tiles(add_tile, state, first, last, geometry.tiles, sizes.tall, sizes.short)
 
 
@@ -267,40 +284,35 @@ def add_to_tap_row(arrays, work, row, line, y, r, geometry, sizes):
     The first tap row that reads any adds the delta to the biases. A stretch of the row stays in the L1 cache while all
     filters and positions pass.
     """
-    rows, columns, channels = geometry.rows, geometry.columns, geometry.channels
+    rows, columns, channels, stretch = geometry.rows, geometry.columns, geometry.channels, geometry.lengths.stretch
     inputs, width = channels.groups * channels.inputs, channels.groups * channels.outputs * LANES
     group, (k0, k1), runs = work.unit.group, work.filters, runs_of(columns, channels)
-    once = work.unit.chunk == 0 and r == first_tap(rows, y * rows.stride + rows.offset)
+    biased = work.biased if r == first_tap(rows, y * rows.stride + rows.offset) else 0
     d = (line // rows.input_size * rows.count + y) * columns.count * width + group * channels.outputs * LANES
     for run in range(runs.number):
         x = row.at + run * columns.dilation * inputs + group * channels.inputs
         at = work.partial + (r * runs.number + run) * geometry.lengths.filled
         sums = Pixels(arrays.partial, at, work.filter_size)
-        for j in range(0, columns.count, geometry.lengths.stretch):
-            count = min(geometry.lengths.stretch, columns.count - j)
-            delta = Pixels(arrays.delta, d + j * width, width)
-            for _ in range(min(arrays.biases.size, 1) if once and run == 0 else 0):
-                own = Pixels(arrays.delta, delta.at + k0 * LANES, width)
+        for j in range(0, columns.count, stretch):
+            count = min(stretch, columns.count - j)
+            for _ in range(biased if run == 0 else 0):
+                own = Pixels(arrays.delta, d + j * width + k0 * LANES, width)
                 add_sums(own, count, k1 - k0, arrays.biases, work.biases + k0)
             image = Pixels(arrays.scratch, x + j * columns.stride * row.width, columns.stride * row.width)
+            delta = Pixels(arrays.delta, d + j * width, width)
             add_stretch(sums, image, delta, count, work, row, geometry, sizes)
 
 
-@kernel
-def unit_by_positions(number, arrays, blocks, fresh, geometry, sizes):
+@outer_kernel
+def unit_by_positions(number, arrays, batch, plain, sizes):
     """Do one unit of `by_positions`: some filters, some positions, some rows of the batch's images."""
-    rows, columns, division = geometry.rows, geometry.columns, geometry.division
-    vectors, inputs = len(sizes.vectors), geometry.channels.groups * geometry.channels.inputs
-    unit = unit_of(number, division)
-    tiles = share(unit.bundle, division.bundles, geometry.tiles.tall + geometry.tiles.short)
-    filters = (
-        first_of_tile(tiles[0], geometry.tiles, sizes.tall, sizes.short),
-        first_of_tile(tiles[1], geometry.tiles, sizes.tall, sizes.short),
-    )
-    work = work_of(unit, tiles, filters, blocks, fresh, geometry, vectors)
-    row = row_of(number, work.positions, geometry, vectors)
-    begin_sums(arrays.partial, arrays.biases, work, fresh, geometry.lengths.filled)
-    begin, end = share(unit.slot, division.slots, blocks * rows.input_size)
+    rows, columns, channels = Axis(*plain[0]), Axis(*plain[1]), Channels(*plain[2])
+    geometry = Geometry(rows, columns, channels, Division(*plain[3]), Tiles(*plain[4]), Lengths(*plain[5]))
+    inputs = channels.groups * channels.inputs
+    work = work_of(number, batch, geometry, sizes)
+    row = row_of(number, work, geometry, sizes)
+    begin_sums(arrays, work, batch.fresh, geometry.lengths.filled)
+    begin, end = share(work.unit.slot, geometry.division.slots, batch.blocks * rows.input_size)
     for line in range(begin, end):
         source = line * columns.input_size * inputs * LANES
         transpose_row(arrays.image, source, arrays.scratch, row, columns, inputs)
@@ -318,15 +330,10 @@ def by_positions(image, delta, sums, scratch, blocks, fresh, geometry, sizes):
     those of `by_lanes`, but without a pooling.
     """
     partial, biases = sums
-    rows, columns, channels = Axis(*geometry[0]), Axis(*geometry[1]), Channels(*geometry[2])
-    division, tiles, lengths = Division(*geometry[3]), Tiles(*geometry[4]), Lengths(*geometry[5])
+    rows, columns, channels, division, tiles, lengths = geometry  # apart: tuples in tuples do not enter a parallel loop
     vectors, tall, short = sizes
-    for index in prange(units_of(division, channels.groups)):
-        unit_by_positions(
-            np.intp(index),
-            Arrays(image, delta, partial, biases, scratch),
-            blocks,
-            fresh,
-            Geometry(rows, columns, channels, division, tiles, lengths),
-            Sizes(vectors, tall, short),
-        )
+    for index in prange(units_of(Division(*division), channels[0])):
+        arrays = Arrays(memory(image), memory(delta), memory(partial), memory(biases), memory(scratch))
+        batch = Batch(blocks, fresh, min(biases.size, 1))
+        plain = rows, columns, channels, division, tiles, lengths
+        unit_by_positions(np.intp(index), arrays, batch, plain, Sizes(vectors, tall, short))

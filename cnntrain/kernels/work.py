@@ -5,10 +5,22 @@ Threads take units as they like; nothing that a unit computes depends on who com
 
 from __future__ import annotations
 
-from cnntrain.kernels.compiler.jit import inlined_kernel, shared
+from cnntrain.kernels.compiler.jit import outer_kernel, shared
 from cnntrain.shape import LANES
 
 UNITS = 64  # of element-wise work; any number gives the same bits
+
+
+@shared
+def blocks_of(images):
+    """Return how many blocks of 16 hold so many images."""
+    return (images + LANES - 1) // LANES
+
+
+@shared
+def used_lanes(block, images):
+    """Return how many lanes of a block hold an image; they are its first."""
+    return min(images - block * LANES, LANES)
 
 
 @shared
@@ -30,13 +42,16 @@ def first_of_tile(tile, tiles, tall, short):
     return min(tile, tiles.tall) * len(tall) + max(tile - tiles.tall, 0) * len(short)
 
 
-@inlined_kernel
+@outer_kernel
 def each_tile(do, state, tiles, tall, short):
     """Call do(state, k, height) for every tile: its first filter k, and its height as a dummy tuple."""
-    some_tiles(do, state, 0, tiles.tall + tiles.short, tiles, tall, short)
+    for tile in range(tiles.tall):
+        do(state, tile * len(tall), tall)
+    for tile in range(tiles.short):
+        do(state, tiles.tall * len(tall) + tile * len(short), short)
 
 
-@inlined_kernel
+@outer_kernel
 def some_tiles(do, state, begin, end, tiles, tall, short):
     """Call do(state, k, height) for the tiles `begin` to before `end`.
 

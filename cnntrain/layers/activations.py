@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -9,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from cnntrain.kernels import activations as kernels
-from cnntrain.layers.base import Batch, Layer, LayerContext, LayerSettings
+from cnntrain.layers.base import Layer, LayerRow
+from cnntrain.layers.batch import Batch
+from cnntrain.layers.context import LayerContext
+from cnntrain.layers.settings import LayerSettings
 from cnntrain.settings import PositiveFloat
 from cnntrain.shape import LANES, Shape
 
@@ -30,30 +33,40 @@ class LeakyReluSettings(ActivationSettings):
     slope: PositiveFloat = Field(0.01, description="The slope for negative inputs.")
 
 
+Kernel = Callable[..., None]
+
+
 class Activation(Layer):
-    """y = f(z), with a derivative that needs y alone, or z alone where `keeps_input` says so."""
+    """y = f(z), with a derivative that needs y alone, or z alone where `keeps_input` says so.
+
+    Attributes
+    ----------
+    settings : LayerSettings
+    """
 
     Settings: ClassVar[type[LayerSettings]] = ActivationSettings
-    kernel: ClassVar[Callable[..., None]]
-    backward_kernel: ClassVar[Callable[..., None]]
     keeps_input: ClassVar[bool] = False
 
-    def __init__(self, settings: LayerSettings, input_shape: Shape, context: LayerContext) -> None:
-        self._numbers = self._numbers_of(settings)
-        self._forward, self._backward = self._kernels_of(settings)
-        self._block = input_shape.size * LANES
+    settings: Any
+
+    def __init__(self, row: LayerRow, context: LayerContext) -> None:
+        self.settings = row.settings
+        self._forward, self._backward = self.kernels()
+        self._numbers = self.numbers()
+        self._block = row.input_shape.size * LANES
         self._overwrites = context.overwrites and not self.keeps_input
         self.output_is_free = self.keeps_input
-        self._kept = self.output = np.empty(0, context.dtype) if self._overwrites else context.buffer(input_shape)
-        self._grad_input = context.grad_input(input_shape)
+        self.output = np.empty(0, context.dtype) if self._overwrites else context.buffer(row.output_shape)
+        self._kept = self.output
+        self._grad_input = context.grad_input(row.input_shape)
 
-    def _kernels_of(self, settings: LayerSettings) -> tuple[Callable[..., None], Callable[..., None]]:
-        """Return the kernels forward and backward."""
-        return self.kernel, self.backward_kernel
+    @abstractmethod
+    def kernels(self) -> tuple[Kernel, Kernel]:
+        """Return the kernels forward, (z, y, size, *numbers), and backward, (dL/dy, y or z, dL/dz, size, *numbers)."""
 
-    def _numbers_of(self, settings: LayerSettings) -> tuple[float, ...]:
+    def numbers(self) -> tuple[float, ...]:
         """Return what the kernels take after the arrays: the settings, in their order."""
-        return tuple(getattr(settings, key) for key in type(settings).model_fields)
+        return tuple(getattr(self.settings, key) for key in type(self.settings).model_fields)
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Compute y = f(z)."""
@@ -87,7 +100,11 @@ class Relu(Rectifier):
 
     name = "relu"
     monotone = True
-    kernel, backward_kernel = staticmethod(kernels.relu), staticmethod(kernels.relu_backward)
+
+    def kernels(self) -> tuple[Kernel, Kernel]:
+        from cnntrain.kernels.activations import relu, relu_backward
+
+        return relu, relu_backward
 
 
 class LeakyRelu(Rectifier):
@@ -96,7 +113,11 @@ class LeakyRelu(Rectifier):
     name = "leaky_relu"
     Settings = LeakyReluSettings
     monotone = True
-    kernel, backward_kernel = staticmethod(kernels.leaky_relu), staticmethod(kernels.leaky_relu_backward)
+
+    def kernels(self) -> tuple[Kernel, Kernel]:
+        from cnntrain.kernels.activations import leaky_relu, leaky_relu_backward
+
+        return leaky_relu, leaky_relu_backward
 
 
 class Sigmoid(Activation):
@@ -104,7 +125,11 @@ class Sigmoid(Activation):
 
     name = "sigmoid"
     monotone = True
-    kernel, backward_kernel = staticmethod(kernels.sigmoid), staticmethod(kernels.sigmoid_backward)
+
+    def kernels(self) -> tuple[Kernel, Kernel]:
+        from cnntrain.kernels.activations import sigmoid, sigmoid_backward
+
+        return sigmoid, sigmoid_backward
 
 
 class Tanh(Activation):
@@ -112,4 +137,8 @@ class Tanh(Activation):
 
     name = "tanh"
     monotone = True
-    kernel, backward_kernel = staticmethod(kernels.tanh), staticmethod(kernels.tanh_backward)
+
+    def kernels(self) -> tuple[Kernel, Kernel]:
+        from cnntrain.kernels.activations import tanh, tanh_backward
+
+        return tanh, tanh_backward

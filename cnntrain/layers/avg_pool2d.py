@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 from numpy.typing import NDArray
 from pydantic import Field
 
-from cnntrain.layers.base import Batch, Layer, LayerContext, LayerSettings
+from cnntrain.layers.base import Layer, LayerRow
+from cnntrain.layers.batch import Batch
+from cnntrain.layers.context import LayerContext
 from cnntrain.layers.pooling_window import PoolingSettings
-from cnntrain.passes.pooling import AveragePooling
-from cnntrain.shape import Shape
+from cnntrain.layers.settings import LayerSettings
 
 
 class AvgPool2dSettings(PoolingSettings):
@@ -30,10 +31,13 @@ class AvgPool2d(Layer):
     Settings: ClassVar[type[LayerSettings]] = AvgPool2dSettings
     output_is_free = True
 
-    def __init__(self, settings: AvgPool2dSettings, input_shape: Shape, context: LayerContext) -> None:
-        self._pass = AveragePooling(input_shape.channels, *settings.axes(input_shape), settings.count_padding)
-        self.output = context.buffer(settings.output_shape(input_shape))
-        self._grad_input = context.grad_input(input_shape)
+    def __init__(self, row: LayerRow, context: LayerContext) -> None:
+        from cnntrain.passes.pooling import AveragePooling
+
+        rows, columns = row.settings.axes(row.input_shape)
+        self._pass = AveragePooling(row.input_shape.channels, rows, columns, row.settings.count_padding)
+        self.output = context.buffer(row.output_shape)
+        self._grad_input = context.grad_input(row.input_shape)
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Compute y = mean of x over each window."""

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from cnntrain.initializers import InitializerChoice
-from cnntrain.layers.base import Batch, Layer, LayerContext, LayerSettings
+from cnntrain.layers.base import Layer, LayerRow
+from cnntrain.layers.batch import Batch
+from cnntrain.layers.context import LayerContext
+from cnntrain.layers.settings import LayerSettings
 from cnntrain.layers.weights import check_initializers
-from cnntrain.passes.batch_norm import BatchNormalization
 from cnntrain.settings import NonNegativeFloat, PositiveFloat
 from cnntrain.shape import Shape
 
@@ -68,18 +70,21 @@ class BatchNorm2d(Layer):
     Settings = BatchNorm2dSettings
     output_is_free = True
 
-    def __init__(self, settings: BatchNorm2dSettings, input_shape: Shape, context: LayerContext) -> None:
-        channels, self._pixels = input_shape.channels, input_shape.rows * input_shape.columns
+    def __init__(self, row: LayerRow, context: LayerContext) -> None:
+        from cnntrain.passes.batch_norm import BatchNormalization
+
+        settings, (channels, rows, columns) = row.settings, row.input_shape
+        self._pixels = rows * columns
         self._momentum, self._epsilon, self._frozen = settings.momentum, settings.epsilon, settings.frozen
         self._pass = BatchNormalization(channels, self._pixels, context.blocks, context.dtype)
         self._ones, self._zeros = np.ones(channels, context.dtype), np.zeros(channels, context.dtype)
         self._scale, self._shift = (
             context.parameter(
-                name, (channels,), getattr(settings, f"{name}_init"),
+                name, getattr(settings, f"{name}_init"),
                 learning_rate=getattr(settings, f"{name}_learning_rate"),
                 weight_decay=getattr(settings, f"{name}_decay"), frozen=settings.frozen,
             )
-            if getattr(settings, name) else None
+            if name in row.parameter_shapes else None
             for name in ("scale", "shift")
         )  # fmt: skip
         self.parameters = [parameter for parameter in (self._scale, self._shift) if parameter is not None]
@@ -88,8 +93,8 @@ class BatchNorm2d(Layer):
         self.statistics = [self._running_mean, self._running_variance]
         self._x = np.empty(0, context.dtype)
         self._mean, self._deviation = self._zeros, self._ones  # those that the last forward used
-        self.output = context.buffer(input_shape)
-        self._grad_input = context.grad_input(input_shape)
+        self.output = context.buffer(row.output_shape)
+        self._grad_input = context.grad_input(row.input_shape)
 
     @property
     def _factor(self) -> NDArray[Any]:

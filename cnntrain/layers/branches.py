@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from cnntrain.errors import ShapeError
-from cnntrain.kernels.merging import ChannelCopy, add, copy_channels
-from cnntrain.layers.base import Batch, LayerContext
+from cnntrain.kernels.geometry import ChannelCopy, plain
+from cnntrain.layers.base import LayerRow, PlannedPart
+from cnntrain.layers.batch import Batch
 from cnntrain.layers.container import Container
-from cnntrain.layers.plan import ContainerSettings, Part, PlannedPart
+from cnntrain.layers.context import LayerContext
+from cnntrain.layers.plan import ContainerSettings, Part, chain_of
 from cnntrain.layers.registry import LayerChoice
 from cnntrain.shape import LANES, Shape
 
@@ -52,7 +54,7 @@ class BranchesSettings(ContainerSettings):
             raise ShapeError(
                 f"sequence 0 gives {first}, sequence {wrong} gives {shapes[wrong]}: "
                 f"merge: {self.merge} needs the same {what} from all",
-                notes=[f"sequence {part.label}: {part.chain}" for part in (*parts[:_SHOWN], *parts[_SHOWN:][-1:])],
+                notes=[f"sequence {part.label}: {chain_of(part)}" for part in (*parts[:_SHOWN], *parts[_SHOWN:][-1:])],
             )
         return merged
 
@@ -64,57 +66,50 @@ class Branches(Container):
     Settings = BranchesSettings
     output_is_free = True
 
-    def __init__(self, settings: BranchesSettings, input_shape: Shape, context: LayerContext) -> None:
-        super().__init__(settings, input_shape, context)
-        row = settings.plan(input_shape)
-        self._adds = settings.merge == "add"
-        self._shapes = [part.output_shape for part in row.parts]
-        self._shape, self._input_size = row.output_shape, input_shape.size * LANES
+    def __init__(self, row: LayerRow, context: LayerContext) -> None:
+        from cnntrain.kernels.merging import add, copy_channels
+
+        super().__init__(row, context)
+        self._add, self._copy_channels = add, copy_channels
+        self._adds = row.settings.merge == "add"
+        self._size, self._input_size = row.output_shape.size * LANES, row.input_shape.size * LANES  # of a block
+        self._pixels = row.output_shape.rows * row.output_shape.columns
+        shapes, total = [part.output_shape for part in row.parts], row.output_shape.channels
+        channels = [shape.channels for shape in shapes]
+        firsts = list(accumulate(channels[:-1], initial=0))  # where each branch's channels begin
+        self._joins = plain(*(ChannelCopy(n, n, 0, total, first) for n, first in zip(channels, firsts, strict=True)))
+        self._cuts = plain(*(ChannelCopy(n, total, first, n, 0) for n, first in zip(channels, firsts, strict=True)))
         self.output = context.buffer(row.output_shape)
-        self._gradients = [] if self._adds else [context.buffer(shape) for shape in self._shapes]
-        self._grad_input = context.grad_input(input_shape)
+        self._gradients = [] if self._adds else [context.buffer(shape) for shape in shapes]
+        self._grad_input = context.grad_input(row.input_shape)
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Run all branches and put their outputs together."""
         outputs = [sequence.forward(x, batch) for sequence in self.sequences]
         if self._adds:
-            _add_all(outputs, self.output, batch.blocks * self._shape.size * LANES)
+            self._add_all(outputs, self.output, batch.blocks * self._size)
         else:
-            total = self._shape.channels
-            for output, first, shape in zip(outputs, self._firsts, self._shapes, strict=True):
-                copy = ChannelCopy(shape.channels, shape.channels, 0, total, first)
-                copy_channels(output, self.output, batch.blocks * self._pixels, copy)
+            for output, join in zip(outputs, self._joins, strict=True):
+                self._copy_channels(output, self.output, batch.blocks * self._pixels, join)
         return self.output
 
     def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
         """Give each branch its channels' gradient, or all of it where outputs were added; add what comes back."""
+        gradients = [grad_output for _ in self.sequences] if self._adds else self._gradients
         returned = []
-        for i, sequence in enumerate(self.sequences):
-            gradient = grad_output if self._adds else self._gradients[i]
+        for sequence, gradient, cut in zip(self.sequences, gradients, self._cuts, strict=True):
             if not self._adds:
-                channels = self._shapes[i].channels
-                copy = ChannelCopy(channels, self._shape.channels, self._firsts[i], channels, 0)
-                copy_channels(grad_output, gradient, batch.blocks * self._pixels, copy)
+                self._copy_channels(grad_output, gradient, batch.blocks * self._pixels, cut)
             returned.append(sequence.backward(gradient, batch))
         if self._grad_input is None:
             return None
         grad_input = self._grad_input.beside(grad_output)
-        _add_all(returned, grad_input, batch.blocks * self._input_size)
+        self._add_all(returned, grad_input, batch.blocks * self._input_size)
         return grad_input
 
-    @property
-    def _firsts(self) -> list[int]:
-        """Where each branch's channels begin."""
-        return list(accumulate((shape.channels for shape in self._shapes[:-1]), initial=0))
-
-    @property
-    def _pixels(self) -> int:
-        return self._shape.rows * self._shape.columns
-
-
-def _add_all(arrays: Sequence[Any], total: NDArray[Any], size: int) -> None:
-    """Total = the sum of two or more arrays, in their order."""
-    first, *others = arrays
-    for array in others:
-        add(first, array, total, size)
-        first = total
+    def _add_all(self, arrays: Sequence[Any], total: NDArray[Any], size: int) -> None:
+        """total = the sum of two or more arrays, in their order."""
+        first, *others = arrays
+        for array in others:
+            self._add(first, array, total, size)
+            first = total

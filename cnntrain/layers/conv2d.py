@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from cnntrain.errors import ShapeError
-from cnntrain.layers.base import Batch, Layer, LayerContext
+from cnntrain.layers.base import Layer, LayerRow, Timed
+from cnntrain.layers.batch import Batch
+from cnntrain.layers.context import LayerContext
 from cnntrain.layers.weights import WeightSettings
-from cnntrain.passes.convolution import Convolution
-from cnntrain.passes.pooled_convolution import PooledPasses
+from cnntrain.parameters import Parameter
 from cnntrain.passes.problem import ConvolutionGeometry, Window
 from cnntrain.settings import NonNegativeInt, PositiveInt, PositivePair
 from cnntrain.shape import Shape
+
+if TYPE_CHECKING:
+    from cnntrain.passes.convolution import Convolution
 
 
 def _padding(value: object) -> object:
@@ -106,22 +111,36 @@ class Conv2dSettings(WeightSettings):
 
 
 class Conv2d(Layer):
-    """z = b + the sum of w x over each window: learned filters slide over the image."""
+    """z = b + the sum of w x over each window: learned filters slide over the image.
+
+    Attributes
+    ----------
+    geometry : ConvolutionGeometry
+    passes : Convolution
+    weight : Parameter
+    bias : Parameter or None
+    """
 
     name = "conv2d"
     Settings = Conv2dSettings
     output_is_free = True
 
-    def __init__(self, settings: Conv2dSettings, input_shape: Shape, context: LayerContext) -> None:
-        geometry = settings.geometry(input_shape)
-        self.passes = Convolution(geometry, context.blocks, context.dtype)
-        self.with_pooling: PooledPasses | None = None  # where a max-pooling follows
-        self.weight, self.bias = settings.create(context, geometry.weight_shape)
+    geometry: ConvolutionGeometry
+    passes: Convolution
+    weight: Parameter
+    bias: Parameter | None
+
+    def __init__(self, row: LayerRow, context: LayerContext) -> None:
+        from cnntrain.passes.convolution import Convolution
+
+        self.geometry = row.settings.geometry(row.input_shape)
+        self.passes = Convolution(self.geometry, context.blocks, context.dtype)
+        self.weight, self.bias = row.settings.create(context)
         self.parameters = [self.weight] if self.bias is None else [self.weight, self.bias]
-        self._no_bias = np.zeros(settings.filters, context.dtype)
+        self._no_bias = np.zeros(self.geometry.filters, context.dtype)
         self._x = np.empty(0, context.dtype)
-        self.output = context.buffer(settings.output_shape(input_shape))
-        self._grad_input = context.grad_input(input_shape)
+        self.output = context.buffer(row.output_shape)
+        self._grad_input = context.grad_input(row.input_shape)
 
     @property
     def bias_values(self) -> NDArray[Any]:
@@ -129,7 +148,7 @@ class Conv2d(Layer):
         return self._no_bias if self.bias is None else self.bias.value
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
-        """Z = b + sum w x over each window."""
+        """z = b + sum w x over each window."""
         self._x = x
         self.passes.forward(x, self.weight.value.reshape(-1), self.bias_values, self.output, batch.blocks)
         return self.output
@@ -138,9 +157,17 @@ class Conv2d(Layer):
         """Valid correlation of x and delta to the weights; full convolution with the rotated filter to the input."""
         if not self.weight.frozen:
             grad_bias = None if self.bias is None else self.bias.gradient
-            self.passes.backward_weight(self._x, grad_output, self.weight.gradient.reshape(-1), grad_bias, batch.blocks)
+            grad_weight = self.weight.gradient.reshape(-1)
+            self.passes.backward_weight(self._x, grad_output, grad_weight, grad_bias, batch.blocks)
         if self._grad_input is None:
             return None
         grad_input = self._grad_input.beside(grad_output)
         self.passes.backward_input(grad_output, self.weight.value.reshape(-1), grad_input, batch.blocks)
         return grad_input
+
+    def timed(self, path: str) -> Iterator[Timed]:
+        """Yield the three passes."""
+        about = str(self.geometry), self.geometry.macs
+        yield Timed(path, "forward", self, "forward", *about)
+        yield Timed(path, "to input", self.passes, "backward_input", *about)
+        yield Timed(path, "to weights", self.passes, "backward_weight", *about)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from cnntrain.layers.base import Batch, Layer, LayerContext, LayerSettings
+from cnntrain.layers.base import Layer, LayerRow, Timed
+from cnntrain.layers.batch import Batch
+from cnntrain.layers.context import LayerContext
+from cnntrain.layers.settings import LayerSettings
 from cnntrain.layers.weights import WeightSettings
-from cnntrain.passes.dense import Dense as DensePass
-from cnntrain.passes.dense import memory_order
 from cnntrain.settings import PositiveInt
 from cnntrain.shape import Shape
 
@@ -55,31 +57,41 @@ class Dense(Layer):
     Settings = DenseSettings
     output_is_free = True
 
-    def __init__(self, settings: DenseSettings, input_shape: Shape, context: LayerContext) -> None:
-        shapes = settings.parameter_shapes(input_shape)
-        units = shapes["weight"][0]
-        self._pass = DensePass(input_shape.size, units, context.blocks, context.dtype)
-        self._weight, self._bias = settings.create(context, shapes["weight"], memory_order(*input_shape))
+    def __init__(self, row: LayerRow, context: LayerContext) -> None:
+        from cnntrain.passes.dense import Dense as DensePasses
+        from cnntrain.passes.dense import memory_order
+
+        units = row.output_shape.channels
+        self._passes = DensePasses(row.input_shape.size, units, context.blocks, context.dtype)
+        self._weight, self._bias = row.settings.create(context, memory_order(*row.input_shape))
         self.parameters = [self._weight] if self._bias is None else [self._weight, self._bias]
         self._no_bias = np.zeros(units, context.dtype)
         self._x = np.empty(0, context.dtype)
-        self.output = context.buffer(Shape(units, 1, 1))
-        self._grad_input = context.grad_input(input_shape)
+        self.output = context.buffer(row.output_shape)
+        self._grad_input = context.grad_input(row.input_shape)
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Compute y = W x + b."""
         self._x = x
         bias = self._no_bias if self._bias is None else self._bias.value
-        self._pass.forward(x, self._weight.value.reshape(-1), bias, self.output, batch.blocks)
+        self._passes.forward(x, self._weight.value.reshape(-1), bias, self.output, batch.blocks)
         return self.output
 
     def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
         """dL/dW = delta x^T, dL/db = delta summed over the images, dL/dx = W^T delta."""
         if not self._weight.frozen:
             grad_bias = None if self._bias is None else self._bias.gradient
-            self._pass.backward_weight(self._x, grad_output, self._weight.gradient.reshape(-1), grad_bias, batch.blocks)
+            grad_weight = self._weight.gradient.reshape(-1)
+            self._passes.backward_weight(self._x, grad_output, grad_weight, grad_bias, batch.blocks)
         if self._grad_input is None:
             return None
         grad_input = self._grad_input.beside(grad_output)
-        self._pass.backward_input(grad_output, self._weight.value.reshape(-1), grad_input, batch.blocks)
+        self._passes.backward_input(grad_output, self._weight.value.reshape(-1), grad_input, batch.blocks)
         return grad_input
+
+    def timed(self, path: str) -> Iterator[Timed]:
+        """Yield the three passes."""
+        about = str(self._passes), self._passes.macs
+        yield Timed(path, "forward", self, "forward", *about)
+        yield Timed(path, "to input", self._passes, "backward_input", *about)
+        yield Timed(path, "to weights", self._passes, "backward_weight", *about)

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from cnntrain.kernels.dropout import dropout
-from cnntrain.layers.base import Batch, Layer, LayerContext, LayerSettings
+from cnntrain.layers.base import Layer, LayerRow
+from cnntrain.layers.batch import Batch
+from cnntrain.layers.context import LayerContext
+from cnntrain.layers.settings import LayerSettings
 from cnntrain.shape import LANES, Shape
 
 
@@ -37,16 +39,18 @@ class Dropout(Layer):
     name = "dropout"
     Settings = DropoutSettings
 
-    def __init__(self, settings: DropoutSettings, input_shape: Shape, context: LayerContext) -> None:
-        self._rate = settings.rate
+    def __init__(self, row: LayerRow, context: LayerContext) -> None:
+        from cnntrain.kernels.dropout import dropout
+
+        self._kernel, self._rate = dropout, row.settings.rate
         self._key = np.uint64(context.random_key())
-        self._threshold = np.uint64(round(settings.rate * 2**32))
-        self._factor = context.dtype.type(1 / (1 - settings.rate))
-        self._block = input_shape.size * LANES
+        self._threshold = np.uint64(round(self._rate * 2**32))
+        self._factor = context.dtype.type(1 / (1 - self._rate))
+        self._block = row.input_shape.size * LANES
         self._overwrites = context.overwrites
-        self._dropped = np.empty(0, context.dtype) if self._overwrites else context.buffer(input_shape)
+        self._dropped = np.empty(0, context.dtype) if self._overwrites else context.buffer(row.output_shape)
         self.output = self._dropped
-        self._grad_input = context.grad_input(input_shape)
+        self._grad_input = context.grad_input(row.input_shape)
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Compute y = x * mask / (1 - rate) in training; x itself in evaluation."""
@@ -67,5 +71,5 @@ class Dropout(Layer):
 
     def _masked(self, source: NDArray[Any], target: NDArray[Any], batch: Batch) -> NDArray[Any]:
         step = np.uint64(batch.step)
-        dropout(source, target, batch.blocks * self._block, self._key, step, self._threshold, self._factor)
+        self._kernel(source, target, batch.blocks * self._block, self._key, step, self._threshold, self._factor)
         return target

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Field
 
-from cnntrain.kernels import smooth_activations as kernels
-from cnntrain.layers.activations import ActivationSettings, Rectifier
+from cnntrain.layers.activations import ActivationSettings, Kernel, Rectifier
 from cnntrain.settings import PositiveFloat
 
 # the fixed point at which mean 0 and variance 1 reproduce themselves (Klambauer et al. 2017, equation 14)
@@ -27,10 +24,14 @@ class Elu(Rectifier):
     name = "elu"
     Settings = EluSettings
     monotone = True
-    kernel, backward_kernel = staticmethod(kernels.elu), staticmethod(kernels.elu_backward)
 
-    def _numbers_of(self, settings: Any) -> tuple[float, ...]:
-        return 1.0, settings.alpha
+    def kernels(self) -> tuple[Kernel, Kernel]:
+        from cnntrain.kernels.smooth_activations import elu, elu_backward
+
+        return elu, elu_backward
+
+    def numbers(self) -> tuple[float, ...]:
+        return 1.0, self.settings.alpha
 
 
 class SeluSettings(ActivationSettings):
@@ -43,7 +44,11 @@ class Selu(Rectifier):
     name = "selu"
     Settings = SeluSettings
     monotone = True
-    kernel, backward_kernel = staticmethod(kernels.elu), staticmethod(kernels.elu_backward)
 
-    def _numbers_of(self, settings: Any) -> tuple[float, ...]:
+    def kernels(self) -> tuple[Kernel, Kernel]:
+        from cnntrain.kernels.smooth_activations import elu, elu_backward
+
+        return elu, elu_backward
+
+    def numbers(self) -> tuple[float, ...]:
         return SELU_SCALE, SELU_SCALE * SELU_ALPHA

@@ -6,7 +6,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from cnntrain.layers.base import Batch, Layer, LayerContext, LayerSettings
+from cnntrain.layers.base import Layer, LayerRow
+from cnntrain.layers.batch import Batch
+from cnntrain.layers.context import LayerContext
+from cnntrain.layers.settings import LayerSettings
 from cnntrain.shape import Shape
 
 
@@ -24,7 +27,7 @@ class Flatten(Layer):
     name = "flatten"
     Settings = FlattenSettings
 
-    def __init__(self, settings: FlattenSettings, input_shape: Shape, context: LayerContext) -> None:
+    def __init__(self, row: LayerRow, context: LayerContext) -> None:
         pass
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:

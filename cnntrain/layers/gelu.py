@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from cnntrain.kernels import smooth_activations as kernels
-from cnntrain.layers.activations import Activation, ActivationSettings
+from cnntrain.layers.activations import Activation, ActivationSettings, Kernel
 
 
 class GeluSettings(ActivationSettings):
@@ -27,10 +25,10 @@ class Gelu(Activation):
     Settings = GeluSettings
     keeps_input = True
 
-    def _kernels_of(self, settings: Any) -> tuple[Callable[..., None], Callable[..., None]]:
-        if settings.approximate == "tanh":
-            return kernels.gelu_tanh, kernels.gelu_tanh_backward
-        return kernels.gelu, kernels.gelu_backward
+    def kernels(self) -> tuple[Kernel, Kernel]:
+        from cnntrain.kernels.smooth_activations import gelu, gelu_backward, gelu_tanh, gelu_tanh_backward
 
-    def _numbers_of(self, settings: Any) -> tuple[float, ...]:
+        return (gelu_tanh, gelu_tanh_backward) if self.settings.approximate == "tanh" else (gelu, gelu_backward)
+
+    def numbers(self) -> tuple[float, ...]:
         return ()

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from cnntrain.layers.avg_pool2d import AvgPool2d, AvgPool2dSettings
-from cnntrain.layers.base import LayerContext, LayerSettings
+from cnntrain.kernels.geometry import Axis
+from cnntrain.layers.avg_pool2d import AvgPool2d
+from cnntrain.layers.settings import LayerSettings
+from cnntrain.passes.problem import pooling_axis
 from cnntrain.shape import Shape
 
 
 class GlobalAvgPool2dSettings(LayerSettings):
     """`global_avg_pool2d` has no YAML keys."""
+
+    count_padding: ClassVar[bool] = True  # there is none
+
+    def axes(self, input_shape: Shape) -> tuple[Axis, Axis]:
+        """Return the only window, along rows and columns."""
+        rows, columns = (pooling_axis(size, size, size, 0, False) for size in input_shape[1:])
+        return rows, columns
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """One value per channel."""
@@ -22,7 +31,3 @@ class GlobalAvgPool2d(AvgPool2d):
 
     name = "global_avg_pool2d"
     Settings: ClassVar[type[LayerSettings]] = GlobalAvgPool2dSettings
-
-    def __init__(self, settings: GlobalAvgPool2dSettings, input_shape: Shape, context: LayerContext) -> None:
-        window = AvgPool2dSettings(kernel_size=(input_shape.rows, input_shape.columns))
-        super().__init__(window, input_shape, context)

@@ -49,10 +49,38 @@ class GradInput:
         return grad_output if self._turns.hold(grad_output) else self.beside(grad_output)
 
 
-class GradientBuffers:
-    """The buffers of a network. Sequences that never run at the same time share theirs."""
+class Handover:
+    """Room for the gradient that layers which run as one hand to each other.
+
+    Nobody else sees it, and it is used up before another layer runs: all such layers of a network share it.
+    """
 
     def __init__(self, dtype: np.dtype) -> None:
+        self._size, self._dtype = 0, dtype
+        self._buffer: NDArray[Any] | None = None
+
+    def reserve(self, size: int) -> None:
+        """Have room for `size` values; to be called while the network is built."""
+        self._size = max(self._size, size)
+
+    @property
+    def buffer(self) -> NDArray[Any]:
+        """The room; it overlaps no other gradient."""
+        if self._buffer is None:  # by now every layer has said how much it needs
+            self._buffer = line_aligned(self._size, self._dtype)
+        return self._buffer
+
+
+class GradientBuffers:
+    """The buffers of a network. Sequences that never run at the same time share theirs.
+
+    Attributes
+    ----------
+    handover : Handover
+    """
+
+    def __init__(self, dtype: np.dtype) -> None:
+        self.handover = Handover(dtype)
         self._levels: defaultdict[Level, _Turns] = defaultdict(lambda: _Turns(dtype))
 
     def room(self, level: Level, size: int) -> GradInput:

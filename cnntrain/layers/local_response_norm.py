@@ -7,13 +7,10 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from cnntrain.kernels.local_response import (
-    Neighbourhood,
-    local_response,
-    local_response_backward,
-    local_response_ratios,
-)
-from cnntrain.layers.base import Batch, Layer, LayerContext, LayerSettings
+from cnntrain.layers.base import Layer, LayerRow
+from cnntrain.layers.batch import Batch
+from cnntrain.layers.context import LayerContext
+from cnntrain.layers.settings import LayerSettings
 from cnntrain.settings import NonNegativeFloat, PositiveFloat, PositiveInt
 from cnntrain.shape import LANES, Shape
 
@@ -52,32 +49,40 @@ class LocalResponseNorm(Layer):
     name = "local_response_norm"
     Settings = LocalResponseNormSettings
 
-    def __init__(self, settings: LocalResponseNormSettings, input_shape: Shape, context: LayerContext) -> None:
-        reach, channels, rows, columns = settings.size // 2, *input_shape
+    def __init__(self, row: LayerRow, context: LayerContext) -> None:
+        from cnntrain.kernels import local_response as kernels
+
+        settings: LocalResponseNormSettings = row.settings
+        reach, channels, rows, columns = settings.size // 2, *row.input_shape
         across = settings.region == "across_channels"
-        self._hood = Neighbourhood(rows, columns, channels, *((0, 0, reach) if across else (reach, reach, 0)))
+        self._kernels = kernels
+        hood = kernels.Neighbourhood(rows, columns, channels, *((0, 0, reach) if across else (reach, reach, 0)))
+        self._geometry = tuple(hood)
         self._share = settings.alpha / (settings.size if across else settings.size**2)
         self._beta, self._k = settings.beta, settings.k
-        self._block = input_shape.size * LANES
-        self._x = self._scale = context.buffer(input_shape)
-        self.output = context.buffer(input_shape)
-        self._grad_input = context.grad_input(input_shape)
-        self._ratios = context.buffer(input_shape) if context.needs_grad_input else None
+        self._block = row.input_shape.size * LANES
+        self._x = self._scale = context.buffer(row.input_shape)
+        self.output = context.buffer(row.output_shape)
+        self._grad_input = context.grad_input(row.input_shape)
+        self._ratios = context.buffer(row.input_shape) if context.needs_grad_input else None
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Compute y = x * scale**-beta with scale = k + alpha / n * (sum of squares over the neighbourhood)."""
         self._x = x
-        local_response(x, self.output, self._scale, batch.blocks, self._hood, self._share, self._beta, self._k)
+        self._kernels.local_response(
+            x, self.output, self._scale, batch.blocks, self._geometry, self._share, self._beta, self._k
+        )
         return self.output
 
     def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
         """dL/dx = g * scale**-beta - 2 alpha beta / n * x * (sum of g y / scale over the neighbourhood)."""
         if self._grad_input is None or self._ratios is None:
             return None
-        local_response_ratios(grad_output, self.output, self._scale, self._ratios, batch.blocks * self._block)
+        size = batch.blocks * self._block
+        self._kernels.local_response_ratios(grad_output, self.output, self._scale, self._ratios, size)
         grad_input = self._grad_input.beside(grad_output)
-        local_response_backward(
+        self._kernels.local_response_backward(
             grad_output, self._x, self._scale, self._ratios, grad_input,
-            batch.blocks, self._hood, self._share, self._beta,
+            batch.blocks, self._geometry, self._share, self._beta,
         )  # fmt: skip
         return grad_input

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.errors import ShapeError
 from cnntrain.kernels.geometry import Axis
-from cnntrain.layers.base import Batch, Layer, LayerContext
+from cnntrain.layers.base import Layer, LayerRow
+from cnntrain.layers.batch import Batch
+from cnntrain.layers.context import LayerContext
 from cnntrain.layers.pooling_window import PoolingSettings
-from cnntrain.passes.pooling import MaxPooling
 from cnntrain.shape import LANES, Shape
+
+if TYPE_CHECKING:
+    from cnntrain.passes.pooling import MaxPooling
 
 MAX_TAPS = np.iinfo(np.int16).max  # the mask keeps the number of the winning position in 16 bits
 
@@ -30,34 +34,43 @@ class MaxPool2dSettings(PoolingSettings):
 
 
 class MaxPool2d(Layer):
-    """The largest value of each window; padding never wins, and of equal values the first one gets the gradient."""
+    """The largest value of each window; padding never wins, and of equal values the first one gets the gradient.
+
+    Attributes
+    ----------
+    passes : MaxPooling
+    mask : ndarray
+        The winner of each window: the number of its tap.
+    """
 
     name = "max_pool2d"
     Settings = MaxPool2dSettings
     output_is_free = True
     takes_maximum = True
 
-    def __init__(self, settings: MaxPool2dSettings, input_shape: Shape, context: LayerContext) -> None:
-        self.passes = MaxPooling(input_shape.channels, *settings.axes(input_shape))
-        shape = settings.output_shape(input_shape)
-        self.output = context.buffer(shape)
-        self.mask = context.buffer(shape, np.int16)
-        self._block = shape.size * LANES
-        self._grad_input = context.grad_input(input_shape)
+    passes: MaxPooling
+    mask: NDArray[np.int16]
+
+    def __init__(self, row: LayerRow, context: LayerContext) -> None:
+        from cnntrain.passes.pooling import MaxPooling
+
+        self.passes = MaxPooling(row.input_shape.channels, *row.settings.axes(row.input_shape))
+        self.output = context.buffer(row.output_shape)
+        self.mask = context.buffer(row.output_shape, np.int16)
+        self._block = row.output_shape.size * LANES
+        self._grad_input = context.grad_input(row.input_shape)
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
-        """Take the maxima and remember the winners in `mask`; of a part of the batch, x is that part alone."""
-        at = batch.first * self._block
-        self.passes.forward(x, self.output[at:], self.mask[at:], batch.blocks)
+        """Take the maxima and remember the winners in `mask`."""
+        self.passes.forward(x, self.output, self.mask, batch.blocks)
         return self.output
 
     def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
-        """Route each gradient to its winner; of a part of the batch, that part alone is returned."""
+        """Route each gradient to its winner."""
         if self._grad_input is None:
             return None
         grad_input = self._grad_input.beside(grad_output)
-        at = batch.first * self._block
-        self.passes.backward(grad_output[at:], self.mask[at:], grad_input, batch.blocks)
+        self.passes.backward(grad_output, self.mask, grad_input, batch.blocks)
         return grad_input
 
     def decisions(self, blocks: int) -> NDArray[np.int16]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, repeat
 from typing import Any
 
 from cnntrain.errors import ShapeError
-from cnntrain.layers.base import LayerSettings
+from cnntrain.layers.base import LayerRow, PlannedPart
+from cnntrain.layers.settings import LayerSettings
 from cnntrain.settings import Choice
 from cnntrain.shape import Shape
 
@@ -41,55 +41,6 @@ class Part:
     times: int | None = None
 
 
-@dataclass(frozen=True)
-class LayerRow:
-    """A layer whose shapes are known.
-
-    Attributes
-    ----------
-    name : str
-    settings : LayerSettings
-        Resolved: the number of classes is known.
-    input_shape, output_shape : Shape
-    parameters, macs : int
-        How many, layers inside included; multiply-adds per image.
-    path : str
-        Where the layer stands, for example "4.residual.body.0.conv2d"; parameters' names begin with it.
-    parts : tuple of PlannedPart
-        The layers inside it.
-    """
-
-    name: str
-    settings: LayerSettings
-    input_shape: Shape
-    output_shape: Shape
-    parameters: int
-    macs: int
-    path: str
-    parts: tuple[PlannedPart, ...] = ()
-
-
-@dataclass(frozen=True)
-class PlannedPart:
-    """A part whose shapes are known."""
-
-    label: str
-    rows: tuple[LayerRow, ...]
-    input_shape: Shape
-
-    @property
-    def output_shape(self) -> Shape:
-        """Shape after the last layer."""
-        return self.rows[-1].output_shape if self.rows else self.input_shape
-
-    @property
-    def chain(self) -> str:
-        """The shapes from beginning to end."""
-        if not self.rows:
-            return f"{self.input_shape} (identity)"
-        return join([str(self.input_shape), *map(_step, self.rows)])
-
-
 class ContainerSettings(LayerSettings):
     """Settings of a layer that contains layers: which sequences, and what becomes of their outputs."""
 
@@ -105,25 +56,22 @@ class ContainerSettings(LayerSettings):
         """Resolve all layers inside."""
         return self.model_copy(update={key: _resolved(getattr(self, key), classes) for key in type(self).model_fields})
 
-    def plan(self, input_shape: Shape, path: str = "") -> LayerRow:
+    def plan(self, input_shape: Shape) -> tuple[PlannedPart, ...]:
         """Infer the shapes of all layers inside; raises `ShapeError`."""
-        return plan_layer(Choice("", self), input_shape, path)
+        return tuple(plan_part(part, input_shape) for part in self.parts())
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """As `merged_shape` says."""
-        return self.plan(input_shape).output_shape
+        return self.merged_shape(input_shape, self.plan(input_shape))
 
     def parameter_shapes(self, input_shape: Shape) -> dict[str, tuple[int, ...]]:
         """Those of all layers inside, by their paths below this one."""
-        return {
-            f"{row.path}.{tensor}": shape
-            for row in _leaves(self.plan(input_shape))
-            for tensor, shape in row.settings.parameter_shapes(row.input_shape).items()
-        }
+        leaves = chain.from_iterable(_leaves(row) for part in self.plan(input_shape) for row in part.rows)
+        return {f"{row.path}.{tensor}": shape for row in leaves for tensor, shape in row.parameter_shapes.items()}
 
     def macs(self, input_shape: Shape) -> int:
         """Those of all layers inside."""
-        return self.plan(input_shape).macs
+        return sum(row.macs for part in self.plan(input_shape) for row in part.rows)
 
 
 class Misfit(ShapeError):  # noqa: N818 - says what it is
@@ -183,14 +131,11 @@ def plan_layer(layer: Choice, shape: Shape, path: str) -> LayerRow:
     settings: LayerSettings = layer.settings
     if isinstance(settings, ContainerSettings):
         parts = tuple(_part_of(layer.name, part, shape, path) for part in settings.parts())
-        rows = [row for part in parts for row in part.rows]
-        output, parameters = settings.merged_shape(shape, parts), sum(row.parameters for row in rows)
-        return LayerRow(layer.name, settings, shape, output, parameters, sum(row.macs for row in rows), path, parts)
-    output = settings.output_shape(shape)
-    shapes = settings.parameter_shapes(shape)
+        output, macs = settings.merged_shape(shape, parts), sum(row.macs for part in parts for row in part.rows)
+        return LayerRow(layer.registered, settings, path, shape, output, {}, macs, parts)
+    output, shapes = settings.output_shape(shape), settings.parameter_shapes(shape)
     settings.check_parameters(shapes)
-    parameters = sum(math.prod(sizes) for sizes in shapes.values())
-    return LayerRow(layer.name, settings, shape, output, parameters, settings.macs(shape), path)
+    return LayerRow(layer.registered, settings, path, shape, output, shapes, settings.macs(shape))
 
 
 def _part_of(name: str, part: Part, shape: Shape, path: str) -> PlannedPart:
@@ -219,6 +164,18 @@ def nesting(layer: Choice) -> int:
     return 1 + max((nesting(inner) for part in layer.settings.parts() for inner in part.layers), default=0)
 
 
+def resolved(layer: Choice, classes: int) -> Choice:
+    """Replace words that depend on the data (`dense: classes`) by numbers, in a layer and in those inside it."""
+    return replace(layer, settings=layer.settings.resolve(classes))
+
+
+def chain_of(part: PlannedPart) -> str:
+    """Return the shapes of a part from beginning to end."""
+    if not part.rows:
+        return f"{part.input_shape} (identity)"
+    return join([str(part.input_shape), *map(_step, part.rows)])
+
+
 def join(steps: Sequence[str]) -> str:
     """Write a chain of shapes; of a long one the beginning and the end."""
     if len(steps) > _SHOWN:
@@ -232,7 +189,7 @@ def _step(row: LayerRow) -> str:
 
 def _resolved(value: Any, classes: int) -> Any:
     if isinstance(value, Choice):
-        return Choice(value.name, value.settings.resolve(classes))
+        return resolved(value, classes)
     return [_resolved(item, classes) for item in value] if isinstance(value, list) else value
 
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from cnntrain.errors import ShapeError
 from cnntrain.kernels.geometry import Axis
-from cnntrain.layers.base import LayerSettings
+from cnntrain.layers.settings import LayerSettings
 from cnntrain.passes.problem import pooling_axis
 from cnntrain.settings import NonNegativePair, PositivePair
 from cnntrain.shape import Shape

@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from cnntrain.initializers import InitializerChoice
-from cnntrain.kernels.prelu import prelu, prelu_backward
-from cnntrain.kernels.slots import sum_slots
 from cnntrain.layers.activations import ActivationSettings
-from cnntrain.layers.base import Batch, Layer, LayerContext
+from cnntrain.layers.base import Layer, LayerRow
+from cnntrain.layers.batch import Batch
+from cnntrain.layers.context import LayerContext
 from cnntrain.layers.weights import check_initializers
 from cnntrain.memory import line_aligned
-from cnntrain.passes.batch_norm import sheet_of
 from cnntrain.settings import NonNegativeFloat
 from cnntrain.shape import LANES, Shape
 
@@ -50,34 +49,40 @@ class Prelu(Layer):
     name = "prelu"
     Settings = PreluSettings
 
-    def __init__(self, settings: PreluSettings, input_shape: Shape, context: LayerContext) -> None:
-        channels = input_shape.channels
-        self._sheet = sheet_of(channels, input_shape.rows * input_shape.columns, context.blocks, context.dtype)
+    def __init__(self, row: LayerRow, context: LayerContext) -> None:
+        from cnntrain.kernels.prelu import prelu, prelu_backward
+        from cnntrain.kernels.slots import room, sum_slots
+        from cnntrain.passes.batch_norm import sheet_of
+
+        settings, (channels, rows, columns) = row.settings, row.input_shape
+        self._kernel, self._backward_kernel, self._sum_slots = prelu, prelu_backward, sum_slots
+        sheet = sheet_of(channels, rows * columns, context.blocks, context.dtype)
+        self._slots, self._geometry = sheet.slots, tuple(sheet)
         self._slope = context.parameter(
-            "slope", settings.parameter_shapes(input_shape)["slope"], settings.slope_init,
+            "slope", settings.slope_init,
             learning_rate=settings.slope_learning_rate, weight_decay=settings.slope_decay, frozen=settings.frozen,
         )  # fmt: skip
         self.parameters = [self._slope]
         self._slopes, self._sums = np.zeros(channels, context.dtype), np.zeros(channels, context.dtype)
-        self._partial = line_aligned(self._sheet.slots * channels * LANES, context.dtype)
-        self._z = self.output = context.buffer(input_shape)
-        self._grad_input, self._needed = context.reserve(input_shape), context.needs_grad_input
-        self._block = input_shape.size * LANES
+        self._partial = line_aligned(room(sheet.slots, channels), context.dtype)
+        self._z = self.output = context.buffer(row.output_shape)
+        self._grad_input, self._needed = context.reserve(row.input_shape), context.needs_grad_input
+        self._block = row.input_shape.size * LANES
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Compute y = z where z > 0, slope * z elsewhere."""
         self._z = x
         self._slopes[:] = self._slope.value
-        prelu(x, self.output, self._slopes, batch.blocks, self._sheet)
+        self._kernel(x, self.output, self._slopes, batch.blocks, self._geometry)
         return self.output
 
     def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
         """dL/dz = g or slope * g; dL/dslope = sum of g z where z <= 0."""
         grad_input = self._grad_input.over(grad_output)
-        prelu_backward(
-            grad_output, self._z, grad_input, self._slopes, self._partial, batch.blocks, self._sheet
+        self._backward_kernel(
+            grad_output, self._z, grad_input, self._slopes, self._partial, batch.blocks, self._geometry
         )  # fmt: skip
-        sum_slots(self._partial, self._sheet.slots, self._sums)
+        self._sum_slots(self._partial, self._slots, self._sums)
         if not self._slope.frozen:
             self._slope.gradient[...] = self._sums if self._slope.value.size == self._sums.size else self._sums.sum()
         return grad_input if self._needed else None

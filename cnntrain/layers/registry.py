@@ -1,6 +1,7 @@
-"""Layers by name: the built-in ones, and those that a config's own Python files add while it is in use.
+"""Layers by name: the built-in ones, and those that a config's own Python files add while it is read.
 
-The lists are read late: layers that contain layers are in them, and use them.
+A name is looked up once, where the config is read: the choice that comes out of it carries the class. Layers that
+contain layers choose from this table and are in it: `layers/__init__.py`, which knows them all, fills it.
 """
 
 from __future__ import annotations
@@ -12,22 +13,14 @@ from typing import Annotated
 from cnntrain.layers.base import Layer
 from cnntrain.settings import Choice, ChoiceFrom
 
-ADDED: dict[str, type[Layer]] = {}  # every layer of the user's own that this process has loaded
-visible: ContextVar[frozenset[str]] = ContextVar("visible", default=frozenset())  # those the config at hand names
+LAYERS: dict[str, type[Layer]] = {}
+_NONE: Mapping[str, type[Layer]] = {}
+added: ContextVar[Mapping[str, type[Layer]]] = ContextVar("added", default=_NONE)  # by the config that is being read
 
 
 def known_layers() -> Mapping[str, type[Layer]]:
     """Return the layers that the config at hand can use, by name."""
-    from cnntrain.layers import LAYERS  # late, see above
-
-    return LAYERS | {name: ADDED[name] for name in ADDED if name in visible.get()}
-
-
-def layer_class(name: str) -> type[Layer]:
-    """Return the class of a layer that some config has named."""
-    from cnntrain.layers import LAYERS
-
-    return LAYERS[name] if name in LAYERS else ADDED[name]
+    return {**LAYERS, **added.get()}
 
 
 LayerChoice = Annotated[Choice, ChoiceFrom("layer", known_layers)]

@@ -8,9 +8,11 @@ from typing import Annotated, Any
 from numpy.typing import NDArray
 from pydantic import Field
 
-from cnntrain.layers.base import Batch, LayerContext
+from cnntrain.layers.base import LayerRow, PlannedPart
+from cnntrain.layers.batch import Batch
 from cnntrain.layers.container import Container
-from cnntrain.layers.plan import ContainerSettings, Part, PlannedPart
+from cnntrain.layers.context import LayerContext
+from cnntrain.layers.plan import ContainerSettings, Part
 from cnntrain.layers.registry import LayerChoice
 from cnntrain.settings import PositiveInt
 from cnntrain.shape import Shape
@@ -38,8 +40,8 @@ class Repeat(Container):
     Settings = RepeatSettings
     parallel = False
 
-    def __init__(self, settings: RepeatSettings, input_shape: Shape, context: LayerContext) -> None:
-        super().__init__(settings, input_shape, context)
+    def __init__(self, row: LayerRow, context: LayerContext) -> None:
+        super().__init__(row, context)
         self._sequence = self.sequences[0]
         self.output_is_free = self._sequence.output_is_free
 

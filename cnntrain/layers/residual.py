@@ -11,10 +11,11 @@ from pydantic import Field
 
 from cnntrain.errors import ShapeError
 from cnntrain.kernels.geometry import Subsampling
-from cnntrain.kernels.merging import add, add_subsampled, add_subsampled_backward
-from cnntrain.layers.base import Batch, LayerContext
+from cnntrain.layers.base import LayerRow, PlannedPart
+from cnntrain.layers.batch import Batch
 from cnntrain.layers.container import Container
-from cnntrain.layers.plan import ContainerSettings, Part, PlannedPart
+from cnntrain.layers.context import LayerContext
+from cnntrain.layers.plan import ContainerSettings, Part, chain_of
 from cnntrain.layers.registry import LayerChoice
 from cnntrain.shape import LANES, Shape
 
@@ -41,7 +42,7 @@ class ResidualSettings(ContainerSettings):
     def merged_shape(self, input_shape: Shape, parts: Sequence[PlannedPart]) -> Shape:
         """The common shape."""
         body, *others = parts
-        notes = [f"body: {body.chain}"]
+        notes = [f"body: {chain_of(body)}"]
         if not others:
             self.subsampling(input_shape, body.output_shape, notes)
         elif others[0].output_shape != body.output_shape:
@@ -52,7 +53,7 @@ class ResidualSettings(ContainerSettings):
             raise ShapeError(
                 f"the body gives {body.output_shape}, the shortcut {shortcut.output_shape}{remedy}",
                 "shortcut" if shortcut.rows else None,
-                [*notes, f"shortcut: {shortcut.chain}"],
+                [*notes, f"shortcut: {chain_of(shortcut)}"],
             )
         return body.output_shape
 
@@ -77,16 +78,19 @@ class Residual(Container):
     Settings = ResidualSettings
     output_is_free = True
 
-    def __init__(self, settings: ResidualSettings, input_shape: Shape, context: LayerContext) -> None:
-        super().__init__(settings, input_shape, context)
-        shape = settings.output_shape(input_shape)
+    def __init__(self, row: LayerRow, context: LayerContext) -> None:
+        from cnntrain.kernels import merging
+
+        super().__init__(row, context)
+        self._add = merging.add
+        self._add_subsampled, self._add_subsampled_backward = merging.add_subsampled, merging.add_subsampled_backward
         self._body, *shortcut = self.sequences
         self._shortcut = shortcut[0] if shortcut else None
-        self._subsampling = settings.subsampling(input_shape, shape) if self._shortcut is None else None
-        self._size, self._input_size = shape.size * LANES, input_shape.size * LANES  # of a block
+        self._geometry = () if shortcut else tuple(row.settings.subsampling(row.input_shape, row.output_shape))
+        self._size, self._input_size = row.output_shape.size * LANES, row.input_shape.size * LANES  # of a block
         self._overwrites = self._body.output_is_free
-        self.output = np.empty(0, context.dtype) if self._overwrites else context.buffer(shape)
-        self._grad_input = context.grad_input(input_shape)
+        self.output = np.empty(0, context.dtype) if self._overwrites else context.buffer(row.output_shape)
+        self._grad_input = context.grad_input(row.input_shape)
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Run both ways and add."""
@@ -94,9 +98,9 @@ class Residual(Container):
         if self._overwrites:
             self.output = body
         if self._shortcut is None:
-            add_subsampled(body, x, self.output, batch.blocks, self._subsampling)
+            self._add_subsampled(body, x, self.output, batch.blocks, self._geometry)
         else:
-            add(body, self._shortcut.forward(x, batch), self.output, batch.blocks * self._size)
+            self._add(body, self._shortcut.forward(x, batch), self.output, batch.blocks * self._size)
         return self.output
 
     def backward(self, grad_output: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
@@ -107,7 +111,7 @@ class Residual(Container):
             return None
         grad_input = self._grad_input.beside(grad_output)
         if self._shortcut is None:
-            add_subsampled_backward(grad_output, through_body, grad_input, batch.blocks, self._subsampling)
+            self._add_subsampled_backward(grad_output, through_body, grad_input, batch.blocks, self._geometry)
         else:
-            add(through_body, through_shortcut, grad_input, batch.blocks * self._input_size)
+            self._add(through_body, through_shortcut, grad_input, batch.blocks * self._input_size)
         return grad_input

@@ -8,44 +8,32 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from cnntrain.layers.base import Batch, Layer, LayerContext
-from cnntrain.layers.plan import LayerRow
-from cnntrain.layers.pooled_convolution import PooledConvolution
-from cnntrain.layers.registry import layer_class
-from cnntrain.shape import Shape
+from cnntrain.layers.base import Layer, LayerRow, Timed
+from cnntrain.layers.batch import Batch
+from cnntrain.layers.context import LayerContext
 
 
 @dataclass
 class LayerSequence:
     """Layers one after the other; the backward pass walks them in reverse. Without layers it is the identity."""
 
+    rows: list[LayerRow]
     paths: list[str]
     layers: list[Layer]
-    input_shapes: list[Shape]
 
     @classmethod
     def build(cls, rows: Sequence[LayerRow], context: LayerContext) -> LayerSequence:
-        """Build the layers; `context` is that of the first, but for its path."""
-        paths, layers, input_shapes = [], [], []
-        needs_grad_input = context.needs_grad_input
-        overwrites = context.overwrites
-        ordered = _pooled_first(rows)
-        while ordered:
-            row = ordered[0]
-            together = 2 if PooledConvolution.fits(ordered[:2]) else 1
-            own = replace(context, path=row.path, needs_grad_input=needs_grad_input, overwrites=overwrites)
-            layer: Layer
-            if together == 2:
-                layer = PooledConvolution(ordered[:2], own)
-            else:
-                layer = layer_class(row.name)(row.settings, row.input_shape, own)
-            needs_grad_input = needs_grad_input or learns(layer)
-            overwrites = layer.output_is_free
-            paths.append(ordered[together - 1].path)
+        """Build each row's layer; `context` is that of the first, but for what follows from its row."""
+        layers: list[Layer] = []
+        for row in rows:
+            layer = row.layer(row, context.of(row.path, row.parameter_shapes))
             layers.append(layer)
-            input_shapes.append(row.input_shape)
-            ordered = ordered[together:]
-        return cls(paths, layers, input_shapes)
+            context = replace(
+                context,
+                needs_grad_input=context.needs_grad_input or layer.learns,
+                overwrites=layer.output_is_free,
+            )
+        return cls(list(rows), [row.path for row in rows], layers)
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Pass x through all layers."""
@@ -69,32 +57,17 @@ class LayerSequence:
         """As that of a layer; without layers, the output is the input, which others may need."""
         return bool(self.layers) and self.layers[-1].output_is_free
 
+    @property
+    def learns(self) -> bool:
+        """One of the layers has parameters that change in training."""
+        return any(layer.learns for layer in self.layers)
+
     def walk(self) -> Iterator[tuple[str, Layer]]:
         """Yield (path, layer) of every layer in the order in which they run; one that contains layers after those."""
         for path, layer in zip(self.paths, self.layers, strict=True):
             yield from layer.walk(path)
 
-
-def learns(layer: Layer) -> bool:
-    """Tell whether a layer, or one inside it, has parameters that change in training."""
-    return not all(parameter.frozen for parameter in layer.parameters) or any(
-        learns(inner) for sequence in layer.sequences for inner in sequence.layers
-    )
-
-
-def _pooled_first(rows: Sequence[LayerRow]) -> list[LayerRow]:
-    """Let max-pooling run before activations that it follows, where that gives the same in less time.
-
-    A function f that never falls commutes with the maximum: max f(z) = f(max z). After pooling there are fewer values
-    to compute it of. The gradient takes the same way back; only where f rounds different z to the same value, or is
-    flat, may the winner be another of them.
-    """
-    ordered = list(rows)
-    for i in range(1, len(ordered)):
-        j = i
-        while j and layer_class(ordered[j].name).takes_maximum and layer_class(ordered[j - 1].name).monotone:
-            pooling, activation = ordered[j], ordered[j - 1]
-            shape = pooling.output_shape
-            ordered[j - 1 : j + 1] = pooling, replace(activation, input_shape=shape, output_shape=shape)
-            j -= 1
-    return ordered
+    def timed(self) -> Iterator[Timed]:
+        """Yield what is worth timing, in the order of `walk`."""
+        for path, layer in zip(self.paths, self.layers, strict=True):
+            yield from layer.timed(path)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from cnntrain.kernels import smooth_activations as kernels
-from cnntrain.layers.activations import Activation, ActivationSettings
+from cnntrain.layers.activations import Activation, ActivationSettings, Kernel
 
 
 class SiluSettings(ActivationSettings):
@@ -16,4 +15,8 @@ class Silu(Activation):
     name = "silu"
     Settings = SiluSettings
     keeps_input = True
-    kernel, backward_kernel = staticmethod(kernels.silu), staticmethod(kernels.silu_backward)
+
+    def kernels(self) -> tuple[Kernel, Kernel]:
+        from cnntrain.kernels.smooth_activations import silu, silu_backward
+
+        return silu, silu_backward

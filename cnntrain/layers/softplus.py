@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from cnntrain.kernels import smooth_activations as kernels
-from cnntrain.layers.activations import Activation, ActivationSettings
+from cnntrain.layers.activations import Activation, ActivationSettings, Kernel
 from cnntrain.settings import PositiveFloat
 
 
@@ -22,4 +21,8 @@ class Softplus(Activation):
     name = "softplus"
     Settings = SoftplusSettings
     monotone = True
-    kernel, backward_kernel = staticmethod(kernels.softplus), staticmethod(kernels.softplus_backward)
+
+    def kernels(self) -> tuple[Kernel, Kernel]:
+        from cnntrain.kernels.smooth_activations import softplus, softplus_backward
+
+        return softplus, softplus_backward

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from cnntrain.errors import ShapeError
-from cnntrain.initializers import INITIALIZERS, InitializerChoice
-from cnntrain.layers.base import LayerContext, LayerSettings
+from cnntrain.initializers import InitializerChoice
+from cnntrain.layers.context import LayerContext
+from cnntrain.layers.settings import LayerSettings
 from cnntrain.parameters import Parameter
 from cnntrain.settings import Choice, NonNegativeFloat
 
@@ -20,7 +21,7 @@ def check_initializers(settings: LayerSettings, shapes: Mapping[str, tuple[int, 
     for tensor, shape in shapes.items():
         init: Choice = getattr(settings, f"{tensor}_init")
         try:
-            INITIALIZERS[init.name](init.settings).check(shape)
+            init.registered(init.settings).check(shape)
         except ShapeError as error:
             raise ShapeError(f"{init.name} cannot make the {tensor}: {error}", f"{tensor}_init") from error
 
@@ -46,17 +47,17 @@ class WeightSettings(LayerSettings):
         check_initializers(self, shapes)
 
     def create(
-        self, context: LayerContext, weight_shape: tuple[int, ...], order: NDArray[np.intp] | None = None
+        self, context: LayerContext, order: NDArray[np.intp] | None = None
     ) -> tuple[Parameter, Parameter | None]:
         """Make the layer's weight, kept in the given order (see `Parameter`), and its bias if it has one."""
         weight = context.parameter(
-            "weight", weight_shape, self.weight_init,
+            "weight", self.weight_init,
             learning_rate=self.weight_learning_rate, weight_decay=self.weight_decay, order=order, frozen=self.frozen,
         )  # fmt: skip
         if not self.bias:
             return weight, None
         bias = context.parameter(
-            "bias", weight_shape[:1], self.bias_init,
+            "bias", self.bias_init,
             learning_rate=self.bias_learning_rate, weight_decay=self.bias_decay, frozen=self.frozen,
         )  # fmt: skip
         return weight, bias

@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from cnntrain.errors import ShapeError
-from cnntrain.kernels import losses as kernels
 from cnntrain.losses.base import Loss, LossSettings
-from cnntrain.passes.targets import targets
 from cnntrain.settings import NonNegativeFloat
 
 
@@ -49,6 +47,10 @@ class CrossEntropy(Loss):
 
     def __init__(self, settings: Any, classes: int, blocks: int, dtype: np.dtype) -> None:
         super().__init__(settings, classes, blocks, dtype)
+        from cnntrain.kernels.losses import cross_entropy
+        from cnntrain.passes.targets import targets
+
+        self._cross_entropy = cross_entropy
         self._weights = None if settings.class_weights is None else np.array(settings.class_weights)
         own, spread = targets(classes, settings.label_smoothing, settings.class_weights)
         self._own, self._spread = own.astype(dtype), spread.astype(dtype)
@@ -58,7 +60,6 @@ class CrossEntropy(Loss):
 
     def compute(self, outputs: NDArray[Any], labels: NDArray[np.int64], blocks: int) -> None:
         """Run the kernel."""
-        kernels.cross_entropy(
-            outputs, labels, self._own, self._spread, self._own.dtype.type(self.weight or 1.0), self._losses,
-            self._correct, self.gradient, blocks, self.classes, labels.size, self.settings.label_smoothing > 0,
-        )  # fmt: skip
+        weight = self._own.dtype.type(self.weight or 1.0)
+        goals = self._own, self._spread, weight, self.settings.label_smoothing > 0
+        self._cross_entropy(outputs, labels, self._losses, self._correct, self.gradient, goals)

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from cnntrain.kernels import margin_losses as kernels
 from cnntrain.losses.base import Loss, LossSettings
 from cnntrain.shape import LANES
 
@@ -30,11 +29,16 @@ class Hinge(Loss):
     name = "hinge"
     Settings = HingeSettings
 
+    def __init__(self, settings: Any, classes: int, blocks: int, dtype: np.dtype) -> None:
+        super().__init__(settings, classes, blocks, dtype)
+        from cnntrain.kernels.margin_losses import hinge
+
+        self._hinge = hinge
+
     def compute(self, outputs: NDArray[Any], labels: NDArray[np.int64], blocks: int) -> None:
         """Run the kernel."""
-        kernels.hinge(
-            outputs, labels, self._losses, self._correct, self.gradient, blocks, self.classes, labels.size,
-            self.settings.norm == 2,
+        self._hinge(
+            outputs, labels, self._losses, self._correct, self.gradient, self.classes, self.settings.norm == 2
         )  # fmt: skip
 
     def decisions(self) -> NDArray[Any] | None:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.kernels import losses as kernels
 from cnntrain.losses.base import Loss
 from cnntrain.memory import line_aligned
 
@@ -19,19 +18,14 @@ class Mse(Loss):
 
     def __init__(self, settings: Any, classes: int, blocks: int, dtype: np.dtype) -> None:
         super().__init__(settings, classes, blocks, dtype)
+        from cnntrain.kernels.losses import one_hot, quadratic
+
+        self._one_hot, self._quadratic = one_hot, quadratic
         self._targets = line_aligned(self.gradient.size, self.gradient.dtype)
 
     def compute(self, outputs: NDArray[Any], labels: NDArray[np.int64], blocks: int) -> None:
         """Make one-hot targets and run the kernel."""
-        kernels.one_hot(labels, self._targets, blocks, self.classes, labels.size)
-        kernels.quadratic(
-            outputs,
-            self._targets,
-            labels,
-            self._losses,
-            self._correct,
-            self.gradient,
-            blocks,
-            self.classes,
-            labels.size,
-        )
+        self._one_hot(labels, self._targets, self.classes)
+        self._quadratic(
+            outputs, self._targets, labels, self._losses, self._correct, self.gradient, self.classes
+        )  # fmt: skip

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from cnntrain.kernels import margin_losses as kernels
 from cnntrain.losses.base import Loss, LossSettings
 from cnntrain.settings import PositiveFloat
 from cnntrain.shape import LANES
@@ -31,10 +30,16 @@ class MultiMargin(Loss):
     name = "multi_margin"
     Settings = MultiMarginSettings
 
+    def __init__(self, settings: Any, classes: int, blocks: int, dtype: np.dtype) -> None:
+        super().__init__(settings, classes, blocks, dtype)
+        from cnntrain.kernels.margin_losses import multi_margin
+
+        self._multi_margin = multi_margin
+
     def compute(self, outputs: NDArray[Any], labels: NDArray[np.int64], blocks: int) -> None:
         """Run the kernel."""
-        kernels.multi_margin(
-            outputs, labels, self._losses, self._correct, self.gradient, blocks, self.classes, labels.size,
+        self._multi_margin(
+            outputs, labels, self._losses, self._correct, self.gradient, self.classes,
             self.gradient.dtype.type(self.settings.margin), self.settings.norm == 2,
         )  # fmt: skip
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import Field
 
-from cnntrain.kernels import adaptive
 from cnntrain.optimizers.base import Eps, Optimizer, OptimizerSettings, Share, Work
+from cnntrain.parameters import Parameter
 from cnntrain.settings import PositiveFloat
 
 
@@ -25,6 +26,12 @@ class Adadelta(Optimizer):
     name = "adadelta"
     Settings = AdadeltaSettings
 
+    def __init__(self, settings: Any, parameters: Sequence[Parameter]) -> None:
+        super().__init__(settings, parameters)
+        from cnntrain.kernels.adaptive import adadelta
+
+        self._adadelta = adadelta
+
     @classmethod
     def slots(cls, settings: Any) -> tuple[str, ...]:
         return ("square", "delta")
@@ -32,6 +39,5 @@ class Adadelta(Optimizer):
     def update(self, work: Work, step: int) -> None:
         """Run the kernel."""
         numbers = (self.settings.rho, 1.0 - self.settings.rho, self.settings.eps)
-        adaptive.adadelta(
-            self._values, self._gradients, self._kept["square"], self._kept["delta"], *work, *map(self.number, numbers)
-        )
+        square, delta, rule = self._kept["square"], self._kept["delta"], tuple(map(self.number, numbers))
+        self._adadelta(self._values, self._gradients, square, delta, work, rule)

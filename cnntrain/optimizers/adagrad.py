@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from cnntrain.kernels import adaptive
 from cnntrain.optimizers.base import Eps, Optimizer, OptimizerSettings, Work
 from cnntrain.parameters import Parameter
 from cnntrain.settings import NonNegativeFloat, PositiveFloat
@@ -35,6 +34,9 @@ class Adagrad(Optimizer):
 
     def __init__(self, settings: Any, parameters: Sequence[Parameter]) -> None:
         super().__init__(settings, parameters)
+        from cnntrain.kernels.adaptive import adagrad
+
+        self._adagrad = adagrad
         self._kept["sum"].fill(settings.initial_sum)
 
     @classmethod
@@ -44,7 +46,5 @@ class Adagrad(Optimizer):
     def update(self, work: Work, step: int) -> None:
         """Run the kernel."""
         slowdown = 1.0 / (1.0 + (step - 1) * self.settings.learning_rate_decay)
-        adaptive.adagrad(
-            self._values, self._gradients, self._kept["sum"], *work,
-            self.number(slowdown), self.number(self.settings.eps), self.settings.form == "keras",
-        )  # fmt: skip
+        rule = self.number(slowdown), self.number(self.settings.eps)
+        self._adagrad(self._values, self._gradients, self._kept["sum"], work, rule, self.settings.form == "keras")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from cnntrain.kernels import adaptive
 from cnntrain.optimizers.base import Eps, Optimizer, OptimizerSettings, Share, Work
+from cnntrain.parameters import Parameter
 from cnntrain.settings import PositiveFloat
 
 
@@ -36,6 +37,12 @@ class Adam(Optimizer):
     Settings: ClassVar[type[OptimizerSettings]] = AdamSettings
     decoupled: ClassVar[bool] = False  # whether the decays bypass the gradient
 
+    def __init__(self, settings: Any, parameters: Sequence[Parameter]) -> None:
+        super().__init__(settings, parameters)
+        from cnntrain.kernels.adaptive import adam
+
+        self._adam = adam
+
     @classmethod
     def slots(cls, settings: Any) -> tuple[str, ...]:
         return ("mean", "square")
@@ -46,7 +53,7 @@ class Adam(Optimizer):
         root = math.sqrt(1.0 - beta2**step)
         eps = self.settings.eps if self.settings.form == "pytorch" else self.settings.eps / root
         numbers = (1.0 - beta1, beta2, 1.0 - beta2, 1.0 / (1.0 - beta1**step), 1.0 / root, eps)
-        adaptive.adam(
-            self._values, self._gradients, self._kept["mean"], self._kept["square"], *work,
-            *map(self.number, numbers), self.decoupled,
+        self._adam(
+            self._values, self._gradients, self._kept["mean"], self._kept["square"], work,
+            tuple(map(self.number, numbers)), self.decoupled,
         )  # fmt: skip

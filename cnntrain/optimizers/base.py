@@ -6,14 +6,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from cnntrain.errors import CheckpointError
-from cnntrain.kernels import optimizers as kernels
 from cnntrain.memory import line_aligned
 from cnntrain.parameters import Parameter
 from cnntrain.settings import NonNegativeFloat, PositiveFloat, Settings
@@ -62,19 +61,8 @@ class OptimizerSettings(Settings):
         return self
 
 
-class Work(NamedTuple):
-    """One update: elements begin[i] to end[i] with the numbers at i, for all i; the tail of every kernel's arguments.
-
-    `scale` and `limit` clip the gradients: they are multiplied with the one, then held within plus and minus the other.
-    """
-
-    begin: NDArray[np.int64]
-    end: NDArray[np.int64]
-    rates: NDArray[Any]
-    decays: NDArray[Any]
-    l1_decays: NDArray[Any]
-    scale: Any
-    limit: Any
+# the fields of `kernels.optimizers.Chunks`, then those of `Clipping`: what every kernel takes after its arrays
+Work = tuple[tuple[NDArray[Any], ...], tuple[Any, Any]]
 
 
 class Optimizer(ABC):
@@ -92,6 +80,9 @@ class Optimizer(ABC):
     Settings: ClassVar[type[OptimizerSettings]]
 
     def __init__(self, settings: Any, parameters: Sequence[Parameter]) -> None:
+        from cnntrain.kernels.optimizers import move_averages, sums_of_squares
+
+        self._move_averages, self._sums_of_squares = move_averages, sums_of_squares
         self.settings = settings
         self._values, self._gradients = (_whole([getattr(p, key) for p in parameters]) for key in ("value", "gradient"))
         self._largest = float(np.finfo(self._values.dtype).max)
@@ -114,7 +105,7 @@ class Optimizer(ABC):
         self._decays = self._numbers(decays * settings.weight_decay)
         self._l1_decays = self._numbers(decays * settings.l1_decay)
         self._limit = self.number(settings.clip_value or math.inf)
-        self._learning_rate, self._step_rates = 0.0, np.zeros_like(self._decays)
+        self._learning_rate, self._chunks = 0.0, self._chunks_of(np.zeros_like(self._decays))
         self._sums = np.zeros(len(chunks))
 
     @classmethod
@@ -140,16 +131,18 @@ class Optimizer(ABC):
         """Update all parameters with this step's learning rate."""
         self._steps += 1
         if learning_rate != self._learning_rate:
-            self._learning_rate, self._step_rates = learning_rate, self._numbers(self._rates * learning_rate)
-        scale = self.number(self._scale())
-        work = Work(self._begin, self._end, self._step_rates, self._decays, self._l1_decays, scale, self._limit)
-        self.update(work, self._steps)
+            self._learning_rate, rates = learning_rate, self._numbers(self._rates * learning_rate)
+            self._chunks = self._chunks_of(rates)
+        self.update((self._chunks, (self.number(self._scale()), self._limit)), self._steps)
         if self.settings.ema is not None:
             self._average()
 
+    def _chunks_of(self, rates: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        return self._begin, self._end, rates, self._decays, self._l1_decays
+
     def gradient_norm(self) -> float:
         """Return the Euclidean norm of all gradients together, in float64; the same bits for any number of threads."""
-        kernels.sums_of_squares(self._gradients, self._begin, self._end, self._sums)
+        self._sums_of_squares(self._gradients, self._begin, self._end, self._sums)
         return math.sqrt(float(np.cumsum(self._sums)[-1])) if self._sums.size else 0.0
 
     def _scale(self) -> float:
@@ -166,7 +159,7 @@ class Optimizer(ABC):
             averages[...] = self._values
         else:
             share = self.number(1.0 - self.settings.ema)
-            kernels.move_averages(self._values, averages, self._begin, self._end, share)
+            self._move_averages(self._values, averages, self._begin, self._end, share)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -190,11 +183,11 @@ class Optimizer(ABC):
     def warm_up(self) -> None:
         """Compile or load the kernels, changing nothing."""
         none, empty = np.empty(0, np.int64), np.empty(0, self._values.dtype)
-        self.update(Work(none, none, empty, empty, empty, self.number(1), self.number(1)), 1)
+        self.update(((none, none, empty, empty, empty), (self.number(1), self.number(1))), 1)
         if self.settings.clip_norm is not None:
-            kernels.sums_of_squares(self._gradients, none, none, self._sums)
+            self._sums_of_squares(self._gradients, none, none, self._sums)
         if self.settings.ema is not None:
-            kernels.move_averages(self._values, self._kept[AVERAGE], none, none, self.number(0))
+            self._move_averages(self._values, self._kept[AVERAGE], none, none, self.number(0))
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return copies of the kept arrays in canonical form, as "<slot>/<parameter>", and the steps made so far."""

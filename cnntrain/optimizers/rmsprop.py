@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import Field
 
-from cnntrain.kernels import adaptive
 from cnntrain.optimizers.base import Eps, Optimizer, OptimizerSettings, Share, Work
+from cnntrain.parameters import Parameter
 from cnntrain.settings import PositiveFloat
 
 
@@ -36,6 +37,12 @@ class Rmsprop(Optimizer):
     name = "rmsprop"
     Settings = RmspropSettings
 
+    def __init__(self, settings: Any, parameters: Sequence[Parameter]) -> None:
+        super().__init__(settings, parameters)
+        from cnntrain.kernels.adaptive import rmsprop
+
+        self._rmsprop = rmsprop
+
     @classmethod
     def slots(cls, settings: Any) -> tuple[str, ...]:
         wanted = {"square": True, "mean": settings.centered, "velocity": settings.momentum > 0}
@@ -45,7 +52,8 @@ class Rmsprop(Optimizer):
         """Run the kernel; arrays that the settings do not need are stood in for by one that is there."""
         settings, square = self.settings, self._kept["square"]
         numbers = (settings.alpha, 1.0 - settings.alpha, settings.eps, settings.momentum)
-        adaptive.rmsprop(
+        form = settings.centered, settings.momentum > 0, settings.form == "keras"
+        self._rmsprop(
             self._values, self._gradients, square, self._kept.get("mean", square), self._kept.get("velocity", square),
-            *work, *map(self.number, numbers), settings.centered, settings.momentum > 0, settings.form == "keras",
+            work, tuple(map(self.number, numbers)), form,
         )  # fmt: skip

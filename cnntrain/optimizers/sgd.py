@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from cnntrain.kernels import optimizers as kernels
 from cnntrain.optimizers.base import Optimizer, OptimizerSettings, Share, Work
+from cnntrain.parameters import Parameter
 
 
 class SgdSettings(OptimizerSettings):
@@ -34,14 +35,17 @@ class Sgd(Optimizer):
     name = "sgd"
     Settings = SgdSettings
 
+    def __init__(self, settings: Any, parameters: Sequence[Parameter]) -> None:
+        super().__init__(settings, parameters)
+        from cnntrain.kernels.optimizers import sgd, sgd_caffe
+
+        self._sgd = sgd if settings.form == "pytorch" else sgd_caffe
+
     @classmethod
     def slots(cls, settings: Any) -> tuple[str, ...]:
         return ("velocity",)
 
     def update(self, work: Work, step: int) -> None:
         """Run the kernel of the chosen form."""
-        kernel = kernels.sgd if self.settings.form == "pytorch" else kernels.sgd_caffe
-        kernel(
-            self._values, self._gradients, self._kept["velocity"], *work,
-            self.number(self.settings.momentum), self.settings.nesterov,
-        )  # fmt: skip
+        momentum = self.number(self.settings.momentum)
+        self._sgd(self._values, self._gradients, self._kept["velocity"], work, momentum, self.settings.nesterov)

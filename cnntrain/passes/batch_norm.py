@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 from cnntrain.kernels.batch_norm import (
     Sheet,
     batch_moments,
+    counts_room,
     merge_moments,
     normalize,
     normalize_backward,
     normalize_sums,
+    room,
 )
 from cnntrain.kernels.slots import sum_slots
 from cnntrain.memory import line_aligned
@@ -39,27 +41,27 @@ class BatchNormalization:
 
     def __init__(self, channels: int, pixels: int, blocks: int, dtype: np.dtype) -> None:
         self._sheet = sheet = sheet_of(channels, pixels, blocks, dtype)
+        self._geometry = tuple(sheet)
         self.mean, self.variance = np.zeros(channels, dtype), np.zeros(channels, dtype)
-        self._moments = line_aligned(2 * sheet.slots * channels * LANES, dtype)
-        self._scratch = line_aligned(self._moments.size, dtype)
-        self._counts = line_aligned(sheet.slots * LANES, np.int64)
+        self._moments = line_aligned(room(sheet), dtype)
+        self._scratch = line_aligned(room(sheet), dtype)
+        self._counts = line_aligned(counts_room(sheet), np.int64)
         self._sums = np.empty(2 * channels, dtype)
 
     def measure(self, x: NDArray, images: int) -> None:
         """Set `mean` and `variance` to those of the batch."""
-        batch_moments(x, self._moments, self._counts, self._scratch, images, self._sheet)
-        merge_moments(self._moments, self._counts, self.mean, self.variance, self._sheet)
+        batch_moments(x, self._moments, self._counts, self._scratch, images, self._geometry)
+        merge_moments(self._moments, self._counts, self.mean, self.variance, self._geometry)
 
     def forward(self, x: NDArray, y: NDArray, mean: NDArray, factor: NDArray, shift: NDArray, blocks: int) -> None:
         """Compute y = (x - mean) * factor + shift."""
-        normalize(x, y, mean, factor, shift, blocks, self._sheet)
+        normalize(x, y, mean, factor, shift, blocks, self._geometry)
 
     def sums(self, grad_output: NDArray, x: NDArray, mean: NDArray, images: int) -> tuple[NDArray, NDArray]:
         """Return the sums of grad_output and of grad_output * (x - mean), one number per channel."""
-        sheet = self._sheet
-        normalize_sums(grad_output, x, mean, self._moments, images, sheet)
-        sum_slots(self._moments, sheet.slots, self._sums)
-        return self._sums[: sheet.channels], self._sums[sheet.channels :]
+        normalize_sums(grad_output, x, mean, self._moments, images, self._geometry)
+        sum_slots(self._moments, self._sheet.slots, self._sums)
+        return self._sums[: self._sheet.channels], self._sums[self._sheet.channels :]
 
     def backward_input(
         self,
@@ -73,4 +75,4 @@ class BatchNormalization:
         images: int,
     ) -> None:
         """dL/dx = factor (g - offset - slope (x - mean))."""
-        normalize_backward(grad_output, x, grad_input, mean, factor, offset, slope, images, self._sheet)
+        normalize_backward(grad_output, x, grad_input, mean, factor, offset, slope, images, self._geometry)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.kernels.dense import multiply
+from cnntrain.kernels.dense import Matrix, multiply
 from cnntrain.kernels.geometry import length, plain
 from cnntrain.machine import Machine, this_machine
 from cnntrain.passes.tiling import cut
@@ -32,8 +32,8 @@ class Dense:
         pair = length(machine.side_by_side(blocks, dtype))
         forward_tiles, *forward_sizes = cut(units, machine.tile_height)
         backward_tiles, *backward_sizes = cut(inputs, machine.tile_height)
-        self._forward_cuts = *plain(forward_tiles), pair, *forward_sizes
-        self._backward_cuts = *plain(backward_tiles), pair, *backward_sizes
+        self._forward = plain(Matrix(inputs, units, inputs, 1), forward_tiles), (pair, *forward_sizes)
+        self._backward = plain(Matrix(units, inputs, 1, inputs), backward_tiles), (pair, *backward_sizes)
         self._zeros = np.zeros(inputs, dtype)
         self._weights = DenseWeights(inputs, units, blocks, dtype, machine)
 
@@ -49,16 +49,11 @@ class Dense:
         self, image: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any], output: NDArray[Any], blocks: int
     ) -> None:
         """Write bias + weight times image."""
-        multiply(
-            image, weight, bias, output, blocks, self._inputs, self._units, self._inputs, 1, *self._forward_cuts
-        )  # fmt: skip
+        multiply(image, weight, bias, output, blocks, *self._forward)
 
     def backward_input(self, delta: NDArray[Any], weight: NDArray[Any], grad_input: NDArray[Any], blocks: int) -> None:
         """Write the transposed weight times delta."""
-        multiply(
-            delta, weight, self._zeros, grad_input, blocks, self._units, self._inputs, 1, self._inputs,
-            *self._backward_cuts,
-        )  # fmt: skip
+        multiply(delta, weight, self._zeros, grad_input, blocks, *self._backward)
 
     def backward_weight(
         self,

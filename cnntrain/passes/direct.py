@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,22 +18,15 @@ from cnntrain.passes.tiling import cut, packed_order
 SHORT = 16  # lane vectors of a run (s, c): for shorter ones, loops of known length
 
 
-@dataclass(frozen=True)
-class PackedPhase:
-    """A correlation without gaps: its axes, channels and tiles as plain tuples."""
-
-    geometry: tuple[tuple[int, ...], ...]
-    at: int  # where its packed weights begin
-
-
 class Direct(Correlation):
     """Tap by tap.
 
     Attributes
     ----------
-    phases : list of PackedPhase
-    pair, tall, short, run : tuple
-        Sizes of register tiles, and the length of short runs, as the kernel takes them.
+    phases : list of tuple
+        The `geometry` of each correlation without gaps, as the kernel takes it.
+    sizes : tuple of tuple
+        Those of register tiles and short runs, as the kernel takes them.
     dtype : float32 or float64
     """
 
@@ -42,20 +35,19 @@ class Direct(Correlation):
     def __init__(self, problem: Problem) -> None:
         self.dtype = problem.dtype
         channels = Channels(problem.groups, problem.inputs, problem.outputs)
-        tiles, self.tall, self.short = cut(problem.outputs, problem.machine.tile_height)
-        self.pair = length(problem.machine.side_by_side(problem.blocks, problem.dtype))
+        tiles, tall, short = cut(problem.outputs, problem.machine.tile_height)
+        pair = length(problem.machine.side_by_side(problem.blocks, problem.dtype))
         [(first, taps), *others] = problem.columns
         run = len(taps) * problem.inputs if first.dilation == 1 and problem.groups == 1 and not others else 0
-        self.run = length(run) if run < SHORT else ()
-        self.phases: list[PackedPhase] = []
+        self.sizes = pair, tall, short, length(run) if run < SHORT else ()
+        self.phases: list[tuple[Any, ...]] = []
         order = [np.empty(0, np.intp)]
         for rows, row_taps in problem.rows:
             for columns, column_taps in problem.columns:
                 at = sum(piece.size for piece in order)
-                self.phases.append(PackedPhase(plain(rows, columns, channels, tiles), at))
+                self.phases.append((*plain(rows, columns, channels, tiles), at))
                 order += [
-                    packed_order(group[..., row_taps, :][..., column_taps], tiles, len(self.tall))
-                    for group in problem.order
+                    packed_order(group[..., row_taps, :][..., column_taps], tiles, len(tall)) for group in problem.order
                 ]
         self._order = np.concatenate(order)
         self._packed = line_aligned(self._order.size, problem.dtype)
@@ -67,8 +59,5 @@ class Direct(Correlation):
 
     def __call__(self, image: NDArray, weight: NDArray, bias: NDArray, output: NDArray, blocks: int) -> None:
         packed = self.pack(weight)
-        for phase in self.phases:
-            correlate(
-                image, packed, phase.at, bias, output, blocks, phase.geometry, self.pair, self.tall, self.short,
-                self.run,
-            )  # fmt: skip
+        for geometry in self.phases:
+            correlate(image, packed, bias, output, blocks, geometry, self.sizes)

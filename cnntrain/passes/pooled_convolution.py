@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.kernels.geometry import Axis, Tiles, plain
-from cnntrain.kernels.pooled_convolution import correlate_and_pool
+from cnntrain.kernels.pooled_convolution import correlate_and_pool, row_room
 from cnntrain.memory import line_aligned
 from cnntrain.passes.convolution import Convolution
 from cnntrain.passes.direct import Direct
@@ -15,7 +15,6 @@ from cnntrain.passes.pooling import MaxPooling
 from cnntrain.passes.problem import Problem
 from cnntrain.passes.tiling import used_heights
 from cnntrain.passes.weights_by_lanes import WeightsByLanes
-from cnntrain.shape import LANES
 
 
 class PooledCorrelation:
@@ -24,24 +23,23 @@ class PooledCorrelation:
     def __init__(self, correlation: Direct, pooling: MaxPooling) -> None:
         self._of, self._windows = correlation, pooling.counts.rows
         [phase] = correlation.phases
-        self._geometry = phase.geometry + plain(pooling.counts)
-        columns, (high, _) = Axis(*phase.geometry[1]), pooling.window
-        self._room = len(high) * len(correlation.pair) * columns.output_size * len(correlation.tall) * LANES
+        rows, columns, channels, tiles, _ = phase
+        self._pair, tall, short, run = correlation.sizes
+        self._geometry = rows, columns, channels, tiles, *plain(pooling.counts)
+        self._sizes = self._pair, *used_heights(Tiles(*tiles), tall, short), run, *pooling.window
+        self._room = row_room(Axis(*columns), pooling.window[0], self._pair, self._sizes[1])
         self._scratch = line_aligned(self._room, correlation.dtype)
-        heights = used_heights(Tiles(*phase.geometry[3]), correlation.tall, correlation.short)
-        self._sizes = correlation.pair, *heights, correlation.run, *pooling.window
 
     def __call__(
         self, image: NDArray, weight: NDArray, bias: NDArray, output: NDArray, mask: NDArray[np.int16], blocks: int
     ) -> None:
         """Write the maxima to `output` and the winner of each window to `mask`; the rest as for `Direct`."""
-        of = self._of
-        workers = min(numba.get_num_threads(), -(-blocks // len(of.pair)) * self._windows)
+        workers = min(numba.get_num_threads(), -(-blocks // len(self._pair)) * self._windows)
         if self._scratch.size < workers * self._room:
-            self._scratch = line_aligned(workers * self._room, of.dtype)
+            self._scratch = line_aligned(workers * self._room, self._of.dtype)
         correlate_and_pool(
-            image, of.pack(weight), bias, output, mask, self._scratch, workers, self._room, blocks, self._geometry,
-            *self._sizes,
+            image, self._of.pack(weight), bias, output, mask, self._scratch, (blocks, workers), self._geometry,
+            self._sizes,
         )  # fmt: skip
 
 

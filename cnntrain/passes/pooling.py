@@ -37,12 +37,12 @@ class MaxPooling:
 
     def forward(self, image: NDArray, output: NDArray, mask: NDArray[np.int16], blocks: int) -> None:
         """Write the maxima and the mask."""
-        max_pool(image, output, mask, blocks, *self._geometry, *self.window)
+        max_pool(image, output, mask, blocks, *self._geometry, self.window)
 
     def backward(self, grad_output: NDArray, mask: NDArray[np.int16], grad_input: NDArray, blocks: int) -> None:
         """Route the gradient to the winners."""
         if self.side_by_side:
-            disjoint_max_pool_backward(grad_output, mask, grad_input, blocks, *self._geometry, *self.window)
+            disjoint_max_pool_backward(grad_output, mask, grad_input, blocks, *self._geometry, self.window)
         else:
             max_pool_backward(grad_output, mask, grad_input, blocks, *self._geometry)
 

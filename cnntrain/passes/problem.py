@@ -150,9 +150,9 @@ class Problem:
         return self._phases(self.geometry.columns)
 
     def _phases(self, window: Window) -> list[Phase]:
-        return (
-            window.backward() if self.direction == "to input" else [Phase(window.forward(), tuple(range(window.taps)))]
-        )
+        if self.direction == "to input":
+            return window.backward()
+        return [Phase(window.forward(), list(range(window.taps)))]
 
     @cached_property
     def forward_axes(self) -> tuple[Axis, Axis]:

@@ -22,7 +22,7 @@ from cnntrain.runs.progress import Metrics, Progress, Sums
 from cnntrain.runs.reporter import ProgressBar, Reporter, epoch_line
 from cnntrain.training.divergence import where_not_finite
 from cnntrain.training.interruption import StopSignals
-from cnntrain.training.setup import Parts
+from cnntrain.training.setup import Training
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Loop:
 
     Parameters
     ----------
-    parts : Parts
+    training : Training
         What trains. Network and optimiser are in the state that belongs to `progress`.
     folder : RunFolder
         Gets metrics and checkpoints.
@@ -58,8 +58,10 @@ class Loop:
         Where to go on; None begins.
     """
 
-    def __init__(self, parts: Parts, folder: RunFolder, reporter: Reporter, progress: Progress | None = None) -> None:
-        self._parts = parts
+    def __init__(
+        self, training: Training, folder: RunFolder, reporter: Reporter, progress: Progress | None = None
+    ) -> None:
+        self._training = training
         self._folder = folder
         self._reporter = reporter
         self._progress = progress
@@ -75,17 +77,17 @@ class Loop:
         RunFolderError
             Something could not be written; earlier checkpoints stay.
         """
-        parts = self._parts
-        total, done = self._images_until(parts.total_steps), self._images_until(self._step)
+        training = self._training
+        total, done = self._images_until(training.total_steps), self._images_until(self._step)
         with StopSignals() as stop, self._reporter.bar(total, done) as bar:
-            while self._step < parts.total_steps and not stop.received:
+            while self._step < training.total_steps and not stop.received:
                 self._epoch(stop, bar)
         return Outcome(self._progress, stop.received)
 
     def _epoch(self, stop: StopSignals, bar: ProgressBar) -> None:
         began = time.perf_counter()
-        epoch = self._step // self._parts.steps_per_epoch
-        bar.start_epoch(epoch + 1, self._parts.epochs)
+        epoch = self._step // self._training.steps_per_epoch
+        bar.start_epoch(epoch + 1, self._training.epochs)
         before = self._progress.unfinished if self._progress else Sums()
         sums = self._train(epoch, before, stop, bar)
         if sums is None:
@@ -97,7 +99,7 @@ class Loop:
             epoch=epoch + 1,
             step=self._step,
             metrics=metrics,
-            learning_rate=self._parts.learning_rate_at(self._step - 1),
+            learning_rate=self._training.learning_rate_at(self._step - 1),
             images_per_second=rate,
             seconds=time.perf_counter() - began,
         )
@@ -105,10 +107,10 @@ class Loop:
 
     def _train(self, epoch: int, sums: Sums, stop: StopSignals, bar: ProgressBar) -> Sums | None:
         """Make the epoch's steps from the current one on; None if a signal came."""
-        parts = self._parts
-        network, normalization = parts.network, parts.data.normalization
+        training = self._training
+        network, normalization = training.network, training.data.normalization
         total, weight, correct, images = sums.loss, sums.weight, sums.correct, sums.images
-        for batch in parts.feed.batches(self._remaining_batches(epoch), epoch):
+        for batch in training.feed.batches(self._remaining_batches(epoch), epoch):
             if stop.received:
                 return None
             network.load(batch.images, batch.rows, normalization)
@@ -117,7 +119,7 @@ class Loop:
             if not math.isfinite(loss):
                 raise self._diverged(epoch, f"the training loss became {loss}", where_not_finite(network))
             network.backward()
-            parts.optimizer.step(parts.learning_rate_at(self._step))
+            training.optimizer.step(training.learning_rate_at(self._step))
             self._step += 1
             batch_total, batch_weight = network.loss_sums
             total += batch_total
@@ -129,21 +131,27 @@ class Loop:
 
     def _remaining_batches(self, epoch: int) -> Iterator[NDArray[np.int64]]:
         """Return the index arrays of an epoch from the current step on; the order follows from seed and epoch."""
-        parts = self._parts
-        first = epoch * parts.steps_per_epoch
-        order = batches(len(parts.data.train), parts.batch_size, generator(parts.config.seed, "shuffling", epoch))
-        return islice(order, self._step - first, parts.total_steps - first)
+        training = self._training
+        first = epoch * training.steps_per_epoch
+        order = batches(
+            len(training.data.train), training.batch_size, generator(training.config.seed, "shuffling", epoch)
+        )
+        return islice(order, self._step - first, training.total_steps - first)
 
     def _validated(self, epoch: int, sums: Sums) -> Metrics:
-        parts = self._parts
+        training = self._training
         train_loss, train_accuracy = sums.mean_loss, sums.correct / sums.images
-        if parts.data.validation is None:
+        if training.data.validation is None:
             return Metrics(train_loss=train_loss, train_accuracy=train_accuracy)
-        with parts.optimizer.averaged():
+        with training.optimizer.averaged():
             try:
-                validation = evaluate(parts.network, parts.data.validation, parts.data.normalization, parts.batch_size)
+                validation = evaluate(
+                    training.network, training.data.validation, training.data.normalization, training.batch_size
+                )
             except TrainingError as error:
-                raise self._diverged(epoch, f"validation failed: {error}", where_not_finite(parts.network)) from error
+                raise self._diverged(
+                    epoch, f"validation failed: {error}", where_not_finite(training.network)
+                ) from error
         return Metrics(
             train_loss=train_loss,
             train_accuracy=train_accuracy,
@@ -155,9 +163,9 @@ class Loop:
         """Write the row, then the checkpoints: resuming drops a row that has none, so nothing is ever missing."""
         previous = self._progress
         is_best = previous is None or record.metrics.better_than(previous.best_metrics)
-        is_whole = record.step % self._parts.steps_per_epoch == 0
+        is_whole = record.step % self._training.steps_per_epoch == 0
         if is_whole:  # a run may be continued inside an epoch: its schedule must see the epoch's end only
-            self._parts.schedule.observe(record.metrics)
+            self._training.schedule.observe(record.metrics)
         progress = Progress(
             epoch=record.epoch,
             step=record.step,
@@ -165,21 +173,21 @@ class Loop:
             best_epoch=record.epoch if is_best or previous is None else previous.best_epoch,
             best_metrics=record.metrics if is_best or previous is None else previous.best_metrics,
             unfinished=Sums() if is_whole else sums,
-            schedule=self._parts.schedule.state(),
+            schedule=self._training.schedule.state(),
         )
         append_record(self._folder.metrics, record)
         if is_best:
-            save_checkpoint(self._folder.best, self._parts.checkpoint(progress, with_optimizer=False))
-        save_checkpoint(self._folder.last, self._parts.checkpoint(progress, with_optimizer=True))
+            save_checkpoint(self._folder.best, self._training.checkpoint(progress, with_optimizer=False))
+        save_checkpoint(self._folder.last, self._training.checkpoint(progress, with_optimizer=True))
         self._progress = progress
-        self._reporter.line(epoch_line(record, self._parts.epochs, best=is_best))
+        self._reporter.line(epoch_line(record, self._training.epochs, best=is_best))
 
     def _diverged(self, epoch: int, what: str, where: str) -> TrainingError:
-        rate, setting = self._parts.learning_rate_at(self._step), self._parts.learning_rate
+        rate, setting = self._training.learning_rate_at(self._step), self._training.learning_rate
         kept = "no epoch was finished before"
         if self._progress:
             kept = f"the checkpoint of epoch {self._progress.epoch} is in {self._folder.last}"
-        name = self._parts.config.optimizer.name
+        name = self._training.config.optimizer.name
         return TrainingError(
             f"epoch {epoch + 1}, step {self._step + 1}, learning rate {rate:.4g}: {what}\n"
             f"  first found: {where}\n"
@@ -188,5 +196,7 @@ class Loop:
         )
 
     def _images_until(self, step: int) -> int:
-        epochs, steps = divmod(step, self._parts.steps_per_epoch)
-        return epochs * len(self._parts.data.train) + min(steps * self._parts.batch_size, len(self._parts.data.train))
+        epochs, steps = divmod(step, self._training.steps_per_epoch)
+        return epochs * len(self._training.data.train) + min(
+            steps * self._training.batch_size, len(self._training.data.train)
+        )

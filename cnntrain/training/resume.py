@@ -13,7 +13,7 @@ from cnntrain.errors import ArgumentError, CheckpointError
 from cnntrain.evaluation.restored import config_of, load_network
 from cnntrain.runs.checkpoint import Checkpoint, Metadata, check_tensors
 from cnntrain.runs.folder import RunFolder
-from cnntrain.training.setup import Parts, schedule_of
+from cnntrain.training.setup import Training, schedule_of
 
 MAY_CHANGE = ("train.epochs", "train.steps")
 
@@ -47,34 +47,34 @@ def configs_of_run(
     return old, new
 
 
-def load_state(path: Path, checkpoint: Checkpoint, parts: Parts) -> None:
+def load_state(path: Path, checkpoint: Checkpoint, training: Training) -> None:
     """Put everything into a checkpoint's state; raises `CheckpointError` if the data, tensors or numbers do not fit."""
-    _check_data(path, checkpoint.metadata, parts)
-    load_network(path, parts.network, checkpoint.network, "the network of its config")
-    optimizer = f"the optimizer {parts.config.optimizer.name}"
-    check_tensors(path, checkpoint.optimizer, parts.optimizer.state(), optimizer)
+    _check_data(path, checkpoint.metadata, training)
+    load_network(path, training.network, checkpoint.network, "the network of its config")
+    optimizer = f"the optimizer {training.config.optimizer.name}"
+    check_tensors(path, checkpoint.optimizer, training.optimizer.state(), optimizer)
     try:
-        parts.optimizer.load_state(checkpoint.optimizer)
-        parts.schedule.load_state(checkpoint.metadata.progress.schedule)
+        training.optimizer.load_state(checkpoint.optimizer)
+        training.schedule.load_state(checkpoint.metadata.progress.schedule)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def schedule_change(parts: Parts, old: Config, step: int) -> str | None:
+def schedule_change(training: Training, old: Config, step: int) -> str | None:
     """Say how a longer training changes what the schedule would have done; None if it does not."""
-    schedule, _ = schedule_of(old, parts.steps_per_epoch)
-    schedule.load_state(parts.schedule.state())
-    rate, now = parts.learning_rate * schedule.factor(step - 1), parts.learning_rate_at(step - 1)
+    schedule, _ = schedule_of(old, training.steps_per_epoch)
+    schedule.load_state(training.schedule.state())
+    rate, now = training.learning_rate * schedule.factor(step - 1), training.learning_rate_at(step - 1)
     if rate == now:
         return None
     return (
-        f"the schedule {old.schedule.name} now runs over {parts.total_steps:,} steps: "
+        f"the schedule {old.schedule.name} now runs over {training.total_steps:,} steps: "
         f"the last step's learning rate would have been {now:.4g}, it was {rate:.4g}"
     )
 
 
-def _check_data(path: Path, metadata: Metadata, parts: Parts) -> None:
-    now = parts.checkpoint(metadata.progress, with_optimizer=False).metadata
+def _check_data(path: Path, metadata: Metadata, training: Training) -> None:
+    now = training.checkpoint(metadata.progress, with_optimizer=False).metadata
     names = ("images", "class_names", "input_shape", "image_type", "normalization")
     changed = [
         f"{name}: {getattr(metadata, name)} -> {getattr(now, name)}"

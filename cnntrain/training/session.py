@@ -19,8 +19,9 @@ from cnntrain.runs.reporter import Reporter
 from cnntrain.training.interruption import signal_name
 from cnntrain.training.loop import Loop, Outcome
 from cnntrain.training.resume import configs_of_run, load_state, schedule_change
-from cnntrain.training.setup import Parts, build_parts
+from cnntrain.training.setup import Training, build_training
 from cnntrain.training.warm_up import compiling
+from cnntrain.warm_up import warm_up
 
 
 def start_run(
@@ -46,13 +47,13 @@ def start_run(
         The loss became NaN or infinite.
     """
     set_threads(threads)
-    parts = build_parts(config, reporter.warning)
+    training = build_training(config, reporter.warning)
     folder = create_run_folder(config.name, out)
     with hold(folder), _logged(folder, reporter):
         write_atomically(folder.config, resolved_yaml(config).encode())
-        _describe(parts, folder, reporter)
-        _prepare(parts, folder, reporter)
-        return folder, _finish(Loop(parts, folder, reporter).run(), folder, reporter)
+        _describe(training, folder, reporter)
+        _prepare(training, folder, reporter)
+        return folder, _finish(Loop(training, folder, reporter).run(), folder, reporter)
 
 
 def resume_run(
@@ -92,23 +93,23 @@ def resume_run(
         checkpoint = read_checkpoint(folder.last)
         progress = checkpoint.metadata.progress
         old, new = configs_of_run(folder, checkpoint.metadata, config_file, overrides)
-        parts = build_parts(new, reporter.warning)
-        if parts.total_steps < progress.step:
+        training = build_training(new, reporter.warning)
+        if training.total_steps < progress.step:
             raise ArgumentError(
                 f"{run}: has already made {progress.step:,} steps ({progress.epoch} epochs); "
-                f"the config now ends after {parts.total_steps:,}"
+                f"the config now ends after {training.total_steps:,}"
             )
-        load_state(folder.last, checkpoint, parts)
+        load_state(folder.last, checkpoint, training)
         with _logged(folder, reporter):
             write_atomically(folder.config, resolved_yaml(new).encode())
             drop_records_after(folder.metrics, progress.step)
             reporter.line(f"continuing {folder.path} after epoch {progress.epoch} (step {progress.step:,})")
-            _describe(parts, folder, reporter)
-            change = schedule_change(parts, old, progress.step)
+            _describe(training, folder, reporter)
+            change = schedule_change(training, old, progress.step)
             if change:
                 reporter.line(change)
-            _prepare(parts, folder, reporter)
-            return folder, _finish(Loop(parts, folder, reporter, progress).run(), folder, reporter)
+            _prepare(training, folder, reporter)
+            return folder, _finish(Loop(training, folder, reporter, progress).run(), folder, reporter)
 
 
 @contextmanager
@@ -129,34 +130,34 @@ def _logged(folder: RunFolder, reporter: Reporter) -> Iterator[None]:
         reporter.close()
 
 
-def _describe(parts: Parts, folder: RunFolder, reporter: Reporter) -> None:
-    data, sizes = parts.data, parts.split_sizes
+def _describe(training: Training, folder: RunFolder, reporter: Reporter) -> None:
+    data, sizes = training.data, training.split_sizes
     validation = f", {sizes['validation']:,} for validation" if data.validation else ""
     channels, rows, columns = data.train.images.shape[1:]
     reporter.line(
-        f"{parts.config.name}: {sizes['train']:,} training images{validation} ({channels}x{rows}x{columns}, "
+        f"{training.config.name}: {sizes['train']:,} training images{validation} ({channels}x{rows}x{columns}, "
         f"{len(data.class_names)} classes)"
     )
     if data.validation is None:
         reporter.line(
             "no validation split (data.validation: 0): the best epoch is the one with the least training loss"
         )
-    parameters = sum(parameter.value.size for parameter in parts.network.parameters)
+    parameters = sum(parameter.value.size for parameter in training.network.parameters)
     reporter.line(
-        f"{parameters:,} parameters; batches of {parts.batch_size}, {parts.total_steps:,} steps, "
-        f"{parts.steps_per_epoch:,} per epoch"
+        f"{parameters:,} parameters; batches of {training.batch_size}, {training.total_steps:,} steps, "
+        f"{training.steps_per_epoch:,} per epoch"
     )
     reporter.line(f"run folder {folder.path}")
 
 
-def _prepare(parts: Parts, folder: RunFolder, reporter: Reporter) -> None:
+def _prepare(training: Training, folder: RunFolder, reporter: Reporter) -> None:
     """Compile or load the kernels before the clock runs, and note what they run on."""
-    shape, classes = parts.network.input_shape, len(parts.data.class_names)
-    with compiling(parts.config, shape, classes, parts.batch_size, reporter):
-        parts.optimizer.warm_up()
-        for image_type in parts.feed.image_types:
-            parts.network.warm_up(image_type)
-        parts.feed.warm_up()
+    shape, classes = training.network.input_shape, len(training.data.class_names)
+    with compiling(training.config, shape, classes, training.batch_size, reporter):
+        training.optimizer.warm_up()
+        for image_type in training.feed.image_types:
+            warm_up(training.network, image_type)
+        training.feed.warm_up()
     layer, threads = threading_layer(), set_threads(None)
     reporter.line(f"{threads} thread{'s' if threads > 1 else ''} ({layer})")
     warning = threading_layer_warning(layer)

@@ -10,7 +10,7 @@ import numpy as np
 from cnntrain.augmentations.pipeline import Augmenter
 from cnntrain.config import Config, infer_shapes, resolved_yaml
 from cnntrain.data import DataSet, Normalization
-from cnntrain.data.telling import load_and_tell
+from cnntrain.data.terminal import load_and_tell
 from cnntrain.network import Network
 from cnntrain.optimizers import OPTIMIZERS, Optimizer
 from cnntrain.runs.checkpoint import Checkpoint, Metadata, NormalizationValues, digest
@@ -21,7 +21,7 @@ from cnntrain.training.feed import Feed
 
 
 @dataclass(frozen=True)
-class Parts:
+class Training:
     """Everything that one training consists of.
 
     Attributes
@@ -78,7 +78,7 @@ class Parts:
             return Checkpoint(metadata, dict(self.network.state()), mean_image=mean_image)
 
 
-def build_parts(config: Config, warn: Callable[[str], None]) -> Parts:
+def build_training(config: Config, warn: Callable[[str], None]) -> Training:
     """Load the data and build everything that the config names; raises `DataError` and `ConfigError`."""
     data = load_and_tell(config.data, config.seed, warn)
     images = len(data.train)
@@ -86,7 +86,7 @@ def build_parts(config: Config, warn: Callable[[str], None]) -> Parts:
     steps_per_epoch = -(-images // batch_size)
     schedule, total_steps = schedule_of(config, steps_per_epoch)
     network = build_network(config, Shape(*data.train.images.shape[1:]), len(data.class_names), batch_size)
-    return Parts(
+    return Training(
         config=config,
         data=data,
         feed=Feed(data.train, augmenter_of(config, data, batch_size)),

@@ -42,14 +42,14 @@ def compiling(config: Config, shape: Shape, classes: int, batch_size: int, repor
             helper.wait()
 
 
-def _start(subject: dict[str, Any]) -> subprocess.Popen[str] | None:
+def _start(task: dict[str, Any]) -> subprocess.Popen[str] | None:
     """Start the helper; None if the system refuses: this process then compiles everything itself."""
     with suppress(OSError):
         command = [sys.executable, "-m", "cnntrain.training.warm_up"]
         quiet = subprocess.DEVNULL
         helper = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, text=True)
         assert helper.stdin is not None
-        helper.stdin.write(json.dumps(subject))
+        helper.stdin.write(json.dumps(task))
         helper.stdin.close()
         return helper
     return None
@@ -59,11 +59,12 @@ def _help() -> None:
     """Be the helper: compile the network that standard input describes, from its second layer on."""
     from cnntrain.config import parse_config
     from cnntrain.training.setup import build_network
+    from cnntrain.warm_up import help_warm_up
 
-    subject = json.load(sys.stdin)
-    config = parse_config(subject["config"], "the config of the training")
-    network = build_network(config, Shape(*subject["shape"]), subject["classes"], subject["batch_size"])
-    network.help_warm_up()
+    task = json.load(sys.stdin)
+    config = parse_config(task["config"], "the config of the training")
+    network = build_network(config, Shape(*task["shape"]), task["classes"], task["batch_size"])
+    help_warm_up(network)
 
 
 if __name__ == "__main__":

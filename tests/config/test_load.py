@@ -7,8 +7,7 @@ import pytest
 
 from cnntrain.config import Choice, load_config, parse_config, resolved_yaml
 from cnntrain.errors import ConfigError
-from cnntrain.layers import LAYERS
-from cnntrain.layers.base import LayerSettings
+from cnntrain.layers import LAYERS, LayerSettings
 from cnntrain.settings import ChoiceFrom
 from cnntrain.shape import Shape
 from tests.config.sample import SAMPLE, failure, sample

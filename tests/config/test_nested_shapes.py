@@ -8,7 +8,7 @@ import pytest
 
 from cnntrain.config import Config, infer_shapes, parse_config, resolved_yaml
 from cnntrain.errors import ConfigError
-from cnntrain.layers.plan import LayerRow
+from cnntrain.layers.base import LayerRow
 from cnntrain.shape import Shape
 from tests.config.sample import failure
 

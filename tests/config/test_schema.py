@@ -9,8 +9,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from cnntrain.config import parse_config, resolved_yaml
+from cnntrain.config.document import Document
 from cnntrain.config.schema import json_schema
-from cnntrain.config.source import Source
 from tests.config.sample import SAMPLE, sample
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +25,7 @@ def validator() -> Draft202012Validator:
 
 
 def values(text: str) -> Any:
-    return Source.parse(text, "a.yaml").values([])
+    return Document.parse(text, "a.yaml").values([])
 
 
 def test_there_are_configs() -> None:

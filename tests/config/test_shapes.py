@@ -30,7 +30,7 @@ def test_rows() -> None:
 
 def test_classes_become_units() -> None:
     rows = infer_shapes(parse_config(SAMPLE, "a.yaml"), MNIST, 47)
-    assert rows[-1].settings.units == 47  # type: ignore[attr-defined]
+    assert rows[-1].settings.units == 47
     assert rows[-1].output_shape == Shape(47, 1, 1)
 
 

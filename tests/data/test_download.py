@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnntrain.cli.data import PUBLISHED as NAMES
 from cnntrain.data import SOURCES
 from cnntrain.data import download as module
 from cnntrain.data.download import download
-from cnntrain.data.published import PUBLISHED, PublishedData, PublishedFile
+from cnntrain.data.published import PublishedData, PublishedFile
 from cnntrain.errors import DataError
 
 CONTENT = np.random.default_rng(1).bytes(300_000)
@@ -95,9 +94,13 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     running.server_close()
 
 
+def data_of(mirrors: tuple[str, ...], file: PublishedFile = FILE) -> PublishedData:
+    return PublishedData((file,), mirrors, image_shape=(1, 2, 2), class_names=("a", "b"))
+
+
 def fetch(server: Server, folder: Path, *kinds: str, file: PublishedFile = FILE, **keys: Any) -> list[Path]:
     mirrors = tuple(f"{server.address}/{kind}/" for kind in kinds)
-    return download(PublishedData((file,), mirrors), folder, **keys)
+    return download(data_of(mirrors, file), folder, **keys)
 
 
 def left(folder: Path) -> list[str]:
@@ -201,14 +204,14 @@ def test_another_part_than_asked_for(server: Server, tmp_path: Path) -> None:
 
 def test_a_server_that_is_not_there(server: Server, tmp_path: Path) -> None:
     mirrors = ("http://127.0.0.1:9/x/", f"{server.address}/good/")
-    [path] = download(PublishedData((FILE,), mirrors), tmp_path)
+    [path] = download(data_of(mirrors), tmp_path)
     assert path.read_bytes() == CONTENT
     with pytest.raises(DataError, match="connection failed"):
-        download(PublishedData((FILE,), mirrors[:1]), tmp_path / "b")
+        download(data_of(mirrors[:1]), tmp_path / "b")
 
 
 def test_an_extra_mirror_comes_first(server: Server, tmp_path: Path) -> None:
-    data = PublishedData((FILE,), (f"{server.address}/missing/",))
+    data = data_of((f"{server.address}/missing/",))
     download(data, tmp_path, mirrors=[f"{server.address}/good"])
     assert server.requests == [("good", None)]
 
@@ -239,14 +242,17 @@ def test_a_folder_that_cannot_be_made(server: Server, tmp_path: Path) -> None:
 
 
 def test_what_is_published() -> None:
-    assert tuple(PUBLISHED) == NAMES
-    for name, data in PUBLISHED.items():
-        assert name in SOURCES
+    published = {name: source.published for name, source in SOURCES.items() if source.published is not None}
+    assert published.keys() >= {"mnist", "fashion-mnist", "cifar10"}
+    for data in published.values():
         assert all(mirror.startswith("http") and mirror.endswith("/") for mirror in data.mirrors)
+        assert len(set(data.class_names)) == len(data.class_names) > 1
         for file in data.files:
             assert len(file.md5) == 32
             assert file.sha256 is None or len(file.sha256) == 64
 
 
 def test_the_files_of_this_repository_are_the_published_ones() -> None:
-    assert module._wrong_checksum(Path("data/mnist/t10k-labels-idx1-ubyte.gz"), PUBLISHED["mnist"].files[3]) == ""
+    published = SOURCES["mnist"].published
+    assert published is not None
+    assert module._wrong_checksum(Path("data/mnist/t10k-labels-idx1-ubyte.gz"), published.files[3]) == ""

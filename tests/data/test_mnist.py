@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnntrain.data import Split, describe, load_data
-from cnntrain.data.published import PUBLISHED
+from cnntrain.data import SOURCES, Split, describe, load_data
 from cnntrain.errors import DataError
 from tests.data.files import MNIST, MNIST_FILES, idx, images, settings, write_mnist
 
@@ -101,7 +100,7 @@ def test_missing_data_can_be_fetched_by_the_command_that_the_message_names(tmp_p
         describe(settings(source=name, path=tmp_path / "gone"))
     command = f"cnntrain data download {name}"
     assert str(caught.value).endswith(f"Set data.path to the folder, or fetch the data with: {command}")
-    assert name in PUBLISHED
+    assert SOURCES[name].published is not None
 
 
 def test_label_out_of_range(tmp_path: Path) -> None:

@@ -29,9 +29,10 @@ import json, sys
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 from cnntrain import functional as F
-from cnntrain.passes.convolution import Convolution, ConvolutionGeometry, Window
+from cnntrain.passes.convolution import Convolution
+from cnntrain.passes.problem import ConvolutionGeometry, Window, pooling_axis
 from cnntrain.passes.pooled_convolution import PooledPasses
-from cnntrain.passes.pooling import MaxPooling, pooling_axis
+from cnntrain.passes.pooling import MaxPooling
 
 def draw(*shape):
     return np.ones(shape, np.float32)

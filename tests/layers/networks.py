@@ -36,13 +36,22 @@ def network(
     needs_grad_input: bool = True,
     seed: int = 5,
     extensions: Sequence[str] = (),
+    fusions: bool = True,
 ) -> Network:
     """A network of the YAML list `layers`; its last layer must give `classes` values."""
     lines = "\n".join(f"  {line}" for line in layers.strip("\n").splitlines())
     text = f"data: {{source: mnist, path: none}}\noptimizer: {{sgd: 0.1}}\nnetwork:\n{lines}\n"
     config = parse_config(text, "layers.yaml", [f"extensions=[{', '.join(extensions)}]"])
     rows = infer_shapes(config, Shape(*shape), classes)
-    return Network(rows, batch_size=images, loss=config.loss, dtype=dtype, seed=seed, needs_grad_input=needs_grad_input)
+    return Network(
+        rows,
+        batch_size=images,
+        loss=config.loss,
+        dtype=dtype,
+        seed=seed,
+        needs_grad_input=needs_grad_input,
+        fusions=fusions,
+    )
 
 
 def loss(net: Network, images: Array, labels: Array, training: bool = True) -> float:

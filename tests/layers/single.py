@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from cnntrain.functional.arrays import enter, leave
-from cnntrain.layers import LAYERS
-from cnntrain.layers.base import Batch, Layer, LayerContext
+from cnntrain.layers import LAYERS, Batch, Layer, LayerContext
 from cnntrain.layers.gradients import GradientBuffers
+from cnntrain.layers.plan import plan_layer
 from cnntrain.machine import this_machine
 from cnntrain.settings import Choice
 from cnntrain.shape import LANES, Shape
@@ -37,7 +37,7 @@ class Single:
         cls, name: str, settings: Mapping[str, Any], x: Array, *, path: str = "0.layer", images: int = 0, seed: int = 1
     ) -> Single:
         """Make the layer for arrays like x, or for more images."""
-        choice = Choice(name, LAYERS[name].Settings.model_validate(dict(settings)))
+        choice = Choice(name, LAYERS[name].Settings.model_validate(dict(settings)), LAYERS[name])
         return cls.of(choice, x, path=path, images=images, seed=seed)
 
     @classmethod
@@ -45,17 +45,17 @@ class Single:
         """Make the layer that a config chose."""
         shape = Shape(*x.shape[1:])
         images = max(len(x), images)
+        row = plan_layer(choice, shape, path)
         context = LayerContext(
-            path=path,
             blocks=this_machine().capacity(images, x.dtype),
             dtype=x.dtype,
-            generator=lambda _: np.random.default_rng(5),
+            generator=lambda *_: np.random.default_rng(5),
             needs_grad_input=True,
             seed=seed,
             gradients=GradientBuffers(x.dtype),
         )
-        layer = LAYERS[choice.name](choice.settings, shape, context)
-        return cls(layer, shape, choice.settings.output_shape(shape), images)
+        layer = row.layer(row, context.of(path, row.parameter_shapes))
+        return cls(layer, shape, row.output_shape, images)
 
     def forward(self, x: Array, *, training: bool = True, step: int = 0) -> Array:
         """Run forward on at most `images` images."""

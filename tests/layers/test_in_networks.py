@@ -14,6 +14,7 @@ from cnntrain.errors import CheckpointError
 from cnntrain.network import Network
 from cnntrain.shape import Shape
 from cnntrain.verify.probe import Probe
+from cnntrain.warm_up import warm_up
 from tests.layers.networks import Unchanged
 from tests.training.small import resume, train, write_config
 
@@ -59,7 +60,7 @@ def test_state_holds_the_running_statistics(tmp_path: Path) -> None:
 def test_only_training_moves_the_running_statistics(tmp_path: Path) -> None:
     net = network(tmp_path)
     before = net.state()
-    net.warm_up(np.float64)
+    warm_up(net, np.float64)
     load(net)
     net.forward()
     for name, value in net.state().items():

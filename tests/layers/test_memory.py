@@ -52,7 +52,7 @@ def test_what_the_layers_of_a_network_exchange_begins_at_a_line() -> None:
     net = network(LAYERS, (3, 40, 40), images=40, dtype=np.float32)
     loss(net, *batch(net, 40))
     net.backward()
-    outputs = [layer.output for _, layer in net._body.walk() if getattr(layer, "output", None) is not None]
+    outputs = [layer.output for _, layer in net.body.walk() if getattr(layer, "output", None) is not None]
     assert len(outputs) >= 4
     shared = net.parameters[0].value.base, net.parameters[0].gradient.base
     for array in (*outputs, net._input, net._grad_input, *shared):

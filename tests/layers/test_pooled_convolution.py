@@ -1,4 +1,4 @@
-"""Convolutions and the max-poolings behind them, in one go or part by part: only the order of some sums may change."""
+"""Convolutions and the max-poolings behind them, in one go or slice by slice: only the order of sums may change."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cnntrain.layers import pooled_convolution
-from cnntrain.layers.pooled_convolution import PooledConvolution, part_of
+from cnntrain.layers.pooled_convolution import PooledConvolution, slice_blocks_of
 from cnntrain.machine import this_machine
 from cnntrain.network import Network
 from cnntrain.passes.pooled_convolution import PooledPasses
@@ -41,24 +41,24 @@ def apart(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def small_parts(apart: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def small_slices(apart: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """As few blocks at a time as possible."""
-    monkeypatch.setattr(pooled_convolution, "PART", 1)
+    monkeypatch.setattr(pooled_convolution, "SLICE_BYTES", 1)
 
 
-def pair_of(net: Network) -> PooledConvolution:
+def fused(net: Network) -> PooledConvolution:
     """The first convolution that is run with its pooling."""
-    return next(layer for layer in net._body.layers if isinstance(layer, PooledConvolution))
+    return next(layer for layer in net.body.layers if isinstance(layer, PooledConvolution))
 
 
-def parts_of(net: Network) -> int:
-    """How many parts its largest batch has."""
-    return -(-net._blocks // pair_of(net)._part)
+def slices_of(net: Network) -> int:
+    """How many slices its largest batch has."""
+    return -(-net.blocks // fused(net).slice_blocks)
 
 
 @pytest.mark.parametrize("pool", WINDOWS.values(), ids=WINDOWS)
-@pytest.mark.usefixtures("small_parts")
-def test_gradients_of_parts(pool: str) -> None:
+@pytest.mark.usefixtures("small_slices")
+def test_gradients_of_slices(pool: str) -> None:
     layers = f"""
 - conv2d: {{filters: 3, kernel_size: 3, padding: 1}}
 - {pool}
@@ -69,8 +69,8 @@ def test_gradients_of_parts(pool: str) -> None:
 - dense: classes
 """
     net = network(layers, (2, 7, 6), images=37)
-    assert parts_of(net) == 3
-    assert len([layer for layer in net._body.layers if isinstance(layer, PooledConvolution)]) == 2
+    assert slices_of(net) == 3
+    assert len([layer for layer in net.body.layers if isinstance(layer, PooledConvolution)]) == 2
     assert check_gradients(net, 37, most=25) == ["input", *(parameter.name for parameter in net.parameters)]
 
 
@@ -115,7 +115,7 @@ def test_one_go_gives_what_two_layers_give(
 ) -> None:
     layers = f"- conv2d: {convolution}\n- max_pool2d: {window}\n- tanh\n- dense: classes"
     together = network(layers, shape, images=35, dtype=dtype)
-    passes = pair_of(together)._together
+    passes = fused(together).together
     direct, few = shape[0] in (1, 2, 4, 9), shape[0] in (1, 2, 4)  # channels of those that are neither of the others
     assert (passes.goes_forward, passes.goes_backward) == (direct, few)
     found = [results(together, images) for images in (35, 16, 7)]
@@ -143,39 +143,39 @@ def test_gradients_in_one_go() -> None:
 - dense: classes
 """
     net = network(layers, (2, 15, 9), images=37)
-    inside = [layer for layer in net._body.layers if isinstance(layer, PooledConvolution)]
-    assert [layer._together.goes_backward for layer in inside] == [True, True]
+    inside = [layer for layer in net.body.layers if isinstance(layer, PooledConvolution)]
+    assert [layer.together.goes_backward for layer in inside] == [True, True]
     assert check_gradients(net, 37, most=25) == ["input", *(parameter.name for parameter in net.parameters)]
 
 
 @pytest.mark.usefixtures("apart")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize(("convolution", "shape"), CONVOLUTIONS.values(), ids=CONVOLUTIONS)
-def test_parts_give_what_the_whole_gives(
+def test_slices_give_what_the_whole_gives(
     convolution: str, shape: tuple[int, int, int], dtype: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layers = f"- conv2d: {convolution}\n- relu\n- max_pool2d: 2\n- dense: classes"
-    monkeypatch.setattr(pooled_convolution, "PART", 1 << 40)
+    monkeypatch.setattr(pooled_convolution, "SLICE_BYTES", 1 << 40)
     whole = network(layers, shape, images=75, dtype=dtype)
-    assert parts_of(whole) == 1
-    monkeypatch.setattr(pooled_convolution, "PART", 1)
+    assert slices_of(whole) == 1
+    monkeypatch.setattr(pooled_convolution, "SLICE_BYTES", 1)
     cut = network(layers, shape, images=75, dtype=dtype)
-    assert parts_of(cut) >= 3
-    for images in (75, 40, 7):  # the last part is whole, or not; there is one part only
+    assert slices_of(cut) >= 3
+    for images in (75, 40, 7):  # the last slice is whole, or not; there is one slice only
         same_but_for_the_order_of_sums(whole, cut, images)
 
 
 @pytest.mark.usefixtures("apart")
-def test_parts_of_a_single_row(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slices_of_a_single_row(monkeypatch: pytest.MonkeyPatch) -> None:
     layers = "- conv2d: {filters: 7, kernel_size: 1}\n- max_pool2d: [1, 2]\n- dense: classes"
     whole = network(layers, (20, 1, 6), images=35)
-    monkeypatch.setattr(pooled_convolution, "PART", 1)
+    monkeypatch.setattr(pooled_convolution, "SLICE_BYTES", 1)
     same_but_for_the_order_of_sums(whole, network(layers, (20, 1, 6), images=35), 35)
 
 
 @pytest.mark.usefixtures("apart")
 def test_inside_layers_that_contain_layers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where sequences share buffers for gradients, those of parts must not displace what others still need."""
+    """Where sequences share buffers for gradients, those of slices must not displace what others still need."""
     layers = """
 - conv2d: {filters: 3, kernel_size: 3, padding: 1}
 - max_pool2d: 2
@@ -188,11 +188,11 @@ def test_inside_layers_that_contain_layers(monkeypatch: pytest.MonkeyPatch) -> N
 - dense: classes
 """
     whole = network(layers, (2, 8, 8), images=70)
-    monkeypatch.setattr(pooled_convolution, "PART", 1)
+    monkeypatch.setattr(pooled_convolution, "SLICE_BYTES", 1)
     same_but_for_the_order_of_sums(whole, network(layers, (2, 8, 8), images=70), 70)
 
 
-@pytest.mark.usefixtures("small_parts")
+@pytest.mark.usefixtures("small_slices")
 def test_gradients_of_the_step_before_are_forgotten() -> None:
     net = network("- conv2d: {filters: 4, kernel_size: 3}\n- max_pool2d: 2\n- dense: classes", (2, 8, 8), images=40)
     _, first = results(net, 40)
@@ -202,7 +202,7 @@ def test_gradients_of_the_step_before_are_forgotten() -> None:
         np.testing.assert_array_equal(received, expected)
 
 
-@pytest.mark.usefixtures("small_parts")
+@pytest.mark.usefixtures("small_slices")
 def test_a_frozen_convolution_passes_the_gradient_on() -> None:
     layers = "- conv2d: {filters: 3, kernel_size: 3, frozen: true}\n- max_pool2d: 2\n- dense: classes"
     net = network(layers, (2, 8, 8), images=37)
@@ -210,11 +210,11 @@ def test_a_frozen_convolution_passes_the_gradient_on() -> None:
     alone = network(layers, (2, 8, 8), images=37, needs_grad_input=False)
     loss(alone, *batch(alone, 37))
     alone.backward()
-    assert pair_of(alone).backward(np.zeros(10**5), alone._batch) is None
+    assert fused(alone).backward(np.zeros(10**5), alone._batch) is None
     assert not alone.parameters[0].gradient.any()
 
 
-@pytest.mark.usefixtures("small_parts")
+@pytest.mark.usefixtures("small_slices")
 def test_whoever_watches_sees_both_layers_whole() -> None:
     layers = "- conv2d: {filters: 4, kernel_size: 3}\n- tanh\n- max_pool2d: 2\n- dense: classes"
     net = network(layers, (2, 8, 6), images=37)
@@ -233,13 +233,13 @@ def test_whoever_watches_sees_both_layers_whole() -> None:
         np.testing.assert_allclose(received, expected, rtol=1e-12, atol=1e-14)
 
 
-def test_the_largest_arrays_have_room_for_a_part_only() -> None:
+def test_the_largest_arrays_have_room_for_a_slice_only() -> None:
     """The first layer of Caffe's cifar10_quick, with a batch of 128 images."""
     layers = "- conv2d: {filters: 32, kernel_size: 5, padding: 2}\n- max_pool2d: 2\n- dense: classes"
     net = network(layers, (3, 32, 32), images=128, dtype=np.float32)
     blocks = 2 if this_machine().wide else 1
-    assert pair_of(net).convolution.output.size == blocks * 16 * 32 * 32 * 32
-    assert parts_of(net) == 8 // blocks
+    assert fused(net).convolution.output.size == blocks * 16 * 32 * 32 * 32
+    assert slices_of(net) == 8 // blocks
 
 
 @pytest.mark.parametrize(
@@ -249,18 +249,18 @@ def test_the_largest_arrays_have_room_for_a_part_only() -> None:
         (8, 10**9, 2),  # never fewer than share a register tile
         (8, 100_000, 2),  # 3.9 blocks would fit, but the number is even
         (4, 98_304, 4),  # just fits
-        (10, 98_304, 4),  # 4, 4 and 2 rather than 3 parts of odd numbers
+        (10, 98_304, 4),  # 4, 4 and 2 rather than 3 slices of odd numbers
         (64, 1, 64),
     ],
 )
 @pytest.mark.skipif(not this_machine().wide, reason="two blocks share a register tile with 512-bit registers only")
-def test_size_of_parts(blocks: int, block_size: int, expected: int) -> None:
-    assert part_of(blocks, block_size, np.dtype(np.float32)) == expected
+def test_size_of_slices(blocks: int, block_size: int, expected: int) -> None:
+    assert slice_blocks_of(blocks, block_size, np.dtype(np.float32)) == expected
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 3, 8, 17])
 @pytest.mark.parametrize("block_size", [1, 30_000, 100_000, 200_000, 10**7])
-def test_parts_fit_or_are_as_small_as_can_be(blocks: int, block_size: int) -> None:
-    part = part_of(blocks, block_size, np.dtype(np.float64))
-    assert 1 <= part <= blocks
-    assert part == 1 or part * block_size * 8 <= pooled_convolution.PART
+def test_slices_fit_or_are_as_small_as_can_be(blocks: int, block_size: int) -> None:
+    size = slice_blocks_of(blocks, block_size, np.dtype(np.float64))
+    assert 1 <= size <= blocks
+    assert size == 1 or size * block_size * 8 <= pooled_convolution.SLICE_BYTES

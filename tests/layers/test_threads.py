@@ -34,11 +34,11 @@ for threads in (1, 2, 3):
             digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
             table.setdefault(f"{name} {part}", []).append(digest)
 
-# convolutions and the poolings behind them, part by part
+# convolutions and the poolings behind them, slice by slice
 from cnntrain.layers import pooled_convolution
 from tests.layers.networks import batch, loss, network
 
-pooled_convolution.PART = 1
+pooled_convolution.SLICE_BYTES = 1
 LAYERS = """
 - conv2d: {filters: 17, kernel_size: 3}
 - max_pool2d: {kernel_size: 3, stride: 2}
@@ -54,7 +54,7 @@ for threads in (1, 2, 3):
     results = {"y": net.logits(), "grad_input": net.grad_input} | {p.name: p.gradient for p in net.parameters}
     for part, array in results.items():
         digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
-        table.setdefault(f"parts {part}", []).append(digest)
+        table.setdefault(f"slices {part}", []).append(digest)
 print(json.dumps({"table": table, "possible": numba.config.NUMBA_NUM_THREADS}))
 '''
 

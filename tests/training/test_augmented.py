@@ -13,7 +13,7 @@ from cnntrain.losses import LOSSES
 from cnntrain.losses.mixture import Mixture
 from cnntrain.runs.checkpoint import read_checkpoint
 from cnntrain.training.feed import Feed
-from cnntrain.training.setup import augmenter_of, build_parts
+from cnntrain.training.setup import augmenter_of, build_training
 from tests.training.small import resume, train, write_config
 
 AUGMENT = [{"random_crop": 2}, "horizontal_flip", {"cutout": 3}, {"mixup": 0.4}]
@@ -37,10 +37,10 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path: Path) -> None:
 def test_a_first_loss_with_mixup_is_the_weighted_one(tmp_path: Path) -> None:
     """One batch, by hand: pixels blended, both labels' losses weighted."""
     config = load_config(write_config(tmp_path, data={"augment": [{"mixup": 0.4}], "validation": 0}))
-    parts = build_parts(config, lambda text: None)
-    network, normalization, train_split = parts.network, parts.data.normalization, parts.data.train
+    training = build_training(config, lambda text: None)
+    network, normalization, train_split = training.network, training.data.normalization, training.data.train
     indices = np.arange(20, dtype=np.int64)
-    batch = next(parts.feed.batches([indices], 0))
+    batch = next(training.feed.batches([indices], 0))
     assert batch.mixture is not None
     network.load(batch.images, batch.rows, normalization)
     network.forward()
@@ -83,12 +83,12 @@ def test_gradients_of_mixed_losses_are_the_weighted_ones(name: str, images: int)
 def test_lazy_images_train_to_the_same_bits(tmp_path: Path) -> None:
     for augment in (AUGMENT, []):
         config = load_config(write_config(tmp_path, data={"augment": augment}))
-        parts = build_parts(config, lambda text: None)
-        split = parts.data.train
+        training = build_training(config, lambda text: None)
+        split = training.data.train
         lazy = type(split)(LazyRows(split.images, np.arange(len(split))), split.labels)
-        other = Feed(lazy, augmenter_of(config, parts.data, 32))
+        other = Feed(lazy, augmenter_of(config, training.data, 32))
         order = [np.arange(start, min(start + 32, 100)) for start in range(0, 100, 32)]
-        for one, two in zip(parts.feed.batches(order, 1), other.batches(order, 1), strict=True):
+        for one, two in zip(training.feed.batches(order, 1), other.batches(order, 1), strict=True):
             np.testing.assert_array_equal(one.images[one.rows], two.images[two.rows])
             np.testing.assert_array_equal(one.labels, two.labels)
             assert (one.mixture is None) == (two.mixture is None)

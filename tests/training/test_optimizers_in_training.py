@@ -19,7 +19,7 @@ from cnntrain.errors import ArgumentError, CheckpointError, ConfigError, Trainin
 from cnntrain.evaluation.evaluate import evaluate
 from cnntrain.runs.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
 from cnntrain.runs.folder import RunFolder
-from cnntrain.training.setup import build_parts
+from cnntrain.training.setup import build_training
 from tests.training.small import STEPS, resume, train, write_config
 from tests.training.test_session import rows, without_times
 
@@ -180,8 +180,10 @@ WEIGHTED = {"cross_entropy": {"class_weights": [5, 0, 1, 1, 0.5, 1, 1, 1, 2, 1],
 
 
 def test_a_weighted_mean_does_not_depend_on_the_batches(tmp_path: Path) -> None:
-    parts = build_parts(load_config(configured(tmp_path, loss=WEIGHTED)), pytest.fail)
-    results = [evaluate(parts.network, parts.data.test, parts.data.normalization, size) for size in (32, 31, 16, 1)]
+    training = build_training(load_config(configured(tmp_path, loss=WEIGHTED)), pytest.fail)
+    results = [
+        evaluate(training.network, training.data.test, training.data.normalization, size) for size in (32, 31, 16, 1)
+    ]
     assert [result.loss for result in results] == pytest.approx([results[0].loss] * 4, rel=1e-6)
     logits, labels = results[0].logits.astype(np.float64), results[0].labels
     logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))

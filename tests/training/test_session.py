@@ -19,7 +19,7 @@ from cnntrain.runs.folder import RunFolder, hold
 from cnntrain.runs.reporter import Reporter
 from cnntrain.training import session
 from cnntrain.training.session import resume_run, start_run
-from cnntrain.training.setup import Parts
+from cnntrain.training.setup import Training
 from tests.training.small import STEPS, TEST, TRAIN, VALIDATION, digits, resume, train, write_config, write_data
 
 COSINE = {"cosine": {"warmup_epochs": 1}}
@@ -36,14 +36,14 @@ def without_times(folder: RunFolder) -> list[dict[str, str]]:
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, epochs: int, number: int = signal.SIGINT) -> None:
     """Send a signal as soon as that many epochs are saved."""
-    original = Parts.checkpoint
+    original = Training.checkpoint
 
-    def checkpoint(self: Parts, progress: Any, *, with_optimizer: bool) -> Any:
+    def checkpoint(self: Training, progress: Any, *, with_optimizer: bool) -> Any:
         if with_optimizer and progress.epoch == epochs:
             signal.raise_signal(number)
         return original(self, progress, with_optimizer=with_optimizer)
 
-    monkeypatch.setattr(Parts, "checkpoint", checkpoint)
+    monkeypatch.setattr(Training, "checkpoint", checkpoint)
 
 
 def test_a_run_folder_has_everything(tmp_path: Path) -> None:
@@ -290,8 +290,8 @@ def test_a_huge_learning_rate_says_where_it_broke(tmp_path: Path) -> None:
 
 def test_a_late_nan_keeps_the_last_good_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = write_config(tmp_path)
-    original = Parts.learning_rate_at
-    monkeypatch.setattr(Parts, "learning_rate_at", lambda self, step: original(self, step) if step < 20 else np.inf)
+    original = Training.learning_rate_at
+    monkeypatch.setattr(Training, "learning_rate_at", lambda self, step: original(self, step) if step < 20 else np.inf)
     with pytest.raises(TrainingError) as caught:
         train(config, tmp_path / "run")
     message = str(caught.value)

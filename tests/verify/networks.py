@@ -32,7 +32,7 @@ def build(
     """Build a network from a YAML list of layers; a dense layer for the classes is added."""
     choices = LAYERS.validate_python([*yaml.safe_load(layers), {"dense": "classes"}])
     rows = walk_shapes(choices, Shape(*shape), CLASSES)
-    choice = Choice(loss, LOSSES[loss].Settings())
+    choice = Choice(loss, LOSSES[loss].Settings(), LOSSES[loss])
     settings = {"dtype": np.float64, "needs_grad_input": True, **settings}
     network = Network(rows, batch_size=batch_size, loss=choice, **settings)
     generator = np.random.default_rng(2)

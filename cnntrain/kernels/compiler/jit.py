@@ -1,7 +1,9 @@
 """The decorators of every kernel.
 
 `@parallel_kernel`  what Python calls: `prange` loops over units that own what they write; cached on the disk
-`@kernel`           a serial loop that parallel kernels call; `@inlined_kernel` one that LLVM must copy into its callers
+`@kernel`           a serial loop that parallel kernels call
+`@inlined_kernel`   one that LLVM must copy into its callers
+`@outer_kernel`     one that is little but a loop around others
 `@shared`           arithmetic of whole numbers, the same inside kernels and in Python
 """
 
@@ -56,12 +58,12 @@ def _njit(function: Callable[..., Any], **options: Any) -> Any:
     return numba.njit(**_ALWAYS, **options)(function)
 
 
-def _part(function: Callable[..., Any], **options: Any) -> Any:
+def _part(function: Callable[..., Any], *, plain: bool = False, **options: Any) -> Any:
     compiled_with = partial(_njit, function, _nrt=False, **options)
     if KNOWN:
         from cnntrain.kernels.compiler.whole import part
 
-        dispatcher = part(function, compiled_with)
+        dispatcher = part(function, compiled_with, plain=plain)
     else:
         dispatcher = compiled_with()
     dispatcher.__class__ = _KernelDispatcher
@@ -87,7 +89,15 @@ def kernel(function: Callable[..., Any]) -> Any:
 
 def inlined_kernel(function: Callable[..., Any]) -> Any:
     """Compile a `kernel` whose body LLVM must copy into its callers, where it is called so often that calls count."""
-    return _part(function, forceinline=True)
+    return _part(function, plain=True, forceinline=True)
+
+
+def outer_kernel(function: Callable[..., Any]) -> Any:
+    """Compile a `kernel` that is little but a loop around others: as good, and sooner done.
+
+    LLVM optimises it in the parallel kernel alone, not before that by itself, with all that it calls once more.
+    """
+    return _part(function, plain=True)
 
 
 class shared:  # noqa: N801 - a decorator

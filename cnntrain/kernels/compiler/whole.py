@@ -37,8 +37,11 @@ class _Part(JITCodeLibrary):
         return 0
 
 
-class _LoopPart(_Part):
-    """The body of a parallel loop, or what starts it, as Numba wrote it."""
+class _PlainPart(_Part):
+    """A part as Numba wrote it: the body of a parallel loop, what starts it, or a serial function around others.
+
+    Optimising it by itself would optimise all that it calls once more.
+    """
 
     def _optimize_final_module(self) -> None:
         pass
@@ -67,8 +70,8 @@ class _Parts:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._codegen, name)
 
-    def create_library(self, name: str) -> _LoopPart:
-        return _LoopPart(self, name)
+    def create_library(self, name: str) -> _PlainPart:
+        return _PlainPart(self, name)
 
     def set_env(self, name: str, environment: Any) -> None:
         """Leave it to the whole kernel: the variable that would be set here is not in memory yet."""
@@ -102,7 +105,7 @@ class _PartBegins(AnalysisPass):
 
     def run_pass(self, state: Any) -> bool:
         state.targetctx._internal_codegen = parts = _Parts(state.targetctx.codegen())
-        kind = _LoopPart if state.flags.forceinline else _Part
+        kind = _PlainPart if state.func_id.func in _plain else _Part
         state.library = kind(parts, state.func_id.func_qualname)
         state.flags.no_cpython_wrapper = True
         return False
@@ -143,6 +146,7 @@ class _PartCompiler(CompilerBase):
         return result._replace(entry_point=alone)
 
 
+_plain: set[Any] = set()  # serial kernels' functions that are not optimised by themselves
 _compile: dict[Any, Callable[..., Any]] = {}  # of a serial kernel's function: makes dispatchers of it
 
 
@@ -152,9 +156,14 @@ def _alone(function: Any) -> Any:
     return _compile[function]()
 
 
-def part(function: Any, compiled_with: Callable[..., Any]) -> Any:
-    """Return a dispatcher of a serial kernel's parts; `compiled_with(**options)` returns one of Numba's."""
+def part(function: Any, compiled_with: Callable[..., Any], *, plain: bool = False) -> Any:
+    """Return a dispatcher of a serial kernel's parts; `compiled_with(**options)` returns one of Numba's.
+
+    A `plain` one is not optimised by itself.
+    """
     dispatcher = compiled_with(pipeline_class=_PartCompiler)
+    if plain:
+        _plain.add(function)
     _compile[function] = compiled_with
 
     def add_overload(result: Any) -> None:

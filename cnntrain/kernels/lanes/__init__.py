@@ -18,7 +18,7 @@ from cnntrain.kernels.lanes.tiles import (
     tile_store,
     tile_zero,
 )
-from cnntrain.kernels.lanes.types import Lanes, Tile
+from cnntrain.kernels.lanes.types import Lanes, Memory, Tile
 from cnntrain.kernels.lanes.vectors import (
     absolute,
     constant,
@@ -30,17 +30,22 @@ from cnntrain.kernels.lanes.vectors import (
     lane_of,
     load,
     mantissa_of,
+    memory,
     negate,
     power_of_two,
+    put,
     round_even,
     select,
     splat,
+    splat_at,
     store,
     sum_lanes,
+    take,
 )
 
 __all__ = [
     "Lanes",
+    "Memory",
     "Tile",
     "absolute",
     "accumulate",
@@ -56,15 +61,19 @@ __all__ = [
     "lane_of",
     "load",
     "mantissa_of",
+    "memory",
     "narrow_tile_load",
     "negate",
     "power_of_two",
+    "put",
     "round_even",
     "select",
     "splat",
+    "splat_at",
     "store",
     "store_transposed",
     "sum_lanes",
+    "take",
     "tile_load",
     "tile_splat",
     "tile_store",

@@ -61,6 +61,13 @@ def exponential(x):
 
 
 @kernel
+def exponential_minus_one(x):
+    """Return exp(x) - 1, which loses nothing near zero."""
+    scale, rest = expm1_parts(x)
+    return fma(scale, rest, scale - constant(x, 1.0))
+
+
+@kernel
 def hyperbolic_tangent(x):
     """Return tanh(x) = m / (m + 2) with m = exp(2|x|) - 1, which loses nothing near zero."""
     size = absolute(x)

@@ -36,6 +36,17 @@ class Tile(types.Type):
         super().__init__(name=f"Tile({lanes}, {height}, {width})")
 
 
+class Memory(types.Type):
+    """Where the numbers of an array are: what kernels hand to each other in the place of arrays.
+
+    Numba's own arrays are seven values (shape, strides, who owns them), which cost time to compile wherever they pass.
+    """
+
+    def __init__(self, dtype: types.Type) -> None:
+        self.dtype = dtype
+        super().__init__(name=f"Memory({dtype})")
+
+
 def element_ir(element: Any) -> ir.Type:
     """Return LLVM's type of one number."""
     if element == types.float32:
@@ -60,3 +71,10 @@ class _LanesModel(models.PrimitiveModel):
 class _TileModel(models.PrimitiveModel):
     def __init__(self, manager: Any, tile: Tile) -> None:
         super().__init__(manager, tile, ir.ArrayType(vector_ir(tile.lanes), tile.height * tile.width))
+
+
+@register_model(Memory)
+class _MemoryModel(models.StructModel):
+    def __init__(self, manager: Any, memory: Memory) -> None:
+        # named as those of Numba's arrays
+        super().__init__(manager, memory, [("data", types.CPointer(memory.dtype)), ("nitems", types.intp)])

@@ -8,22 +8,25 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic
 
 from cnntrain.kernels.lanes.codegen import (
+    address,
     broadcast,
     call,
     element_of,
     fused,
     joined,
+    load_number,
     load_vector,
     store_vector,
     suffix,
     vectors_of,
 )
-from cnntrain.kernels.lanes.types import Lanes, Tile, element_ir
+from cnntrain.kernels.lanes.types import Lanes, Memory, Tile, element_ir
 from cnntrain.shape import LANES
 
 
@@ -82,6 +85,19 @@ for _symbol, _comparison in (
 
 
 @intrinsic
+def memory(typingctx, array):
+    """Return where the numbers of a flat array are: loads and stores take it like the array."""
+
+    def codegen(context, builder, sig, args):
+        parts = cgutils.create_struct_proxy(sig.args[0])(context, builder, value=args[0])
+        result = cgutils.create_struct_proxy(sig.return_type)(context, builder)
+        result.data, result.nitems = parts.data, parts.nitems
+        return result._getvalue()
+
+    return Memory(array.dtype)(array), codegen
+
+
+@intrinsic
 def load(typingctx, array, offset):
     """Return the lane vector array[offset : offset + 16]."""
 
@@ -128,6 +144,38 @@ def splat(typingctx, scalar):
         return broadcast(builder, args[0])
 
     return Lanes(scalar)(scalar), codegen
+
+
+@intrinsic
+def take(typingctx, array, offset):
+    """Return the number array[offset]."""
+
+    def codegen(context, builder, sig, args):
+        return builder.load(address(context, builder, sig.args[0], args[0], args[1], 1))
+
+    return array.dtype(array, types.intp), codegen
+
+
+@intrinsic
+def put(typingctx, array, offset, number):
+    """Write array[offset] = number."""
+
+    def codegen(context, builder, sig, args):
+        value = context.cast(builder, args[2], sig.args[2], sig.args[0].dtype)
+        builder.store(value, address(context, builder, sig.args[0], args[0], args[1], 1))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, number), codegen
+
+
+@intrinsic
+def splat_at(typingctx, array, offset):
+    """Put the number array[offset] into every lane."""
+
+    def codegen(context, builder, sig, args):
+        return load_number(context, builder, sig.args[0], args[0], args[1])
+
+    return Lanes(array.dtype)(array, types.intp), codegen
 
 
 @intrinsic

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cnntrain.config import Config, infer_shapes, load_config
 from cnntrain.data import DataSet, Normalization
-from cnntrain.data.telling import load_and_tell
+from cnntrain.data.terminal import load_and_tell
 from cnntrain.evaluation.assessment import check_fit
 from cnntrain.evaluation.restored import normalization_for, restore
 from cnntrain.network import Network
@@ -20,7 +20,7 @@ from cnntrain.shape import Shape
 
 
 @dataclass(frozen=True)
-class Subject:
+class Case:
     """A network with images; what `check_gradients` takes.
 
     Attributes
@@ -40,9 +40,7 @@ class Subject:
     labels: NDArray[np.int64]
 
 
-def subject_of_config(
-    path: Path, overrides: Sequence[str], images: int, seed: int, warn: Callable[[str], None]
-) -> Subject:
+def case_of_config(path: Path, overrides: Sequence[str], images: int, seed: int, warn: Callable[[str], None]) -> Case:
     """Build the network that a training would begin with.
 
     Parameters
@@ -65,13 +63,13 @@ def subject_of_config(
     """
     config = load_config(path, overrides)
     data = load_and_tell(config.data, config.seed, warn)
-    return _subject(str(path), config, data, data.normalization, images, seed)
+    return _case(str(path), config, data, data.normalization, images, seed)
 
 
-def subject_of_checkpoint(
+def case_of_checkpoint(
     path: Path, overrides: Sequence[str], images: int, seed: int, warn: Callable[[str], None]
-) -> Subject:
-    """Restore a trained network, on the data of its config; parameters as for `subject_of_config`.
+) -> Case:
+    """Restore a trained network, on the data of its config; parameters as for `case_of_config`.
 
     Raises
     ------
@@ -86,12 +84,12 @@ def subject_of_checkpoint(
     data = load_and_tell(restored.config.data, restored.config.seed, warn)
     check_fit(restored, data)
     normalization = normalization_for(restored, data.train.images.dtype)
-    subject = _subject(str(path), restored.config, data, normalization, images, seed)
-    subject.network.load_state(restored.network.state())
-    return subject
+    case = _case(str(path), restored.config, data, normalization, images, seed)
+    case.network.load_state(restored.network.state())
+    return case
 
 
-def _subject(name: str, config: Config, data: DataSet, normalization: Normalization, images: int, seed: int) -> Subject:
+def _case(name: str, config: Config, data: DataSet, normalization: Normalization, images: int, seed: int) -> Case:
     split = data.train
     count = min(images, len(split))
     chosen = np.sort(generator(seed, "gradient check", 0).choice(len(split), count, replace=False))
@@ -99,4 +97,4 @@ def _subject(name: str, config: Config, data: DataSet, normalization: Normalizat
     network = Network(
         rows, batch_size=count, loss=config.loss, dtype=np.float64, seed=config.seed, needs_grad_input=True
     )
-    return Subject(name, network, normalization.apply(split.images[chosen], np.float64), split.labels[chosen])
+    return Case(name, network, normalization.apply(split.images[chosen], np.float64), split.labels[chosen])

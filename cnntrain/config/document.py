@@ -1,4 +1,4 @@
-"""The tree of YAML nodes behind a config: finding the place of a value, and putting `--set` values in."""
+"""The YAML document behind a config, a tree of nodes: finding the place of a value, and putting `--set` values in."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ STR, NULL, MAP = ("tag:yaml.org,2002:" + kind for kind in ("str", "null", "map")
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where a config came from. All sources are equal: two configs are equal when their values are.
+class Document:
+    """A config as it was written. All documents are equal: two configs are equal when their values are.
 
     Parameters
     ----------
     file : str
         Name of the file, for messages.
     root : MappingNode
-        The whole document.
+        The top of the tree.
     """
 
     file: str = field(compare=False)
     root: MappingNode = field(compare=False)
 
     @classmethod
-    def parse(cls, text: str, file: str) -> Source:
+    def parse(cls, text: str, file: str) -> Document:
         """Parse YAML; raises ConfigError on a syntax error and on a document that is no mapping."""
         root = compose(text, file)
         if root is None:

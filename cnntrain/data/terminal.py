@@ -1,0 +1,61 @@
+"""Loading data for somebody who watches: progress bars, and warnings as plain text."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable
+from typing import TextIO
+
+from tqdm import tqdm
+
+from cnntrain.data.dataset import DataSet, load_data
+from cnntrain.data.settings import DataSettings
+
+
+class ProgressBars:
+    """A `Progress` that shows one bar at a time on a terminal; anywhere else it stays silent.
+
+    Parameters
+    ----------
+    unit : str
+        "B" counts bytes with prefixes; anything else is written behind the numbers.
+    stream : file
+        stderr by default.
+    """
+
+    def __init__(self, unit: str = "images", stream: TextIO | None = None) -> None:
+        self._unit = unit
+        self._stream = sys.stderr if stream is None else stream
+        self._bar: tqdm | None = None
+        self._what = ""
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Draw; a bar whose end is reached disappears."""
+        if self._bar is None or self._what != what:
+            self.close()
+            self._what = what
+            in_bytes = self._unit == "B"
+            self._bar = tqdm(
+                total=total or None, desc=what, unit="B" if in_bytes else f" {self._unit}", unit_scale=in_bytes,
+                disable=not self._stream.isatty(), file=self._stream, leave=False, dynamic_ncols=True,
+            )  # fmt: skip
+        self._bar.update(done - self._bar.n)
+        if total and done >= total:
+            self.close()
+
+    def close(self) -> None:
+        """Remove the bar."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def load_and_tell(settings: DataSettings, seed: int, warn: Callable[[str], None]) -> DataSet:
+    """Load a config's data as `load_data` does; what the loader warns of is passed to `warn` as plain text."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        data = load_data(settings, seed, ProgressBars())
+    for warning in caught:
+        warn(str(warning.message))
+    return data
