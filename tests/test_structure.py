@@ -132,7 +132,7 @@ def test_the_finder_of_circles() -> None:
 
 def test_layers_are_known_without_numba() -> None:
     """Layers take their kernels when they are built: to plan and check a network none is needed."""
-    script = "import cnntrain.layers, sys; assert not {'numba', 'llvmlite'} & set(sys.modules)"
+    script = "import cnntrain.layers, cnntrain.layers.fusion, sys; assert not {'numba', 'llvmlite'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True, env=os.environ | {"PYTHONPATH": str(ROOT.parent)})
 
 

@@ -1,41 +1,89 @@
 """Winograd's algorithm a row of places at a time, for machines with many wide registers.
 
-`kernels.winograd` passes the products of all 36 places through memory. Here a worker does one patch at a time, and of
-it a row of six places at a time: it transforms the row for all channels, which fit the L1 cache, sums the products of a
-few filters at the six places in registers, and multiplies these sums with A before they leave the registers. At has its
-turn when all six rows are done. That halves the memory traffic, but each vector loaded serves four filters at most, and
-all weights are read again for each patch: with the 16 registers of AVX2 it would be slower.
+`kernels.winograd_patches` passes the products of all 36 places through memory. Here a worker does one patch at a time,
+and of it a row of six places at a time: it transforms the row for all channels, which fit the L1 cache, sums the
+products of a few filters at the six places in registers, and multiplies these sums with A before they leave the
+registers. At has its turn when all six rows are done. That halves the memory traffic, but each vector loaded serves
+four filters at most, and all weights are read again for each patch: with the 16 registers of AVX2 it would be slower.
 
-Letters, layout and dummy tuples as in `kernels.winograd`.
+Letters, layout and sizes as in `kernels.winograd`; a register tile holds a single patch.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import prange
 
-from cnntrain.kernels.compiler.jit import inlined_kernel, kernel, parallel_kernel
-from cnntrain.kernels.geometry import Axis, Tiles
-from cnntrain.kernels.lanes import accumulate, load, splat, tile_store, tile_zero
+from cnntrain.kernels.compiler.jit import inlined_kernel, kernel, outer_kernel, parallel_kernel, shared
+from cnntrain.kernels.lanes import accumulate, memory, splat_at, tile_store, tile_zero
 from cnntrain.kernels.winograd import (
-    COLUMNS,
-    PLACES,
-    SIDE,
-    Patches,
-    corner_of,
-    output_part,
+    PATCH_SIDE,
+    Geometry,
+    Patch,
+    Range,
+    Series,
+    Sizes,
+    geometry_of,
+    load_six,
     place_size,
-    store_output_line,
-    transform_columns_of_run,
-    transform_rows,
+    square_of,
 )
+from cnntrain.kernels.winograd_filters import filters_place
+from cnntrain.kernels.winograd_images import COLUMNS, neighbours_of, transform_columns, transform_row
+from cnntrain.kernels.winograd_matrices import output_part
+from cnntrain.kernels.winograd_patches import Arrays, store_line
+from cnntrain.kernels.work import each_tile, share
 from cnntrain.shape import LANES
 
 
+class Room(NamedTuple):
+    """A worker's scratch memory: where its parts begin, and its size."""
+
+    row: Series  # six places of a row of Bt d B, with all channels
+    products: Series  # six rows of M A, each as (column of the square, filter): a column is a step
+    midway: Series  # Bt d of neighbours, with all channels
+    size: int
+
+
+class Work(NamedTuple):
+    """What a worker works on."""
+
+    arrays: Arrays
+    geometry: Geometry
+    sizes: Sizes
+    room: Room
+
+
+class Row(NamedTuple):
+    """A row of places, whose Bt d B is in the room for it."""
+
+    work: Work
+    r: int
+
+
+@shared
+def rows_room(worker, geometry, sizes):
+    """Return a worker's room for `correlate_rows`."""
+    channels = geometry.channels
+    step, column = place_size(1, channels.inputs), place_size(1, channels.outputs)
+    row, products = PATCH_SIDE * step, PATCH_SIDE * len(sizes.side) * column
+    size = row + products + COLUMNS * PATCH_SIDE * step
+    at = worker * size
+    return Room(Series(at, step), Series(at + row, column), Series(at + row + products, step), size)
+
+
 @inlined_kernel
-def correlate_row(scratch, x, step, inputs, weights, w, size, to, to_step, square, filters):
+def correlate_row(row, k, filters):
     """Write a row of M A for a tile of filters: the products at its six places, summed over the inputs, times A."""
-    a = b = c = d = e = f = tile_zero(scratch, (0,), filters)
+    work, r = row
+    arrays, geometry, sizes, room = work
+    scratch, weights, inputs = arrays.scratch, arrays.weights, geometry.channels.inputs
+    x, step = room.row
+    size = filters_place(inputs, geometry.channels.outputs)
+    w = r * PATCH_SIDE * size + inputs * k
+    a = b = c = d = e = f = tile_zero(scratch, sizes.vectors, filters)
     for _ in range(inputs):
         a = accumulate(a, scratch, x, step, weights, w, 1)
         b = accumulate(b, scratch, x + step, step, weights, w + size, 1)
@@ -45,83 +93,81 @@ def correlate_row(scratch, x, step, inputs, weights, w, size, to, to_step, squar
         f = accumulate(f, scratch, x + 5 * step, step, weights, w + 5 * size, 1)
         x += LANES
         w += len(filters)
-    y0, y1, y2, y3 = output_part(a, b, c, d, e, f, square)
-    tile_store(scratch, to, to_step, LANES, y0)
-    tile_store(scratch, to + to_step, to_step, LANES, y1)
-    if len(square) == 4:
-        tile_store(scratch, to + 2 * to_step, to_step, LANES, y2)
-        tile_store(scratch, to + 3 * to_step, to_step, LANES, y3)
+    y0, y1, y2, y3 = output_part(a, b, c, d, e, f, sizes.side)
+    column = room.products.step
+    to = room.products.at + r * len(sizes.side) * column + k * LANES
+    tile_store(scratch, to, column, LANES, y0)
+    tile_store(scratch, to + column, column, LANES, y1)
+    if len(sizes.side) == 4:
+        tile_store(scratch, to + 2 * column, column, LANES, y2)
+        tile_store(scratch, to + 3 * column, column, LANES, y3)
 
 
 @kernel
-def store_column(scratch, at, step, output, to, to_step, down, bias, square):
+def store_column(scratch, source, output, target, down, bias, side):
     """Multiply At with a column of M A and write `down` outputs of it, plus bias."""
-    a, b, c = load(scratch, at), load(scratch, at + step), load(scratch, at + 2 * step)
-    d, e, f = load(scratch, at + 3 * step), load(scratch, at + 4 * step), load(scratch, at + 5 * step)
-    store_output_line(output, to, to_step, down, bias, a, b, c, d, e, f, square)
+    m = load_six(scratch, source.at, source.step)
+    store_line(output, target.at, target.step, down, bias, m, side)
 
 
 @kernel
-def store_square_of_rows(scratch, at, part, output, to, width, line, down, right, bias, outputs, square):
-    """Write the outputs of a patch: `down` rows of `right`, of all filters."""
-    step = len(square) * part
-    for k in range(outputs):
-        number = splat(bias[k])
-        store_column(scratch, at, step, output, to, line, down, number, square)
+def store_squares(work, patch):
+    """Write the squares of a patch, of all filters."""
+    arrays, side, room = work.arrays, work.sizes.side, work.room
+    scratch, output, column = arrays.scratch, arrays.output, room.products.step
+    row = len(side) * column
+    for k in range(work.geometry.channels.outputs):
+        to, width, line, down, right = square_of(patch, k, work.geometry)
+        at, bias = room.products.at + k * LANES, splat_at(arrays.bias, k)
+        store_column(scratch, Series(at, row), output, Series(to, line), down, bias, side)
         if right > 1:
-            store_column(scratch, at + part, step, output, to + width, line, down, number, square)
-        if len(square) == 4:
+            source, target = Series(at + column, row), Series(to + width, line)
+            store_column(scratch, source, output, target, down, bias, side)
+        if len(side) == 4:
             if right > 2:
-                store_column(scratch, at + 2 * part, step, output, to + 2 * width, line, down, number, square)
+                source, target = Series(at + 2 * column, row), Series(to + 2 * width, line)
+                store_column(scratch, source, output, target, down, bias, side)
             if right > 3:
-                store_column(scratch, at + 3 * part, step, output, to + 3 * width, line, down, number, square)
-        at += LANES
-        to += LANES
+                source, target = Series(at + 3 * column, row), Series(to + 3 * width, line)
+                store_column(scratch, source, output, target, down, bias, side)
+
+
+@outer_kernel
+def correlate_patch(work, midway_at, patch):
+    """Write the squares of a patch, whose Bt d begins at `midway_at`."""
+    geometry, sizes, room = work.geometry, work.sizes, work.room
+    for r in range(PATCH_SIDE):
+        source = Series(midway_at + r * room.midway.step, PATCH_SIDE * room.midway.step)
+        transform_row(work.arrays.scratch, source, room.row, geometry.channels.inputs)
+        each_tile(correlate_row, Row(work, r), geometry.tiles, sizes.tall, sizes.short)
+    store_squares(work, patch)
+
+
+@outer_kernel
+def correlate_share(worker, batch, arrays, plain, form):
+    """Write a worker's share of the squares, neighbours by neighbours."""
+    geometry, sizes = geometry_of(plain), Sizes(*form)
+    room, (blocks, workers) = rows_room(worker, geometry, sizes), batch
+    work, channels = Work(arrays, geometry, sizes, room), Range(np.intp(0), geometry.channels.inputs)
+    n, end = share(worker, workers, blocks * geometry.patches.rows * geometry.patches.columns)
+    while n < end:
+        neighbours = neighbours_of(n, end, geometry.patches, sizes.side)
+        transform_columns(arrays.image, geometry, neighbours, channels, arrays.scratch, room.midway, sizes.side)
+        b, i, j = neighbours.patch
+        for m in range(0, neighbours.count * len(sizes.side), len(sizes.side)):
+            correlate_patch(work, room.midway.at + m * PATCH_SIDE * room.midway.step, Patch(b, i, j + m))
+        n += neighbours.count
 
 
 @parallel_kernel
-def correlate_rows(
-    image, weights, bias, output, scratch, workers, blocks, inputs, outputs, geometry, square, tall, short
-):  # fmt: skip
-    """Do what `kernels.winograd.correlate_patches` does, with the same parameters.
+def correlate_rows(image, weights, bias, output, scratch, blocks, workers, geometry, sizes):
+    """Do what `kernels.winograd_patches.correlate_patches` does, with the same parameters.
 
-    The patches' stretch does not count. Per worker, `scratch` has room for six places of all inputs, for six rows of
-    products of all outputs, and for Bt d of patches side by side.
+    But scratch has a `rows_room` per worker, and the patches' stretch does not count.
     """
-    rows, columns = Axis(*geometry[0]), Axis(*geometry[1])
-    patches, tiles = Patches(*geometry[2]), Tiles(*geometry[3])
-    total = blocks * patches.rows * patches.columns
-    size = weights.size // PLACES
-    step, part = place_size(1, inputs), place_size(1, outputs)
-    width, line = outputs * LANES, columns.count * outputs * LANES
+    rows, columns, channels, patches, tiles = geometry  # apart: tuples in tuples do not enter a parallel loop
+    side, vectors, tall, short = sizes
     for index in prange(workers):
-        worker = np.intp(index)
-        row_at = worker * (scratch.size // workers)
-        products_at = row_at + SIDE * step
-        room = products_at + SIDE * len(square) * part
-        n, end = worker * total // workers, (worker + 1) * total // workers
-        while n < end:
-            b, i, j = corner_of(n, patches, square)
-            count = min(min(end - n, patches.columns - n % patches.columns), 1 + (COLUMNS - SIDE) // len(square))
-            transform_columns_of_run(
-                image, b, i, j, count, rows, columns, inputs, np.intp(0), inputs, scratch, room, step, square
-            )
-            for m in range(count):
-                for r in range(SIDE):
-                    x = room + (m * len(square) * SIDE + r) * step
-                    transform_rows(scratch, x, SIDE * step, inputs, row_at, step)
-                    w, to = r * SIDE * size, products_at + r * len(square) * part
-                    for _ in range(tiles.tall):
-                        correlate_row(scratch, row_at, step, inputs, weights, w, size, to, part, square, tall)
-                        w += inputs * len(tall)
-                        to += len(tall) * LANES
-                    for _ in range(tiles.short):
-                        correlate_row(scratch, row_at, step, inputs, weights, w, size, to, part, square, short)
-                        w += inputs * len(short)
-                        to += len(short) * LANES
-                right = columns.count - j - m * len(square)
-                to = (b * rows.count + i) * line + (j + m * len(square)) * width
-                store_square_of_rows(
-                    scratch, products_at, part, output, to, width, line, rows.count - i, right, bias, outputs, square
-                )
-            n += count
+        arrays = Arrays(memory(image), memory(weights), memory(bias), memory(output), memory(scratch))
+        plain, form = (rows, columns, channels, patches, tiles), (side, vectors, tall, short)
+        correlate_share(np.intp(index), (blocks, workers), arrays, plain, form)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.kernels.geometry import Axis, length
+from cnntrain.kernels.geometry import Axis, Channels, length, plain
 from cnntrain.kernels.layout import gather
-from cnntrain.kernels.winograd import PLACES, ROOM, SIDE, transform_filters
+from cnntrain.kernels.winograd import PATCH_SIDE, PLACES, Geometry, Patches, Sizes
+from cnntrain.kernels.winograd_filters import filters_place, transform_filters
 from cnntrain.passes.problem import Problem
 from cnntrain.passes.tiling import cut, packed_order
 from cnntrain.passes.workspace import workspace
@@ -31,14 +32,14 @@ class Cost(NamedTuple):
 COST = Cost(340, 200)
 
 
-def square_of(axis: Axis) -> int:
+def side_of(axis: Axis) -> int:
     """Return how many outputs a patch has along an axis."""
-    return SIDE + 1 - axis.taps
+    return PATCH_SIDE + 1 - axis.taps
 
 
 def patches_of(axis: Axis) -> int:
     """Return how many patches an image has along an axis."""
-    return -(-axis.count // square_of(axis))
+    return -(-axis.count // side_of(axis))
 
 
 def not_computable(problem: Problem) -> str | None:
@@ -67,44 +68,76 @@ def no_gain(problem: Problem, rows: Axis, columns: Axis, cost: Cost, multiple: i
     return None if time < ENOUGH * problem.macs else f"direct takes {problem.macs / time:.2f} of the time"
 
 
+def stretch_of(problem: Problem, vectors: int, most: int) -> int:
+    """Return how many patches meet all filters before it is the next ones' turn.
+
+    As many as fit the cache, at most `most`, filled up to register tiles of `vectors` patches.
+    """
+    cached = CACHE // (PLACES * problem.inputs * LANES * problem.dtype.itemsize)
+    return -(-max(min(cached, most), 1) // vectors) * vectors
+
+
+class Plan:
+    """How a correlation is cut, as kernels are told.
+
+    Parameters
+    ----------
+    problem : Problem
+    rows, columns : Axis
+    channels : Channels
+        Of the images with these axes.
+    stretch : int
+        Patches at a time.
+    vectors, height : int
+        Patches in a register tile, and its outputs at most.
+
+    Attributes
+    ----------
+    geometry : Geometry
+    sizes : Sizes
+    arguments : tuple
+        Both, as kernels are called with them.
+    """
+
+    def __init__(
+        self, problem: Problem, rows: Axis, columns: Axis, channels: Channels, stretch: int, vectors: int, height: int
+    ) -> None:
+        tiles, tall, short = cut(problem.outputs, height)
+        patches = Patches(patches_of(rows), patches_of(columns), stretch)
+        self.geometry = Geometry(rows, columns, channels, patches, tiles)
+        self.sizes = Sizes(length(side_of(rows)), length(vectors), tall, short)
+        self.arguments = plain(*self.geometry), tuple(self.sizes)
+
+
 class TransformedFilters:
-    """The filters of one direction, their outputs cut into register tiles, and transformed anew for each batch."""
+    """The filters of one direction, transformed anew for each batch.
 
-    def __init__(self, problem: Problem, taps: list[tuple[int, int]], square: int, height: int) -> None:
-        self.outputs, self.inputs = problem.outputs, problem.inputs
-        self.tiles, self.tall, self.short = cut(self.outputs, height)
-        self.square = length(square)
-        order = [
-            packed_order(problem.order[0, :, :, r : r + 1, s : s + 1], self.tiles, len(self.tall)) for r, s in taps
-        ]
-        fill = -order[0].size % LANES  # with anything: what becomes of it is not used
-        self._order = np.concatenate([np.pad(piece, (0, fill)) for piece in order])
-        self._transformed = self._order.size // len(taps) * PLACES
-        self._dtype = problem.dtype
+    Parameters
+    ----------
+    problem : Problem
+    taps : list of (int, int)
+        Taps of the filter in the order of the pixels that they read.
+    plan : Plan
+        How its outputs are cut into register tiles.
 
-    def __call__(self, weight: NDArray) -> NDArray:
+    Attributes
+    ----------
+    order : ndarray of int
+        Index of each weight in the order (r, s, i) of `kernels.winograd_filters`.
+    """
+
+    def __init__(self, problem: Problem, taps: list[tuple[int, int]], plan: Plan) -> None:
+        tiles, height = plan.geometry.tiles, len(plan.sizes.tall)
+        order = [packed_order(problem.order[0, :, :, r : r + 1, s : s + 1], tiles, height) for r, s in taps]
+        place = filters_place(problem.inputs, problem.outputs)
+        # filled up with anything: what becomes of it is not used
+        self.order = np.concatenate([np.pad(piece, (0, place - piece.size)) for piece in order])
+        self._size, self._side, self._dtype = PLACES * place, plan.sizes.side, problem.dtype
+
+    def __call__(self, weight: NDArray[Any]) -> NDArray[Any]:
         """Return the transforms of the filters in `weight`."""
-        packed = workspace("packed", self._order.size, self._dtype)
-        transformed = workspace("transformed", self._transformed, self._dtype)
-        gather(weight, self._order, packed)
-        transform_filters(packed, transformed, self.square)
+        packed = workspace("packed", self.order.size, self._dtype)
+        transformed = workspace("transformed", self._size, self._dtype)
+        gather(weight, self.order, packed)
+        transform_filters(packed, transformed, self._side)
         return transformed
-
-
-class Stretch:
-    """Scratch memory for the patches, at most `most`, that meet all filters before it is the next ones' turn."""
-
-    def __init__(self, problem: Problem, filters: TransformedFilters, most: int) -> None:
-        self.pair = length(problem.machine.side_by_side(2, problem.dtype))
-        cached = CACHE // (PLACES * filters.inputs * LANES * problem.dtype.itemsize)
-        self.patches = -(-max(min(cached, most), 1) // len(self.pair)) * len(self.pair)
-        products = len(self.pair) * len(filters.tall)
-        self._size = PLACES * (self.patches * filters.inputs + products + 2) * LANES + ROOM
-        self._dtype = problem.dtype
-
-    def scratch(self, workers: int) -> NDArray:
-        """Return room for a stretch of patches and a register tile's products, for each worker.
-
-        Where a stretch is filled up, products of whatever is there are computed and not used.
-        """
-        return workspace("scratch", workers * self._size, self._dtype)

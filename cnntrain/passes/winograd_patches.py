@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 from numpy.typing import NDArray
 
-from cnntrain.kernels.geometry import plain
-from cnntrain.kernels.winograd import Patches, correlate_patches
+from cnntrain.kernels.geometry import Channels
+from cnntrain.kernels.winograd_patches import correlate_patches, patches_room
 from cnntrain.passes.algorithm import Correlation
 from cnntrain.passes.problem import Problem
 from cnntrain.passes.weight_sums import UNITS
 from cnntrain.passes.winograd import (
     COST,
     WORTH_TRANSFORMING,
-    Stretch,
+    Plan,
     TransformedFilters,
     no_gain,
     not_computable,
     patches_of,
-    square_of,
+    stretch_of,
 )
+from cnntrain.passes.workspace import workspace
 
 
 class WinogradPatches(Correlation):
@@ -41,17 +44,20 @@ class WinogradPatches(Correlation):
 
     def __init__(self, problem: Problem) -> None:
         [(rows, row_taps)], [(columns, column_taps)] = problem.rows, problem.columns
-        taps = [(r, s) for r in row_taps for s in column_taps]
-        self._filters = TransformedFilters(problem, taps, square_of(rows), problem.machine.tall_tile_height)
+        vectors = problem.machine.side_by_side(2, problem.dtype)
         total = problem.blocks * patches_of(rows) * patches_of(columns)
-        self._stretch = Stretch(problem, self._filters, -(-total // UNITS))  # enough for several workers
-        self.units = -(-total // self._stretch.patches)
-        patches = Patches(patches_of(rows), patches_of(columns), self._stretch.patches)
-        self._geometry = plain(rows, columns, patches, self._filters.tiles)
+        stretch = stretch_of(problem, vectors, -(-total // UNITS))  # enough for several workers
+        channels = Channels(1, problem.inputs, problem.outputs)
+        self.plan = Plan(problem, rows, columns, channels, stretch, vectors, problem.machine.tall_tile_height)
+        self.filters = TransformedFilters(problem, [(r, s) for r in row_taps for s in column_taps], self.plan)
+        self.units = -(-total // stretch)
+        self._room, self._dtype = patches_room(0, self.plan.geometry, self.plan.sizes).size, problem.dtype
 
-    def __call__(self, image: NDArray, weight: NDArray, bias: NDArray, output: NDArray, blocks: int) -> None:
-        filters, stretch, workers = self._filters, self._stretch, min(self.units, numba.get_num_threads())
+    def __call__(
+        self, image: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any], output: NDArray[Any], blocks: int
+    ) -> None:
+        workers = min(self.units, numba.get_num_threads())
+        scratch = workspace("scratch", workers * self._room, self._dtype)
         correlate_patches(
-            image, filters(weight), bias, output, stretch.scratch(workers), workers, blocks, filters.inputs,
-            filters.outputs, self._geometry, filters.square, stretch.pair, filters.tall, filters.short,
+            image, self.filters(weight), bias, output, scratch, blocks, workers, *self.plan.arguments
         )  # fmt: skip

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 from numpy.typing import NDArray
 
-from cnntrain.kernels.geometry import plain
-from cnntrain.kernels.winograd import COLUMNS, SIDE, Patches
-from cnntrain.kernels.winograd_rows import correlate_rows
+from cnntrain.kernels.geometry import Channels
+from cnntrain.kernels.winograd import PATCH_SIDE
+from cnntrain.kernels.winograd_rows import correlate_rows, rows_room
 from cnntrain.passes.algorithm import Correlation
 from cnntrain.passes.problem import Problem
-from cnntrain.passes.winograd import Cost, TransformedFilters, no_gain, not_computable, patches_of, square_of
+from cnntrain.passes.winograd import Cost, Plan, TransformedFilters, no_gain, not_computable, side_of
 from cnntrain.passes.workspace import workspace
-from cnntrain.shape import LANES
 
 COSTS = {4: Cost(300, 220), 2: Cost(240, 60)}  # by the square's side
 
@@ -31,24 +32,22 @@ class WinogradRows(Correlation):
         if not problem.machine.wide:
             return f"{problem.machine.registers} registers of {problem.machine.register_bytes} bytes are too few"
         rows, columns = problem.rows[0].axis, problem.columns[0].axis
-        return no_gain(problem, rows, columns, COSTS[square_of(rows)])
+        return no_gain(problem, rows, columns, COSTS[side_of(rows)])
 
     def __init__(self, problem: Problem) -> None:
         [(rows, row_taps)], [(columns, column_taps)] = problem.rows, problem.columns
-        taps = [(r, s) for r in row_taps for s in column_taps]
-        self._filters = filters = TransformedFilters(
-            problem, taps, square_of(rows), problem.machine.accumulators // SIDE
-        )  # fmt: skip
-        patches = Patches(patches_of(rows), patches_of(columns), 0)
-        self._total = problem.blocks * patches.rows * patches.columns
-        self._geometry = plain(rows, columns, patches, filters.tiles)
-        products = len(filters.square) * (filters.outputs + 1)
-        self._room = SIDE * ((1 + COLUMNS) * (filters.inputs + 1) + products) * LANES
-        self._dtype = problem.dtype
+        channels = Channels(1, problem.inputs, problem.outputs)
+        height = problem.machine.accumulators // PATCH_SIDE  # a row of places is summed at a time
+        self.plan = Plan(problem, rows, columns, channels, 1, 1, height)
+        self.filters = TransformedFilters(problem, [(r, s) for r in row_taps for s in column_taps], self.plan)
+        self.units = problem.blocks * self.plan.geometry.patches.rows * self.plan.geometry.patches.columns
+        self._room, self._dtype = rows_room(0, self.plan.geometry, self.plan.sizes).size, problem.dtype
 
-    def __call__(self, image: NDArray, weight: NDArray, bias: NDArray, output: NDArray, blocks: int) -> None:
-        filters, workers = self._filters, min(self._total, numba.get_num_threads())
+    def __call__(
+        self, image: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any], output: NDArray[Any], blocks: int
+    ) -> None:
+        workers = min(self.units, numba.get_num_threads())
+        scratch = workspace("scratch", workers * self._room, self._dtype)
         correlate_rows(
-            image, filters(weight), bias, output, workspace("scratch", workers * self._room, self._dtype), workers,
-            blocks, filters.inputs, filters.outputs, self._geometry, filters.square, filters.tall, filters.short,
+            image, self.filters(weight), bias, output, scratch, blocks, workers, *self.plan.arguments
         )  # fmt: skip

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.kernels.geometry import length, plain
-from cnntrain.kernels.weight_gradient import Division
-from cnntrain.kernels.winograd import PLACES, ROOM, Patches
-from cnntrain.kernels.winograd_weights import gradient_of_places, weights_by_patches
+from cnntrain.kernels.geometry import Channels, length, plain
+from cnntrain.kernels.winograd import PLACES, Geometry, Patches, Sizes
+from cnntrain.kernels.winograd_gradients import gradient_of_places
+from cnntrain.kernels.winograd_weights import (
+    filled_filters,
+    slot_size,
+    weights_by_patches,
+    weights_room,
+    widest_bundle,
+)
 from cnntrain.passes.algorithm import WeightGradient
 from cnntrain.passes.problem import Problem
 from cnntrain.passes.tiling import cut
 from cnntrain.passes.weight_sums import UNITS
 from cnntrain.passes.weights_by_positions import tile_of
-from cnntrain.passes.winograd import CACHE, COST, WORTH_TRANSFORMING, no_gain, not_computable, patches_of, square_of
+from cnntrain.passes.winograd import CACHE, COST, WORTH_TRANSFORMING, no_gain, not_computable, patches_of, side_of
 from cnntrain.passes.workspace import workspace
 from cnntrain.shape import LANES
 
@@ -51,40 +59,39 @@ class WinogradWeights(WeightGradient):
 
     def __init__(self, problem: Problem, slots: int | None = None, bundles: int | None = None) -> None:
         rows, columns = problem.forward_axes
-        outputs, inputs = problem.outputs, problem.inputs
-        self._inputs, self._outputs, self._dtype = inputs, outputs, problem.dtype
-        vectors = -(-outputs // LANES)
-        pair, height = tile_of(vectors, problem.machine)
-        tiles, *sizes = cut(inputs, height)
-        self._sizes = length(square_of(rows)), length(pair), *sizes
-        self._filled = -(-vectors // pair) * pair * LANES
-        size = PLACES * inputs * self._filled
-        total = problem.blocks * patches_of(rows) * patches_of(columns)
+        self.channels = channels = Channels(1, problem.inputs, problem.outputs)
+        vectors, height = tile_of(-(-channels.outputs // LANES), problem.machine)
+        tiles, *heights = cut(channels.inputs, height)
+        sizes = Sizes(length(side_of(rows)), length(vectors), *heights)
+        self.filled = filled_filters(channels.outputs, sizes.vectors)
+        size, itemsize = slot_size(channels.inputs, self.filled), problem.dtype.itemsize
         if slots is None:
-            slots = max(min(UNITS, PARTIAL // (size * problem.dtype.itemsize), total // WORTH), 1)
+            total = problem.blocks * patches_of(rows) * patches_of(columns)
+            slots = max(min(UNITS, PARTIAL // (size * itemsize), total // WORTH), 1)
         if bundles is None:
-            bundles = max(min(UNITS // slots, inputs // APART), 1)
-        channels = -(-sum(tiles) // bundles) * len(sizes[0])  # of a bundle, at most
+            bundles = max(min(UNITS // slots, channels.inputs // APART), 1)
+        patch = PLACES * (self.filled + widest_bundle(tiles, bundles, sizes.tall)) * LANES * itemsize
         # at least four patches for each time that the sums are read and written
-        stretch = max(2 * CACHE // (PLACES * (self._filled + channels) * LANES * problem.dtype.itemsize), 4)
-        patches = Patches(patches_of(rows), patches_of(columns), stretch)
-        self._geometry = plain(rows, columns, patches, Division(bundles, 1, slots, 0, 0), tiles)
-        self._units = slots * bundles
-        self._room = PLACES * (stretch * (self._filled + channels) + 2) * LANES + ROOM
-        self._slots, self._size = slots, slots * size
+        patches = Patches(patches_of(rows), patches_of(columns), max(2 * CACHE // patch, 4))
+        geometry = Geometry(rows, columns, channels, patches, tiles)
+        self._side, self._dtype = sizes.side, problem.dtype
+        self._arguments = plain(*geometry, (bundles, slots)), tuple(sizes)
+        self._room = weights_room(0, geometry, bundles, sizes).size
+        self._units, self._slots, self._size = slots * bundles, slots, slots * size
         self._canonical = problem.order[0].transpose(2, 3, 1, 0).ravel().astype(np.int64)
 
-    def add(self, image: NDArray, delta: NDArray, blocks: int, *, fresh: bool, with_biases: bool = False) -> None:
+    def add(
+        self, image: NDArray[Any], delta: NDArray[Any], blocks: int, *, fresh: bool, with_biases: bool = False
+    ) -> None:
         workers = min(self._units, numba.get_num_threads())
         scratch = workspace("scratch", workers * self._room, self._dtype)
         begin = workspace.lend if fresh else workspace.lent
-        weights_by_patches(
-            image, delta, begin("partial", self._size, self._dtype, self), scratch, workers, blocks, fresh,
-            self._inputs, self._outputs, self._geometry, *self._sizes,
-        )  # fmt: skip
+        sums = begin("partial", self._size, self._dtype, self)
+        weights_by_patches(image, delta, sums, scratch, blocks, fresh, workers, *self._arguments)
 
-    def write(self, gradient: NDArray, grad_bias: NDArray | None = None) -> None:
-        partial = workspace.lent("partial", self._size, self._dtype, self)
+    def write(self, gradient: NDArray[Any], grad_bias: NDArray[Any] | None = None) -> None:
+        sums = workspace.lent("partial", self._size, self._dtype, self)
+        _, inputs, outputs = self.channels
         gradient_of_places(
-            partial, self._slots, self._canonical, gradient, self._inputs, self._outputs, self._filled, self._sizes[0]
-        )
+            sums, self._slots, self._canonical, gradient, inputs, outputs, self.filled, self._side
+        )  # fmt: skip

@@ -26,7 +26,7 @@ MOVE_FROM_ZERO = 0.05  # for a parameter that is zero throughout
 class Tensor:
     """An array that the loss depends on; `value` is the one the network reads, `gradient` a copy.
 
-    `order` is that of `layers.base.Parameter`: the canonical index of each element along the last axis.
+    `order` is that of `parameters.Parameter`: the canonical index of each element along the last axis.
     """
 
     name: str

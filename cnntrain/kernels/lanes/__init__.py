@@ -36,6 +36,7 @@ from cnntrain.kernels.lanes.vectors import (
     round_even,
     select,
     splat,
+    splat_at,
     store,
     sum_lanes,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "round_even",
     "select",
     "splat",
+    "splat_at",
     "store",
     "store_transposed",
     "sum_lanes",

@@ -19,6 +19,7 @@ from cnntrain.kernels.lanes.codegen import (
     element_of,
     fused,
     joined,
+    load_number,
     load_vector,
     store_vector,
     suffix,
@@ -142,6 +143,16 @@ def splat(typingctx, scalar):
         return broadcast(builder, args[0])
 
     return Lanes(scalar)(scalar), codegen
+
+
+@intrinsic
+def splat_at(typingctx, array, offset):
+    """Put the number array[offset] into every lane."""
+
+    def codegen(context, builder, sig, args):
+        return load_number(context, builder, sig.args[0], args[0], args[1])
+
+    return Lanes(array.dtype)(array, types.intp), codegen
 
 
 @intrinsic
