@@ -13,9 +13,8 @@ import pytest
 from cnntrain.machine import AVX2, AVX512, NEON, Machine
 from cnntrain.passes.convolution import problems_of
 from cnntrain.passes.direct import Direct
-from tests import naive
-from tests.functional.arrays import Case, assert_same, whole
-from tests.passes.convolutions import Passes, geometry_of
+from tests.functional.arrays import Case
+from tests.passes.convolutions import Passes, compare_with_naive, geometry_of
 
 FLOAT = np.dtype(np.float32)
 DIRECT = {"forward": "direct", "to input": "direct", "to weights": "by positions"}
@@ -30,23 +29,10 @@ DEPTHWISE = [
 ]
 
 
-def compare(passes: Passes) -> None:
-    """Exactly, on whole numbers."""
-    case, generator = passes.case, np.random.default_rng(81)
-    x, weight = (whole(generator, shape, np.float32) for shape in (case.x_shape, case.weight_shape))
-    bias = whole(generator, (case.filters,), np.float32)
-    y = passes.conv2d(x, weight, bias)
-    assert_same(y, naive.conv2d(x, weight, bias, **case.settings), np.float32)
-    grad_output = whole(generator, y.shape, np.float32)
-    expected = naive.conv2d_backward(grad_output, x, weight, **case.settings)
-    for received, wanted in zip(passes.conv2d_backward(grad_output, x, weight), expected, strict=True):
-        assert_same(received, wanted, np.float32)
-
-
 @pytest.mark.parametrize("machine", [AVX2, AVX512], ids=["avx2", "avx512"])
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_tap_by_tap(case: Case, machine: Machine) -> None:
-    compare(Passes(case, DIRECT, machine))
+    compare_with_naive(Passes(case, DIRECT, machine))
 
 
 @pytest.mark.parametrize("machine", [AVX2, AVX512], ids=["avx2", "avx512"])
@@ -54,7 +40,7 @@ def test_tap_by_tap(case: Case, machine: Machine) -> None:
 def test_depthwise(case: Case, machine: Machine) -> None:
     passes = Passes(case, {}, machine)
     assert [chosen.algorithm.name for chosen in passes.made(FLOAT).choices] == 3 * ["depthwise"]
-    compare(passes)
+    compare_with_naive(passes)
 
 
 def lengths(case: Case, machine: Machine, direction: str = "forward", blocks: int = 2) -> list[int]:
