@@ -107,7 +107,7 @@ def weights_room(worker, geometry, bundles, sizes):
 @kernel
 def clear_sums(partial, unit, inputs, fresh):
     """Write zeros to the unit's sums if they are fresh."""
-    for p in range(fresh * PLACES):  # no branch, for each answer of which LLVM would compile all that follows
+    for p in range(fresh * PLACES):  # after a branch LLVM would compile all that follows twice
         sums, channels = unit.sums + p * inputs * unit.filled, unit.channels
         for at in range(sums + channels.begin * unit.filled, sums + channels.end * unit.filled, LANES):
             store(partial, at, constant(partial, 0))
