@@ -54,7 +54,7 @@ class WinogradWeights(WeightGradient):
     @classmethod
     def slower(cls, problem: Problem) -> str | None:
         if problem.inputs < WORTH_TRANSFORMING:
-            return f"{problem.inputs} channels do not pay for transforms"
+            return f"too few channels to pay for transforms: {problem.inputs}"
         return no_gain(problem, *problem.forward_axes, COST, LANES)
 
     def __init__(self, problem: Problem, slots: int | None = None, bundles: int | None = None) -> None:

@@ -48,7 +48,7 @@ def test_the_reasons_are_those_of_the_algorithms_before_it() -> None:
         "depthwise": "filters see more than a channel of their own",
         "winograd transposed": "the delta has 1 patches, the image 1",
         "winograd rows": "16 registers of 32 bytes are too few",
-        "winograd patches": "3 channels do not pay for transforms",
+        "winograd patches": "too few channels to pay for transforms: 3",
     }
     by_lanes = passes["3.conv2d", "to weights"].refusals["by lanes"]
     assert by_lanes == "by positions takes 0.94 of the time"  # 4 pixels: (16 + 1) 4 to 9 (4 + 4)
@@ -153,7 +153,7 @@ passes: batches of 20, float32, 16 registers of 32 bytes
   forward     direct, in one kernel with 2.max_pool2d
               not depthwise: filters see more than a channel of their own
               not winograd rows: 16 registers of 32 bytes are too few
-              not winograd patches: 2 channels do not pay for transforms
+              not winograd patches: too few channels to pay for transforms: 2
   to input    never computed: no layer before it learns
   to weights  by lanes, in one kernel with 2.max_pool2d
               not depthwise: filters see more than a channel of their own

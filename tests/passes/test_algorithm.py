@@ -130,14 +130,14 @@ BY_LANES = "by lanes; not winograd: 6 filters do not fill a vector of 16"
 # 64 (36 16 3 + 300 16 + 220 3) = 460,032, by patches that of 64 (36 16 3 + 340 16 + 200 3) = 497,152.
 RESNET = Case(2, 3, (32, 32), 16, (3, 3), padding=1)
 SAME_PATCHES = "not winograd transposed: the delta has 64 patches, the image 64"
-FEW_WEIGHTS = "by lanes; not winograd: 3 channels do not pay for transforms"
+FEW_WEIGHTS = "by lanes; not winograd: too few channels to pay for transforms: 3"
 
 
 @pytest.mark.parametrize(
     ("case", "machine", "expected"),
     [
         (LENET, "avx2", [
-            f"direct; {FEW_REGISTERS}; not winograd patches: 1 channels do not pay for transforms",
+            f"direct; {FEW_REGISTERS}; not winograd patches: too few channels to pay for transforms: 1",
             "direct; not winograd transposed: the delta has 196 patches, the image 196; "
             f"{FEW_REGISTERS}; not winograd patches: 107,736 multiply-adds per image, too few to be worth compiling it",
             BY_LANES]),
@@ -147,7 +147,7 @@ FEW_WEIGHTS = "by lanes; not winograd: 3 channels do not pay for transforms"
             f"not winograd rows: 107,736 multiply-adds per image, too few to be worth compiling it; {ROWS}",
             BY_LANES]),
         (RESNET, "avx2", [
-            f"direct; {FEW_REGISTERS}; not winograd patches: 3 channels do not pay for transforms",
+            f"direct; {FEW_REGISTERS}; not winograd patches: too few channels to pay for transforms: 3",
             f"direct; {SAME_PATCHES}; {FEW_REGISTERS}; not winograd patches: direct takes 0.85 of the time",
             FEW_WEIGHTS]),
         (RESNET, "avx512", [
@@ -155,7 +155,7 @@ FEW_WEIGHTS = "by lanes; not winograd: 3 channels do not pay for transforms"
             f"direct; {SAME_PATCHES}; not winograd rows: direct takes 0.92 of the time; {ROWS}",
             FEW_WEIGHTS]),
         (RESNET, "neon", [
-            f"direct; {SMALL_REGISTERS}; not winograd patches: 3 channels do not pay for transforms",
+            f"direct; {SMALL_REGISTERS}; not winograd patches: too few channels to pay for transforms: 3",
             f"direct; {SAME_PATCHES}; {SMALL_REGISTERS}; not winograd patches: direct takes 0.85 of the time",
             FEW_WEIGHTS]),
         (Case(2, 32, (16, 16), 32, (3, 3), padding=1), "neon", [

@@ -51,13 +51,13 @@ def test_why_others_are_faster() -> None:
     padded = Case(2, 32, (16, 16), 32, (3, 3), padding=1)
     assert WinogradRows.refuses(problem(CAFFE, machine=AVX2)) == "16 registers of 32 bytes are too few"
     assert WinogradPatches.refuses(problem(CAFFE)) == "rows suit this machine better"
-    assert WinogradPatches.refuses(problem(few, machine=AVX2)) == "3 channels do not pay for transforms"
+    assert WinogradPatches.refuses(problem(few, machine=AVX2)) == "too few channels to pay for transforms: 3"
     # of 6 x 3 taps along an axis two lie on the padding
     assert (6 * 3 - 2) ** 2 * 32 * 8 == 65_536
     assert WinogradRows.refuses(problem(small)) == "65,536 multiply-adds per image, too few to be worth compiling it"
     assert WinogradTransposed.refuses(problem(padded, "to input")) == "the delta has 16 patches, the image 16"
     assert WinogradTransposed.refuses(problem(CAFFE, "to input")) is None
-    assert WinogradWeights.refuses(problem(few, "to weights")) == "3 channels do not pay for transforms"
+    assert WinogradWeights.refuses(problem(few, "to weights")) == "too few channels to pay for transforms: 3"
     twelve = Case(2, 32, (16, 16), 12, (3, 3), padding=1)
     assert WinogradWeights.refuses(problem(twelve, "to weights")) == "12 filters do not fill a vector of 16"
     # 3 x 3 patches for 9 x 9 outputs are computed as for 12 x 12; to the weights, 20 filters as 32
