@@ -4,7 +4,7 @@ The outputs Y are linear in the filter g, so the gradient is the transposed map 
 
     dL/dg = Gt [ sum over patches and images of (A delta At) * (Bt d B) ] G
 
-For each place of the patch the sum is a product of matrices, over patches and lanes. As in scheme B of
+For each place of the patch the sum is a product of matrices, over patches and lanes. As in
 `kernels.weight_gradient_positions`, one side is transposed, so that 16 of its channels make a vector, and each lane of
 the other is a number to broadcast. Here that is the delta, because its squares are smaller than patches.
 

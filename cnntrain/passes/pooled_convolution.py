@@ -64,7 +64,7 @@ class PooledPasses:
 
     @property
     def goes_backward(self) -> bool:
-        """`backward_weight` may be called: the windows lie side by side, and filters have few positions (scheme A)."""
+        """`backward_weight` may be called: the windows lie side by side, and the weights go by lanes."""
         return self._weights is not None
 
     def forward(
