@@ -62,3 +62,11 @@ class TrainingError(CnntrainError):
     """Training cannot go on (for example the loss became NaN)."""
 
     exit_code = 1
+
+
+class EnvironmentVariableError(CnntrainError):
+    """An environment variable has a value that kernels cannot be compiled or run with."""
+
+
+class ForkError(CnntrainError, RuntimeError):
+    """A kernel was called in a process that was forked after kernels had run."""
