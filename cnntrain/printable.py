@@ -1,9 +1,9 @@
-"""Names that strangers chose (in a file, a checkpoint, a server's answer) made harmless where they are shown.
+r"""Names that strangers chose (in a file, a checkpoint, a server's answer) made harmless where they are shown.
 
-Data, checkpoints and JSON keep a name as it is. A terminal obeys some characters instead of showing them: escapes recolour
-or clear it, a carriage return overwrites what stands there, U+202E turns the rest of the line round. `printable` shows
-those as Python writes them (`\\x1b`, `\\u202e`), so that names that differ look different, and leaves everything else
-alone: letters of all scripts, spaces of all widths, and the joiners that Persian, Hindi and emoji need.
+Data, checkpoints and JSON keep a name as it is. A terminal obeys some characters instead of showing them: escapes
+recolour or clear it, a carriage return overwrites what stands there, U+202E turns the rest of the line round.
+`printable` shows those as Python writes them (`\x1b`, `\u202e`), so that names that differ look different, and leaves
+everything else alone: letters of all scripts, spaces of all widths, and the joiners that Persian, Hindi and emoji need.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _JOINERS = "\u200c\u200d"
 
 
 def printable(text: str, keep: str = "") -> str:
-    """Return a text that a terminal shows and does not obey.
+    r"""Return a text that a terminal shows and does not obey.
 
     Parameters
     ----------
     text : str
         Anything, also with the surrogates that stand for bytes that are no UTF-8.
     keep : str
-        Characters to leave alone: "\\n" for a message of several lines.
+        Characters to leave alone: "\n" for a message of several lines.
     """
     if text.isascii() and text.isprintable():
         return text

@@ -41,7 +41,9 @@ def test_lines_of_a_message_stay() -> None:
 @example("\udce9\ud800\x1b\u202e")
 def test_nothing_that_is_shown_is_obeyed(text: str) -> None:
     shown = printable(text)
-    assert [c for c in shown if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") and c not in "\u200c\u200d"] == []
+    assert [
+        c for c in shown if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") and c not in "\u200c\u200d"
+    ] == []
     assert printable(shown) == shown
     shown.encode("utf-8")
 

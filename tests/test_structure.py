@@ -13,7 +13,18 @@ import pytest
 
 from tests.source import ROOT, Function, imports, modules
 
-GROUND = {"printable", "hints", "errors", "settings", "randomness", "shape", "parameters", "memory", "machine", "__version__"}
+GROUND = {
+    "printable",
+    "hints",
+    "errors",
+    "settings",
+    "randomness",
+    "shape",
+    "parameters",
+    "memory",
+    "machine",
+    "__version__",
+}
 NETWORK = {"kernels", "passes", "functional", "layers", "losses", "initializers", "optimizers", "schedules"}
 CONFIG = GROUND | NETWORK | {"extensions", "augmentations", "data", "config"}
 USE = {"network", "warm_up", "runs", "evaluation", "training", "verify", "bench", "api"}

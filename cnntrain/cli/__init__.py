@@ -32,7 +32,9 @@ INTERRUPTED = 130
 class SuggestingGroup(click.Group):
     """A group of commands that says which one a misspelt name may mean."""
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         known = self.list_commands(ctx)
         if args[0] not in known and not args[0].startswith("-"):
             ctx.fail(f'no command "{printable(args[0])}"{hint(args[0], known)}')
@@ -58,7 +60,7 @@ class CommandLine(SuggestingGroup):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             with warnings.catch_warnings():
-                warnings.showwarning = _show_warning
+                warnings.showwarning = _show_warning  # type: ignore[assignment]
                 result = super().invoke(ctx)
             sys.stdout.flush()
         except CnntrainError as error:

@@ -81,9 +81,7 @@ def cache(unused: float | None, gone: bool, clear: bool, as_json: bool) -> None:
     from cnntrain.data.decoded_cache import decoded_folder
     from cnntrain.printable import printable
 
-    chosen = [
-        entry for entry in entries() if (unused is None or entry.days >= unused) and (entry.is_gone or not gone)
-    ]
+    chosen = [entry for entry in entries() if (unused is None or entry.days >= unused) and (entry.is_gone or not gone)]
     if clear:
         chosen = [entry for entry in chosen if remove(entry)]
     total = sum(entry.size for entry in chosen)

@@ -179,8 +179,8 @@ class ArraySource(Source[ArraySettings]):
             if not whole.all():
                 index = int(np.flatnonzero(~whole)[0])
                 raise DataError(
-                    f"{where}: label {labels[index]} (of image {index}, counted from 0) of dtype {header.dtype}: labels "
-                    "must be whole numbers"
+                    f"{where}: label {labels[index]} (of image {index}, counted from 0) of dtype {header.dtype}: "
+                    "labels must be whole numbers"
                 )
             return labels.astype(np.int64)
         return labels

@@ -44,7 +44,7 @@ class Entry:
 
     @property
     def state(self) -> str:
-        """"", or what is the matter with it."""
+        """What is the matter with it; "" if nothing."""
         if self.folder.name.endswith(PART):
             return "unfinished"
         if self.source is None:

@@ -11,7 +11,6 @@ from cnntrain.data.csv_table import Layout, Table
 from cnntrain.data.progress import Progress, silent
 from cnntrain.data.settings import ClassNames, DataSettings, FirstLabel
 from cnntrain.data.source import ImageShape, Loaded, Source, Split, checked_labels, classes_of, names_of
-from cnntrain.errors import DataError
 from cnntrain.settings import PositiveInt
 
 FileName = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
@@ -37,8 +36,8 @@ class CsvSettings(DataSettings):
     )
     header: Literal["auto"] | bool = Field(
         "auto",
-        description="Whether the first line names the columns; auto: if something in it is no number, or if it counts 0, "
-        "1, 2, ...",
+        description="Whether the first line names the columns; auto: if something in it is no number, or if it counts "
+        "0, 1, 2, ...",
     )
     shape: Annotated[ImageSize | None, BeforeValidator(_tuple)] = Field(
         None, description="Size of an image: [rows, columns] or [channels, rows, columns]; without it, square and grey."

@@ -1,27 +1,21 @@
-"""One CSV file of labels and pixels: which column is what, and its numbers; where something is wrong, what it looks like."""
+"""One CSV file of labels and pixels: which column is what, its numbers, and what it looks like if they do not fit."""
 
 from __future__ import annotations
 
-import csv
-import gzip
 import math
-import zlib
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.data.files import refuse_other_than_files
+from cnntrain.data.csv_text import Lines, chunks, fields_of, is_number, is_whole
 from cnntrain.data.source import ImageShape
 from cnntrain.errors import ConfigError, DataError
 from cnntrain.printable import printable
 
 _LINES = 512  # per call of the parser
-_LONGEST = 1 << 26  # characters of one line: more is no line
-_GZIP = b"\x1f\x8b"
 _COUNTING = 10  # columns from which a first line 0, 1, 2, ... is taken for names
 _LABEL_NAMES = ("label", "labels", "class", "target", "y", "digit", "emotion", "category")
 _INDEX_NAMES = ("", "unnamed: 0", "index", "id")
@@ -37,13 +31,6 @@ class Layout(NamedTuple):
     floats: bool
     class_names: Sequence[str]
     first_label: int
-
-
-class _Lines(NamedTuple):
-    """Some lines of a file, with their numbers from 1; empty lines are left out."""
-
-    numbers: list[int]
-    texts: list[str]
 
 
 class Table:
@@ -67,11 +54,10 @@ class Table:
     def __init__(self, path: Path, layout: Layout, like: Table | None = None) -> None:
         self.path, self._layout = path, layout
         self._convert = False  # whether a label was met that needs `_label_number`
-        with self._opened() as stream:
-            first = next(self._chunks(stream, 2), None)
+        first = next(chunks(path, 2), None)
         if first is None:
             raise DataError(f"{path}: empty")
-        self._first = [_fields(text) for text in first.texts]
+        self._first = [fields_of(text) for text in first.texts]
         self._columns = len(self._first[0])
         self._check_separator(first.texts[0])
         self._header = self._has_header() if layout.header == "auto" else bool(layout.header)
@@ -101,12 +87,11 @@ class Table:
         """Images (N, C, H, W), uint8 or float32, and labels; without `pixels` the images are left out."""
         images, labels = [], []
         floats = self._layout.floats
-        with self._opened() as stream:
-            for lines in self._chunks(stream, _LINES, skip=self._header):
-                table = self._parsed(lines, None if pixels else [self._label])
-                labels.append(table[:, self._label if pixels else 0].astype(np.int64))
-                if pixels:
-                    images.append(np.delete(table, self._label, axis=1).astype(np.float32 if floats else np.uint8))
+        for lines in chunks(self.path, _LINES, skip=self._header):
+            table = self._parsed(lines, None if pixels else [self._label])
+            labels.append(table[:, self._label if pixels else 0].astype(np.int64))
+            if pixels:
+                images.append(np.delete(table, self._label, axis=1).astype(np.float32 if floats else np.uint8))
         if not labels:
             raise DataError(f"{self.path}: holds no images" + (" (nothing but its header)" if self._header else ""))
         shape = (-1, *self.shape)
@@ -115,7 +100,7 @@ class Table:
     # --- columns ---
 
     def _has_header(self) -> bool:
-        """Tell whether the first line names the columns: it holds something that is no number, or counts 0, 1, 2, ..."""
+        """Tell whether the first line names the columns: something in it is no number, or it counts 0, 1, 2, ..."""
         fields = self._first[0]
         if len(fields) >= _COUNTING and fields == [str(index) for index in range(len(fields))]:
             return True
@@ -190,7 +175,7 @@ class Table:
 
     # --- numbers ---
 
-    def _parsed(self, lines: _Lines, columns: list[int] | None) -> NDArray[Any]:
+    def _parsed(self, lines: Lines, columns: list[int] | None) -> NDArray[Any]:
         """Numbers of some lines; if anything is wrong, the line and column of the first wrong thing."""
         table = None if self._convert else self._table(lines, columns)
         if table is None:
@@ -208,7 +193,7 @@ class Table:
             raise self._first_problem(lines)
         return table
 
-    def _table(self, lines: _Lines, columns: list[int] | None) -> NDArray[Any] | None:
+    def _table(self, lines: Lines, columns: list[int] | None) -> NDArray[Any] | None:
         """The numbers of some lines; None if there is something else among them."""
         try:
             return np.loadtxt(
@@ -236,9 +221,9 @@ class Table:
             return self._layout.class_names.index(text) + self._layout.first_label
         raise ValueError
 
-    def _first_problem(self, lines: _Lines) -> DataError:
+    def _first_problem(self, lines: Lines) -> DataError:
         for number, text in zip(*lines, strict=True):
-            fields = _fields(text)
+            fields = fields_of(text)
             if len(fields) != self._columns:
                 return DataError(
                     f"{self.path}: line {number}: has {len(fields)} columns, the first line has {self._columns}"
@@ -266,85 +251,10 @@ class Table:
             return ""
         return "is no pixel: pixels must be whole numbers from 0 to 255 (others: data.values: float)"
 
-    # --- lines ---
-
-    def _opened(self) -> _Opened:
-        return _Opened(self.path)
-
-    def _chunks(self, stream: TextIO, size: int, skip: bool = False) -> Iterator[_Lines]:
-        """Give the lines that are not empty, some at a time; `skip` leaves out the first of them."""
-        lines = (pair for pair in self._numbered(stream) if pair[1].strip())
-        if skip:
-            next(lines, None)
-        while chunk := list(islice(lines, size)):
-            yield _Lines([number for number, _ in chunk], [text for _, text in chunk])
-
-    def _numbered(self, stream: TextIO) -> Iterator[tuple[int, str]]:
-        number = 1
-        while line := stream.readline(_LONGEST + 1):
-            if len(line) > _LONGEST:
-                raise DataError(f"{self.path}: line {number}: longer than {_LONGEST:,} characters: no CSV file")
-            yield number, line
-            number += 1
-
-
-class _Opened:
-    """The text of a file, plain or gzip, with every failure as a `DataError`."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> TextIO:
-        try:
-            refuse_other_than_files(self._path)
-            with self._path.open("rb") as file:
-                compressed = file.read(2) == _GZIP
-            opener: Any = gzip.open if compressed else open
-            self._stream: TextIO = opener(self._path, "rt", encoding="utf-8-sig", newline=None)
-            return self._stream
-        except FileNotFoundError:
-            raise DataError(
-                f"{self._path}: no such file (looked for {self._path.resolve()}); data.path is the folder, data.train "
-                "and data.test are the names of the files"
-            ) from None
-        except OSError as error:
-            raise DataError(f"{self._path}: cannot be read: {error.strerror or error}") from None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._stream.close()
-        if isinstance(error, UnicodeDecodeError):
-            raise DataError(f"{self._path}: not a text file in UTF-8 (byte {error.start} of a block)") from None
-        if isinstance(error, EOFError | zlib.error | OSError | csv.Error):
-            raise DataError(f"{self._path}: truncated or corrupt ({error})") from None
-
-
-def is_number(field: str) -> bool:
-    """Tell whether a field is a number as NumPy reads it: ASCII, without Python's underscores."""
-    text = field.strip()
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return text.isascii() and "_" not in text
-
-
-def is_whole(field: str) -> bool:
-    """Tell whether a field is a whole number of at most 18 digits."""
-    digits = field.strip()
-    digits = digits[1:] if digits[:1] in ("-", "+") else digits
-    return digits.isascii() and digits.isdigit() and len(digits) < 19
-
 
 def _whole(numbers: Any) -> Any:
     """Where numbers are whole, and exact in float64."""
     return (numbers == np.floor(numbers)) & (np.abs(numbers) < 1 << 53)
-
-
-def _fields(line: str) -> list[str]:
-    try:
-        return next(csv.reader([line]), [])
-    except csv.Error:  # a field of more than 131,072 characters, a NUL
-        return line.split(",")
 
 
 def _times(shape: tuple[int, ...]) -> str:

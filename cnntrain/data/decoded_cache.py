@@ -1,9 +1,9 @@
 """Decoded images kept on disk, so that the second start is quick and the images need not fit into memory.
 
 An entry is a folder named by a SHA-256 over everything that the result depends on: the path, size and time of the
-source, how it was decoded, Pillow's version. It holds one file of raw uint8 per split and `index.json`, with a digest of
-each split's pixels and one of the index itself. It is written under another name and renamed when complete; an entry
-whose digests are not right is not used. Nothing is unpickled. The folder's time is that of the last use.
+source, how it was decoded, Pillow's version. It holds one file of raw uint8 per split and `index.json`, with a digest
+of each split's pixels and one of the index itself. It is written under another name and renamed when complete; an
+entry whose digests are not right is not used. Nothing is unpickled. The folder's time is that of the last use.
 """
 
 from __future__ import annotations
@@ -142,9 +142,7 @@ class DecodedCache:
         free = shutil.disk_usage(self.root).free
         if free < size:
             raise OSError(f"{size:,} bytes are needed, {free:,} are free")
-        return CacheWriter(
-            Path(tempfile.mkdtemp(prefix=f"{self.folder.name[:16]}-", suffix=PART, dir=self.root)), self
-        )
+        return CacheWriter(Path(tempfile.mkdtemp(prefix=f"{self.folder.name[:16]}-", suffix=PART, dir=self.root)), self)
 
     def _remove_outdated(self) -> None:
         """Remove entries made of an earlier state of the same source, and unfinished ones that nobody writes."""

@@ -109,8 +109,8 @@ def decode(content: bytes, form: Form) -> NDArray[np.uint8]:
     """Return the image as uint8 (channels, rows, columns).
 
     It is turned as its EXIF orientation says. What is transparent shows `form.background`; colours become grey by
-    ITU-R 601-2 luma; of an animation the first picture is taken. Resizing is bilinear, over the area that a target pixel
-    covers when the image shrinks (Pillow's BILINEAR).
+    ITU-R 601-2 luma; of an animation the first picture is taken. Resizing is bilinear, over the area that a target
+    pixel covers when the image shrinks (Pillow's BILINEAR).
 
     Raises
     ------

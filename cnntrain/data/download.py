@@ -6,35 +6,23 @@ A file is fetched into `<name>.part` and renamed when its checksum is right. Wha
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import hashlib
-import http.client
-import queue
-import ssl
-import threading
 import time
 import urllib.error
-import urllib.request
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
+from cnntrain.data.answer import NETWORK_ERRORS, Answer, BrokenOffError, TooSlowError
 from cnntrain.data.files import refuse_other_than_files
 from cnntrain.data.progress import Progress, silent
 from cnntrain.data.published import PublishedData, PublishedFile
 from cnntrain.errors import DataError
 from cnntrain.printable import printable
 
-TIMEOUT = 30  # seconds without a byte
-PATIENCE = 60  # seconds in which a mirror must send PATIENCE * SLOWEST bytes, again and again
-SLOWEST = 1000  # bytes per second
 ATTEMPTS = 3  # per mirror; each goes on where the one before broke off
 PAUSE = 1.0  # seconds before the second attempt; twice that before the third
-_CHUNK = 1 << 16
-_NETWORK_ERRORS = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
-_WAITING = 16  # chunks that have come and are not yet written
 
 
 class _MirrorError(Exception):
@@ -155,7 +143,7 @@ class _Fetch:
         if have:
             headers["Range"] = f"bytes={have}-"
         try:
-            with _Answer(url, headers) as answer:
+            with Answer(url, headers) as answer:
                 self._store(answer, have)
         except urllib.error.HTTPError as error:
             if error.code == 416 and have:  # nothing beyond what is there: complete, or not this file's beginning
@@ -163,14 +151,18 @@ class _Fetch:
                     self._part.unlink()
                     raise _MirrorError("could not go on from what had come before", again=True) from None
                 return
-            raise _MirrorError(f"answers {error.code} {printable(str(error.reason))}", again=error.code >= 500) from None
-        except (*_NETWORK_ERRORS, _BrokenOffError) as error:
+            raise _MirrorError(
+                f"answers {error.code} {printable(str(error.reason))}", again=error.code >= 500
+            ) from None
+        except (*NETWORK_ERRORS, BrokenOffError) as error:
             reason = getattr(error, "reason", None) or error
             raise _MirrorError(f"connection failed ({reason or type(error).__name__})", again=True) from None
+        except TooSlowError as error:
+            raise _MirrorError(str(error)) from None
         except ValueError as error:  # urllib's, of a name that cannot be one
             raise _MirrorError(f"its address, or one that it leads to, is malformed ({error})") from None
 
-    def _store(self, answer: _Answer, have: int) -> None:
+    def _store(self, answer: Answer, have: int) -> None:
         response = answer.response
         if "html" in (response.headers.get("Content-Type") or "").lower():
             raise _MirrorError("sends a web page (HTML) instead of data")
@@ -194,84 +186,6 @@ class _Fetch:
                 chunk = answer.read()
         if total and received < total:
             raise _MirrorError(f"connection broke after {received:,} of {total:,} bytes", again=True)
-
-
-class _BrokenOffError(Exception):
-    """An error of the network while an answer was read; not urllib's own, so that writing errors stay apart."""
-
-
-class _Answer:
-    """What a server answers, read by a thread of its own, so that one that drips cannot hold us up.
-
-    Timeouts of a socket begin anew with each byte: in a header, a line of a chunk, a handshake, a server could make a
-    reader wait for ever. Here whoever asks for the next bytes gives up when too few have come; the thread is left behind
-    and ends with its connection.
-    """
-
-    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
-        self.response: Any = None
-        self._came: queue.Queue[Any] = queue.Queue(_WAITING)
-        self._given_up = threading.Event()
-        self._request = urllib.request.Request(url, headers=dict(headers))
-        self._received, self._since = 0, time.monotonic()
-
-    def __enter__(self) -> _Answer:
-        threading.Thread(target=self._run, name="download", daemon=True).start()
-        self.response = self._next()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._given_up.set()
-
-    def read(self) -> bytes:
-        """Return the next bytes, b"" at the end; raises `_MirrorError` when they come too slowly."""
-        chunk: bytes = self._next()
-        self._received += len(chunk)
-        return chunk
-
-    def _next(self) -> Any:
-        while True:
-            left = self._since + PATIENCE - time.monotonic()
-            if left <= 0:
-                if self._received < PATIENCE * SLOWEST:
-                    raise _MirrorError(
-                        f"too slow: {self._received:,} bytes in {PATIENCE} seconds, at least {SLOWEST:,} per second are "
-                        "expected"
-                    )
-                self._received, self._since = 0, time.monotonic()
-                continue
-            try:
-                came = self._came.get(timeout=left)
-            except queue.Empty:
-                continue
-            if isinstance(came, BaseException):
-                raise came
-            return came
-
-    def _run(self) -> None:
-        try:
-            with urllib.request.urlopen(self._request, timeout=TIMEOUT) as response:
-                self._put(response)
-                while not self._given_up.is_set():
-                    chunk = response.read1(_CHUNK)
-                    self._put(chunk)
-                    if not chunk:
-                        return
-        except urllib.error.HTTPError as error:
-            error.close()
-            self._put(error)
-        except (*_NETWORK_ERRORS, ValueError) as error:
-            self._put(error)
-        except OSError as error:
-            self._put(_BrokenOffError(error.strerror or str(error)))
-        except Exception as error:  # nothing may end this thread without a word
-            self._put(_BrokenOffError(f"{type(error).__name__}: {error}"))
-
-    def _put(self, item: object) -> None:
-        while not self._given_up.is_set():
-            with contextlib.suppress(queue.Full):
-                self._came.put(item, timeout=0.2)
-                return
 
 
 def _wrong_checksum(path: Path, file: PublishedFile) -> str:

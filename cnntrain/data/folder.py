@@ -50,9 +50,9 @@ class FolderSettings(DataSettings):
     """Keys of `data: {source: folder, ...}`; `path` is a directory or a zip archive.
 
     It holds `train/<class>/` and `test/<class>/` with image files (JPEG, PNG, BMP, GIF, PPM, TIFF, WebP), and perhaps
-    `validation/<class>/`; `Training`, `Testing`, `val`, `valid` and capitals will do too, and all of it may lie in outer
-    folders. Classes are numbered in the order of their names. Images are turned as their EXIF orientation says. Colours
-    of 16 bits are cut to their upper 8; grey images of more than 8 bits need `white`.
+    `validation/<class>/`; `Training`, `Testing`, `val`, `valid` and capitals will do too, and all of it may lie in
+    outer folders. Classes are numbered in the order of their names. Images are turned as their EXIF orientation says.
+    Colours of 16 bits are cut to their upper 8; grey images of more than 8 bits need `white`.
     """
 
     color: Literal["rgb", "grey"] = Field("rgb", description="What images become: three channels, or one.")

@@ -1,4 +1,4 @@
-"""Which image files belong to which split and class: what the folders of a data set are called, and what else is there."""
+"""Which image files belong to which split and class, by the names of their folders; and what else is there."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _LAYOUT = "expected train/<class>/<image files> and test/<class>/<image files>, 
 _CLUTTER = ("__MACOSX", "Thumbs.db", "desktop.ini")  # what systems leave in folders; names with a dot in front too
 _MOST_CLASSES = 100_000
 _DETECTOR = (
-    "; images/ beside labels/ is how data for finding objects are laid out: to tell classes apart, each image belongs in "
-    "a folder named after its class"
+    "; images/ beside labels/ is how data for finding objects are laid out: to tell classes apart, each image belongs "
+    "in a folder named after its class"
 )
 
 Member = tuple[str, int]  # name of a file, label
 
 
 class Tree:
-    """The image files of each split with their labels, and the classes that the folders of the training split name.
+    r"""The image files of each split with their labels, and the classes that the folders of the training split name.
 
     Attributes
     ----------
     class_names : list of str
-        As the folders are called, in the order of their names; bytes that are no UTF-8 are written out (`\\xff`).
+        As the folders are called, in the order of their names; bytes that are no UTF-8 are written out (`\xff`).
     splits : dict of list
         (file, label) of each split that is there: train, test and perhaps validation.
     """
@@ -99,7 +99,9 @@ class Tree:
         """Say what is there in place of a split."""
         text = f"no image files in {printable(self._prefix)}{split}/<class>/"
         if found:
-            return text + "; found " + ", ".join(f"{len(of):,} images of the {name} split" for name, of in found.items())
+            return (
+                text + "; found " + ", ".join(f"{len(of):,} images of the {name} split" for name, of in found.items())
+            )
         counts = Counter(
             parts[0]
             for name in self.files.names
@@ -139,7 +141,7 @@ class Tree:
             if text in seen:
                 raise DataError(
                     f"{self.files.path}: two folders of the training split are called {printable(text)}, in different "
-                    f"bytes ({ascii(seen[text])} and {ascii(name)}): rename one, or put their files together"
+                    f"bytes ({seen[text]!a} and {name!a}): rename one, or put their files together"
                 )
             seen[text] = name
 

@@ -39,7 +39,9 @@ class IdxFiles:
     Labels count from `first_label`; `transpose` exchanges rows and columns.
     """
 
-    def __init__(self, train: tuple[Path, Path], test: tuple[Path, Path], first_label: int = 0, transpose: bool = False):
+    def __init__(
+        self, train: tuple[Path, Path], test: tuple[Path, Path], first_label: int = 0, transpose: bool = False
+    ):
         self.train, self.test = train, test  # images, labels
         self._first, self._transpose = first_label, transpose
 

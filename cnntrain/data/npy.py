@@ -22,9 +22,9 @@ _CONTIGUOUS = "save np.ascontiguousarray(array) instead"
 class NpySettings(ArraySettings):
     """Keys of `data: {source: npy, ...}`; `path` is a folder with x_train.npy, y_train.npy, x_test.npy, y_test.npy.
 
-    Perhaps also x_validation.npy and y_validation.npy (or x_val, x_valid). Arrays as for `npz`. Images stay on disk until they are used.
-    Quickest are uint8 or float32 images (N, H, W), or (N, C, H, W) with `channels: first`: batches of them are taken
-    straight from the file; others are converted batch by batch in the background.
+    Perhaps also x_validation.npy and y_validation.npy (or x_val, x_valid). Arrays as for `npz`. Images stay on disk
+    until they are used. Quickest are uint8 or float32 images (N, H, W), or (N, C, H, W) with `channels: first`: batches
+    of them are taken straight from the file; others are converted batch by batch in the background.
     """
 
 

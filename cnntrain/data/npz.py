@@ -42,7 +42,9 @@ def read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
             return read(stream)
     except OSError:
         raise
-    except Exception as error:  # the header is a Python literal: its parser raises TokenError, MemoryError, TypeError...
+    except (
+        Exception
+    ) as error:  # the header is a Python literal: its parser raises TokenError, MemoryError, TypeError...
         reason = error.args[0] if error.args else ""
         raise ValueError(str(reason) or type(error).__name__) from None
 
@@ -57,9 +59,9 @@ def read_values(read: Callable[..., Any], *arguments: Any, **keys: Any) -> Any:
 class NpzSettings(ArraySettings):
     """Keys of `data: {source: npz, ...}`; `path` is the .npz file.
 
-    It holds x_train, y_train, x_test, y_test, and perhaps x_validation and y_validation (or x_val, x_valid). Images are (N, H, W) for grey,
-    or with a channel axis: last (N, H, W, C) as in Keras, or first (N, C, H, W) as in PyTorch. uint8 (0 to 255), or
-    float16, float32 or float64 on any scale.
+    It holds x_train, y_train, x_test, y_test, and perhaps x_validation and y_validation (or x_val, x_valid). Images are
+    (N, H, W) for grey, or with a channel axis: last (N, H, W, C) as in Keras, or first (N, C, H, W) as in PyTorch.
+    uint8 (0 to 255), or float16, float32 or float64 on any scale.
     """
 
 

@@ -102,7 +102,8 @@ class EvaluationReport:
         if 1 < self.top < len(self.class_names):
             numbers[f"top-{self.top} accuracy"] = f"{evaluation.top_k(self.top):.2%}"
         lines = [
-            f"{printable(self.checkpoint)} (epoch {self.epoch}) on the {self.split} split, {evaluation.images:,} images",
+            f"{printable(self.checkpoint)} (epoch {self.epoch}) on the {self.split} split, "
+            f"{evaluation.images:,} images",
             "",
             *(f"{name:<{max(map(len, numbers))}}  {number}" for name, number in numbers.items()),
         ]
@@ -136,11 +137,7 @@ class EvaluationReport:
         order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSIONS]
         names = self._shown_names()
         pairs = [(int(i) // len(wrong), int(i) % len(wrong)) for i in order]
-        rows = [
-            [names[i], "taken for", names[j], f"{wrong[i, j]} times"]
-            for i, j in pairs
-            if wrong[i, j]
-        ]
+        rows = [[names[i], "taken for", names[j], f"{wrong[i, j]} times"] for i, j in pairs if wrong[i, j]]
         return ["most frequent confusions (--json has the whole matrix)", *_aligned([["", "", "", ""], *rows])[1:]]
 
 

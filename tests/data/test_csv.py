@@ -176,7 +176,9 @@ def test_a_first_label(tmp_path: Path) -> None:
     data = load(write(tmp_path, counted), first_label=1)
     assert data.train.labels.tolist() == LABELS
     assert data.class_names == ["1", "2", "3"]
-    with pytest.warns(UserWarning, match="no image of 1 of 4 classes .0.; if labels count from 1, set data.first_label: 1"):
+    with pytest.warns(
+        UserWarning, match="no image of 1 of 4 classes .0.; if labels count from 1, set data.first_label: 1"
+    ):
         load(tmp_path)
     assert refused(tmp_path, first_label=2).endswith(
         "labels go from 1 to 3; they must be 2 to 2 + classes - 1 (at most 100000 classes)"
@@ -198,9 +200,7 @@ def test_what_a_file_looks_like(tmp_path: Path) -> None:
     )
     for separator, called in ((";", "semicolons"), ("\t", "tabs"), (" ", "spaces"), ("|", "bars")):
         path = write(tmp_path, [line.replace(",", separator) for line in lines()])
-        assert refused(path) == (
-            f"train.csv: line 1 has 9 {called} and no comma: columns must be separated by commas"
-        )
+        assert refused(path) == (f"train.csv: line 1 has 9 {called} and no comma: columns must be separated by commas")
     fer = ["emotion,pixels,Usage", *(f"{line[0]},{line[2:].replace(',', ' ')},Training" for line in lines())]
     assert refused(write(tmp_path, fer)) == (
         "train.csv: has 2 pixels per image, which make no square: column 1 holds 9 numbers separated by spaces (as in "
@@ -212,8 +212,8 @@ def test_what_a_file_looks_like(tmp_path: Path) -> None:
             ({}, "which make no square"), ({"shape": [3, 3]}, "but data.shape 3x3 means 9"),
         ):  # fmt: skip
             assert refused(write(tmp_path, index), **keys) == (
-                f"train.csv: has 10 pixels per image, {before}: its first column {says}: an index? Leave it out (pandas: "
-                "to_csv(index=False))"
+                f"train.csv: has 10 pixels per image, {before}: its first column {says}: an index? Leave it out "
+                "(pandas: to_csv(index=False))"
             )
     counted = [f"{n},{line}" for n, line in enumerate(lines())]
     assert "does its first column count the lines?" in refused(write(tmp_path, counted))
@@ -229,7 +229,9 @@ def test_one_class_and_where_the_label_may_be(tmp_path: Path) -> None:
     with pytest.raises(CnntrainError, match="there is only one class, so there is nothing to learn; its header names"):
         describe(settings(source="csv", path=path))
     path = write(tmp_path, lines(label_last=True, pixels=pixels))
-    assert refused(path).endswith("; labels are read from column 0: if they are elsewhere, set data.label (-1 is the last column)")
+    assert refused(path).endswith(
+        "; labels are read from column 0: if they are elsewhere, set data.label (-1 is the last column)"
+    )
 
 
 @pytest.mark.parametrize("value", ["1_0", "\uff15", "0x5", "5 5", "--5", "5\x005"])

@@ -97,7 +97,9 @@ def test_a_damaged_entry_is_made_again(tmp_path: Path, damage: str) -> None:
         index.write_text('{"source": "x", "shape": [3, 4, 6], "splits": {"../../../etc/passwd": {"labels": [1]}}}')
     else:
         train.unlink()
-    with pytest.warns(UserWarning, match=f"{entry}: decoded images kept here are not what was written .*; decoding again"):
+    with pytest.warns(
+        UserWarning, match=f"{entry}: decoded images kept here are not what was written .*; decoding again"
+    ):
         again = load(path).train.images
     np.testing.assert_array_equal(again, expected)
     assert train.stat().st_size == expected.size

@@ -16,8 +16,8 @@ RGB = Form("rgb", 4, 6, resize=False)
 UPRIGHT = pixels(3)  # 4 rows, 6 columns
 
 # How a picture must be stored so that a viewer that obeys the orientation shows UPRIGHT: the inverse of what the EXIF
-# standard (CIPA DC-008, tag 274) says of row 0 and column 0: "2: top, right; 3: bottom, right; 4: bottom, left; 5: left,
-# top; 6: right, top; 7: right, bottom; 8: left, bottom".
+# standard (CIPA DC-008, tag 274) says of row 0 and column 0: "2: top, right; 3: bottom, right; 4: bottom, left; 5:
+# left, top; 6: right, top; 7: right, bottom; 8: left, bottom".
 STORED = {
     1: UPRIGHT,
     2: UPRIGHT[:, ::-1],

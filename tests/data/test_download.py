@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import gzip
 import hashlib
 import os
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnntrain.data import SOURCES
+from cnntrain.data import SOURCES, answer
 from cnntrain.data import download as module
 from cnntrain.data.download import download
 from cnntrain.data.published import PublishedData, PublishedFile
@@ -97,7 +98,6 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.wfile.write(content)
 
-
     def drip(self, kind: str) -> None:
         """Send a byte at a time, and never end."""
         self.close_connection = True
@@ -127,7 +127,7 @@ REDIRECTS = {
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr(module, "PAUSE", 0)
-    monkeypatch.setattr(module, "TIMEOUT", 10)
+    monkeypatch.setattr(answer, "TIMEOUT", 10)
     running = Server(("127.0.0.1", 0), Handler)
     running.requests, running.breaks, running.stopping = [], 0, threading.Event()
     thread = threading.Thread(target=running.serve_forever)
@@ -308,7 +308,7 @@ def test_a_server_that_drips_is_left(
     server: Server, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A socket's timeout begins anew with each byte: this took for ever."""
-    monkeypatch.setattr(module, "PATIENCE", 0.5)
+    monkeypatch.setattr(answer, "PATIENCE", 0.5)
     told: list[str] = []
     [path] = fetch(server, tmp_path, kind, "good", tell=told.append)
     assert path.read_bytes() == CONTENT
@@ -318,16 +318,18 @@ def test_a_server_that_drips_is_left(
 
 def test_a_slow_start_is_no_drip(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rate is that of each stretch of time; a small file that comes whole has none."""
-    monkeypatch.setattr(module, "PATIENCE", 20)
+    monkeypatch.setattr(answer, "PATIENCE", 20)
     assert fetch(server, tmp_path, "good")[0].read_bytes() == CONTENT
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # urllib leaves the socket open
 @pytest.mark.parametrize("kind", REDIRECTS)
 def test_a_redirect_to_a_malformed_address(server: Server, tmp_path: Path, kind: str) -> None:
     told: list[str] = []
     [path] = fetch(server, tmp_path, kind, "good", tell=told.append)
     assert path.read_bytes() == CONTENT
     assert told[0].startswith(f"{server.address}/{kind}/{NAME}: ")
+    gc.collect()
 
 
 @pytest.mark.parametrize("mirror", ["http://[::1/", "http://", "http://a:port/", "http://a b/", "http://\x00/"])

@@ -40,8 +40,8 @@ def test_two_folders_for_one_split(tmp_path: Path) -> None:
 def test_a_message_says_what_was_found(tmp_path: Path) -> None:
     flat = {name.removeprefix("train/"): content for name, content in tree().items() if name.startswith("train")}
     assert refused(write_folder(tmp_path / "flat", flat)).startswith(
-        "no image files in train/<class>/; found image files in cat/ (3), dog/ (3): if these are the classes, move some "
-        "of each into train/ and the others into test/; expected train/<class>/"
+        "no image files in train/<class>/; found image files in cat/ (3), dog/ (3): if these are the classes, move "
+        "some of each into train/ and the others into test/; expected train/<class>/"
     )
     only_test = {name: content for name, content in tree().items() if name.startswith("test")}
     assert refused(write_folder(tmp_path / "t", only_test)).startswith(
@@ -51,7 +51,9 @@ def test_a_message_says_what_was_found(tmp_path: Path) -> None:
     assert refused(write_folder(tmp_path / "loose", loose)).startswith(
         "no image files in train/<class>/; found 8 image files that lie in no folder; expected"
     )
-    detector = {f"images/{name}": content for name, content in tree().items()} | {"labels/train/cat/0.txt": b"1 0 0 1 1"}
+    detector = {f"images/{name}": content for name, content in tree().items()} | {
+        "labels/train/cat/0.txt": b"1 0 0 1 1"
+    }
     assert "; images/ beside labels/ is how data for finding objects are laid out" in refused(
         write_folder(tmp_path / "yolo", detector)
     )
@@ -62,7 +64,9 @@ def test_one_class_names_the_likely_mistake(tmp_path: Path) -> None:
     yolo |= {f"train/labels/{n}.txt": b"0 0.5 0.5 1 1" for n in range(3)}
     with pytest.warns(UserWarning, match="ignored 3 files"):
         message = refused(write_folder(tmp_path / "yolo", yolo))
-    assert message.startswith("all 3 training images have the label 0, so there is nothing to learn; images/ beside labels/")
+    assert message.startswith(
+        "all 3 training images have the label 0, so there is nothing to learn; images/ beside labels/"
+    )
     nested = {name.replace("/", "/pets/", 1): content for name, content in tree().items()}
     assert refused(write_folder(tmp_path / "nested", nested)).endswith(
         "; all classes may lie one folder too deep: in pets/ are cat/ (3), dog/ (3)"
@@ -85,7 +89,7 @@ def test_class_names_are_kept_true(tmp_path: Path) -> None:
 def test_a_class_name_that_is_no_utf8_is_written_out(tmp_path: Path) -> None:
     path = write_folder(tmp_path, tree())
     for split in ("train", "test"):
-        os.rename(os.fsencode(path / split / "dog"), os.fsencode(path / split) + b"/h\xf6nd")
+        (path / split / "dog").rename(path / split / os.fsdecode(b"h\xf6nd"))
     data = load(path)
     assert data.class_names == ["cat", "h\\xf6nd"]
     assert data.train.labels.tolist() == [0, 0, 0, 1, 1, 1]

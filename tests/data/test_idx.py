@@ -72,9 +72,13 @@ def test_labels_that_count_from_1(tmp_path: Path) -> None:
 
 
 def test_labels_that_count_from_1_unsaid(tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match=r"no image of 1 of 27 classes \(0\); if labels count from 1, set data.first_label: 1"):
+    with pytest.warns(
+        UserWarning, match=r"no image of 1 of 27 classes \(0\); if labels count from 1, set data.first_label: 1"
+    ):
         load_data(letters(tmp_path), seed=1)
-    with pytest.raises(DataError, match=r"with 26 classes labels must be 0 to 25; .*; if they count from 1, set data.first"):
+    with pytest.raises(
+        DataError, match=r"with 26 classes labels must be 0 to 25; .*; if they count from 1, set data.first"
+    ):
         load_data(letters(tmp_path, class_names=[chr(97 + n) for n in range(26)]), seed=1)
     with pytest.raises(DataError, match=r"labels go from 1 to 26; they must be 2 to 2 \+ classes - 1"):
         load_data(letters(tmp_path, first_label=2), seed=1)

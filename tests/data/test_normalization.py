@@ -143,9 +143,7 @@ def test_a_constant_channel_has_no_deviation_and_is_named(value: float, dtype: A
     assert normalization_of("standard", images[:, :1]).constant_channels == ()
 
 
-@pytest.mark.parametrize(
-    ("mean", "std"), [(0, 1e-300), (0, 1e-38), (0, 1e300), (1e300, 1), (1e10, 1e-25), (-1e31, 1)]
-)
+@pytest.mark.parametrize(("mean", "std"), [(0, 1e-300), (0, 1e-38), (0, 1e300), (1e300, 1), (1e10, 1e-25), (-1e31, 1)])
 def test_given_statistics_that_no_32_bit_number_can_follow(mean: float, std: float) -> None:
     """std: 1e-300 became a division by 0."""
     with pytest.raises(ValidationError, match=f"found mean {mean:g} and std {std:g}".replace("+", r"\+")):
