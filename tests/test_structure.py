@@ -11,15 +11,28 @@ import pytest
 
 from tests.source import Function, imports, modules
 
-GROUND = {"errors", "settings", "randomness", "shape", "parameters", "memory", "machine", "__version__"}
+GROUND = {
+    "printable",
+    "hints",
+    "errors",
+    "settings",
+    "randomness",
+    "shape",
+    "parameters",
+    "memory",
+    "machine",
+    "__version__",
+}
 NETWORK = {"kernels", "passes", "functional", "layers", "losses", "initializers", "optimizers", "schedules"}
 CONFIG = GROUND | NETWORK | {"extensions", "augmentations", "data", "config"}
 USE = {"network", "warm_up", "runs", "evaluation", "training", "verify", "bench", "api"}
 # Each part of the package and what it may import beside itself: arrows point one way.
 MAY_IMPORT = {
-    "errors": set(),
+    "printable": set(),
+    "errors": {"printable"},
     "shape": set(),
-    "settings": set(),
+    "hints": set(),
+    "settings": {"hints"},
     "randomness": set(),
     "parameters": set(),
     "memory": set(),

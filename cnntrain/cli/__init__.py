@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 from importlib import import_module
 from typing import Any
 
@@ -12,6 +13,8 @@ import click
 
 from cnntrain import __version__, extensions
 from cnntrain.errors import CnntrainError
+from cnntrain.hints import hint
+from cnntrain.printable import message, printable
 
 COMMANDS = {  # the module cnntrain.cli.<name> holds `command`; the texts are here so that help imports none of them
     "train": "Train a network.",
@@ -21,12 +24,24 @@ COMMANDS = {  # the module cnntrain.cli.<name> holds `command`; the texts are he
     "check": "Check a config and show its layers, without training.",
     "bench": "Measure a network's speed, pass by pass.",
     "warmup": "Compile a config's kernels ahead of time.",
-    "data": "Fetch published data sets, and look at data.",
+    "data": "Fetch published data sets, look at data, clear decoded images.",
 }
 INTERRUPTED = 130
 
 
-class CommandLine(click.Group):
+class SuggestingGroup(click.Group):
+    """A group of commands that says which one a misspelt name may mean."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        known = self.list_commands(ctx)
+        if args[0] not in known and not args[0].startswith("-"):
+            ctx.fail(f'no command "{printable(args[0])}"{hint(args[0], known)}')
+        return super().resolve_command(ctx, args)
+
+
+class CommandLine(SuggestingGroup):
     """Finds commands by name, and turns what goes wrong in them into a message and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -44,7 +59,9 @@ class CommandLine(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            result = super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning  # type: ignore[assignment]
+                result = super().invoke(ctx)
             sys.stdout.flush()
         except CnntrainError as error:
             _tell(error)
@@ -68,6 +85,11 @@ class CommandLine(click.Group):
             _tell(theirs)
             ctx.exit(theirs.exit_code)
         return result
+
+
+def _show_warning(text: Warning | str, *_: object) -> None:
+    """Print a warning as plain text, where Python would show a line of our source too."""
+    click.echo(f"warning: {message(text)}", err=True)
 
 
 def _tell(error: CnntrainError) -> None:

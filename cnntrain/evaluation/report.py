@@ -10,6 +10,7 @@ import numpy as np
 from cnntrain.config import ExpectSettings
 from cnntrain.evaluation.evaluate import Evaluation
 from cnntrain.evaluation.metrics import Quality
+from cnntrain.printable import printable
 
 WIDEST_MATRIX = 20  # classes; for more, the most frequent confusions are listed instead
 TOP = 5  # the usual k of top-k accuracy
@@ -30,7 +31,7 @@ class Promise:
 
     def __str__(self) -> str:
         expected = self.expected
-        source = f" ({expected.source})" if expected.source else ""
+        source = f" ({printable(expected.source)})" if expected.source else ""
         verdict = "kept" if self.kept else "NOT kept"
         return (
             f"expected {expected.test_accuracy:.2%}, tolerance {expected.tolerance:.2%}{source}: "
@@ -101,7 +102,8 @@ class EvaluationReport:
         if 1 < self.top < len(self.class_names):
             numbers[f"top-{self.top} accuracy"] = f"{evaluation.top_k(self.top):.2%}"
         lines = [
-            f"{self.checkpoint} (epoch {self.epoch}) on the {self.split} split, {evaluation.images:,} images",
+            f"{printable(self.checkpoint)} (epoch {self.epoch}) on the {self.split} split, "
+            f"{evaluation.images:,} images",
             "",
             *(f"{name:<{max(map(len, numbers))}}  {number}" for name, number in numbers.items()),
         ]
@@ -110,11 +112,14 @@ class EvaluationReport:
             lines += ["", str(self.promise)]
         return "\n".join(lines)
 
+    def _shown_names(self) -> list[str]:
+        return [printable(name) for name in self.class_names]
+
     def _class_table(self) -> list[str]:
         totals, right = self.evaluation.confusion.sum(axis=1), np.diag(self.evaluation.confusion)
         rows = [["class", "images", "correct", "precision", "recall", "F1"]]
         for name, total, correct, quality in zip(
-            self.class_names, totals, right, self.evaluation.class_qualities, strict=True
+            self._shown_names(), totals, right, self.evaluation.class_qualities, strict=True
         ):
             rows.append([name, f"{total:,}", f"{correct:,}", *_percentages(quality)])
         rows += [
@@ -125,17 +130,14 @@ class EvaluationReport:
     def _confusions(self) -> list[str]:
         confusion = self.evaluation.confusion
         if len(self.class_names) <= WIDEST_MATRIX:
-            head = ["", *self.class_names]
+            head = ["", *self._shown_names()]
             rows = [[name, *(f"{n}" if n else "." for n in row)] for name, row in zip(head[1:], confusion, strict=True)]
             return ["confusion matrix (row: the image's class, column: the network's answer)", *_aligned([head, *rows])]
         wrong = confusion - np.diag(np.diag(confusion))
         order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSIONS]
+        names = self._shown_names()
         pairs = [(int(i) // len(wrong), int(i) % len(wrong)) for i in order]
-        rows = [
-            [self.class_names[i], "taken for", self.class_names[j], f"{wrong[i, j]} times"]
-            for i, j in pairs
-            if wrong[i, j]
-        ]
+        rows = [[names[i], "taken for", names[j], f"{wrong[i, j]} times"] for i, j in pairs if wrong[i, j]]
         return ["most frequent confusions (--json has the whole matrix)", *_aligned([["", "", "", ""], *rows])[1:]]
 
 

@@ -26,7 +26,8 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_core import PydanticCustomError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -42,6 +43,12 @@ MEAN_IMAGE = "data/mean_image"
 LONGEST_HEADER = 100_000_000  # the limit of the safetensors library itself
 
 Tensors = Mapping[str, NDArray[Any]]
+
+
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) != len(names):
+        raise PydanticCustomError("class_names", "two classes have the same name")
+    return names
 
 
 class NormalizationValues(Settings):
@@ -61,7 +68,7 @@ class Metadata(Settings):
 
     format_version: Literal[1] = 1
     config: str
-    class_names: Annotated[tuple[str, ...], Field(min_length=1)]
+    class_names: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_distinct)]
     input_shape: tuple[PositiveInt, PositiveInt, PositiveInt]
     image_type: Literal["uint8", "float32"]
     normalization: NormalizationValues

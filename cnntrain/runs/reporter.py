@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 from cnntrain.errors import RunFolderError
+from cnntrain.printable import message
 from cnntrain.runs.metrics_file import EpochRecord
 
 
@@ -50,12 +51,12 @@ class Reporter:
     def line(self, text: str) -> None:
         """Report something."""
         if not self._quiet:
-            tqdm.write(text, file=self._stream)
+            tqdm.write(message(text), file=self._stream)
         self.log(text)
 
     def warning(self, text: str) -> None:
         """Report something that the user should act on: printed even when quiet."""
-        tqdm.write(f"warning: {text}", file=self._stream)
+        tqdm.write(message(f"warning: {text}"), file=self._stream)
         self.log(f"warning: {text}")
 
     def bar(self, images: int, done: int) -> ProgressBar:
@@ -71,6 +72,7 @@ class Reporter:
         """Write to the log alone; raises `RunFolderError`."""
         if self._log is None:
             return
+        text = message(text)  # a terminal may show the log one day
         time = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
         try:
             self._log.write(f"{time}  {text}\n")

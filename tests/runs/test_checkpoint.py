@@ -28,7 +28,7 @@ METRICS = Metrics(train_loss=0.1 + 0.2, train_accuracy=1 / 3, validation_loss=1e
 def checkpoint() -> Checkpoint:
     metadata = Metadata(
         config="network: [dense: classes]\n",
-        class_names=("zero", "ünö"),
+        class_names=("ze\u200cro\u3000\x1b[2J", "ünö"),
         input_shape=(1, 2, 3),
         image_type="uint8",
         normalization=NormalizationValues(mean=(float(np.float32(0.1307)),), std=(0.3081,), unit=255.0),
@@ -145,6 +145,7 @@ def test_a_flipped_byte_never_gives_another_error(path: Path, data: st.DataObjec
         ({"format_version": 2}, "has format version 2; this cnntrain reads version 1"),
         ({"config": 3}, "its metadata is wrong: config: Input should be a valid string"),
         ({"class_names": []}, "its metadata is wrong: class_names: "),
+        ({"class_names": ["a", "a"]}, "its metadata is wrong: class_names: two classes have the same name"),
         ({"input_shape": [1, 0, 3]}, r"its metadata is wrong: input_shape\.1: "),
         ({"input_shape": [3, 2, 3]}, "its metadata is wrong: 1 values of mean for 3 channels"),
         ({"surprise": 1}, "its metadata is wrong: surprise: "),
