@@ -9,13 +9,14 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, TextIO
 
 STANDARD = (0, 1, 2)
 
 
 class Lasting:
-    """A text stream whose writes never fail again.
+    """A stream whose writes never fail again.
 
     Parameters
     ----------
@@ -23,6 +24,8 @@ class Lasting:
         Everything else is as it has it.
     forgives : type or tuple of types
         Errors that are none: the others are raised, each stream's first one only.
+    empty : str or bytes
+        Nothing, in the stream's type. It is not written: a full device refuses even that, and click asks every stream.
 
     Attributes
     ----------
@@ -30,8 +33,8 @@ class Lasting:
         The first error.
     """
 
-    def __init__(self, stream: Any, forgives: Any = (OSError, ValueError)) -> None:
-        self._stream, self._forgives = stream, forgives
+    def __init__(self, stream: Any, forgives: Any = (OSError, ValueError), empty: str | bytes = "") -> None:
+        self._stream, self._forgives, self._empty = stream, forgives, empty
         self.lost: Exception | None = None
 
     @classmethod
@@ -42,9 +45,15 @@ class Lasting:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
+    @cached_property
+    def buffer(self) -> Lasting:
+        """The stream of bytes below a text stream."""
+        return Lasting(self._stream.buffer, self._forgives, b"")
+
     def write(self, text: str) -> int:
         """Write, or drop the text."""
-        self._attempt(lambda: self._stream.write(text))
+        if text != self._empty:
+            self._attempt(lambda: self._stream.write(text))
         return len(text)
 
     def flush(self) -> None:

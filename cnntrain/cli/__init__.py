@@ -48,6 +48,11 @@ class CommandLine(click.Group):
         interrupts.install()
         try:
             return super().__call__(*args, **kwargs)
+        except OSError as error:
+            if error is not getattr(sys.stdout, "lost", None):
+                raise
+            click.echo(f"stdout: could not be written: {streams.reason(error)}", err=True)
+            sys.exit(CnntrainError.exit_code)
         finally:
             interrupts.done()
 
@@ -72,9 +77,6 @@ class CommandLine(click.Group):
             click.echo(f"out of memory: {error}\nMake the network or train.batch_size smaller.", err=True)
             ctx.exit(CnntrainError.exit_code)
         except Exception as error:
-            if error is getattr(sys.stdout, "lost", None):
-                click.echo(f"stdout: could not be written: {streams.reason(error)}", err=True)
-                ctx.exit(CnntrainError.exit_code)
             # What an error in a layer of the user's own looks like from here; an error of ours shows its traceback.
             theirs = extensions.blame(error)
             if theirs is None:
