@@ -108,11 +108,10 @@ def test_a_stdout_that_is_full_takes_the_path_alone_with_it(tmp_path: Path, conf
     assert messages == "warning: the run folder's name could not be written to stdout: No space left on device\n"
 
 
-@pytest.mark.parametrize("how", BROKEN)
-@pytest.mark.parametrize(("promised", "kept"), [(0.01, 0), (0.99, 1)])
+@pytest.mark.parametrize(
+    ("how", "promised", "kept"), [("reader left", 0.01, 0), ("reader left", 0.99, 1), ("full", 0.01, 0)]
+)
 def test_reproduce_claims_nothing_false(tmp_path: Path, config: Path, how: str, promised: float, kept: int) -> None:
-    if how != "reader left" and kept == 1:
-        pytest.skip("the other cases say as much")
     broken = BROKEN[how]()
     arguments = ("reproduce", config, "--set", f"expect.test_accuracy={promised}")
     code, _, messages = run(*arguments, stdout=broken, cwd=tmp_path)
@@ -133,7 +132,6 @@ def test_reproduce_claims_nothing_false(tmp_path: Path, config: Path, how: str, 
         (["train", "--help"], 0),
         (["check", "--config", "CONFIG"], 0),
         (["eval", "RUN"], 0),
-        (["eval", "RUN", "--json"], 0),
         (["eval", "RUN", "--require-expected"], 1),
         (["data", "inspect", "--config", "CONFIG"], 0),
         (["eval", "gone"], 2),
