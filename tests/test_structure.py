@@ -30,6 +30,8 @@ USE = {"network", "warm_up", "runs", "evaluation", "training", "verify", "bench"
 MAY_IMPORT = {
     "printable": set(),
     "errors": {"printable"},
+    "streams": set(),
+    "interrupts": set(),
     "shape": set(),
     "hints": set(),
     "settings": {"hints"},
@@ -51,15 +53,15 @@ MAY_IMPORT = {
     "data": GROUND | {"augmentations"},
     "config": GROUND | NETWORK | {"extensions", "data", "augmentations"},
     "network": GROUND | {"kernels", "passes", "layers", "losses"},
-    "runs": CONFIG,
+    "runs": CONFIG | {"streams"},
     "evaluation": CONFIG | {"network", "runs"},
     "warm_up": GROUND | {"layers", "network"},
-    "training": CONFIG | {"network", "warm_up", "runs", "evaluation"},
+    "training": CONFIG | {"network", "warm_up", "runs", "evaluation", "interrupts"},
     "verify": CONFIG | {"network", "runs", "evaluation"},
     "bench": CONFIG | {"network", "warm_up", "runs", "evaluation"},
     "api": CONFIG | {"network", "runs", "evaluation"},
-    "cli": CONFIG | USE,
-    "__main__": {"cli"},
+    "cli": CONFIG | USE | {"streams", "interrupts"},
+    "__main__": {"cli", "interrupts"},
     "cnntrain": {"extensions", "api"},  # offered at the top, imported when used
 }
 KERNELS = {"kernel", "inlined_kernel", "outer_kernel", "parallel_kernel"}

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from cnntrain import __version__, extensions
+from cnntrain import __version__, extensions, interrupts, streams
 from cnntrain.errors import CnntrainError
 from cnntrain.hints import hint
 from cnntrain.printable import message, printable
@@ -26,7 +26,6 @@ COMMANDS = {  # the module cnntrain.cli.<name> holds `command`; the texts are he
     "warmup": "Compile a config's kernels ahead of time.",
     "data": "Fetch published data sets, look at data, clear decoded images.",
 }
-INTERRUPTED = 130
 
 
 class SuggestingGroup(click.Group):
@@ -57,7 +56,31 @@ class CommandLine(SuggestingGroup):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Be the whole process: its streams and Ctrl-C are taken over first."""
+        streams.guard()
+        interrupts.install()
+        try:
+            return super().__call__(*args, **kwargs)
+        except OSError as error:
+            if error is not getattr(sys.stdout, "lost", None):
+                raise
+            click.echo(f"stdout: could not be written: {streams.reason(error)}", err=True)
+            sys.exit(CnntrainError.exit_code)
+        finally:
+            interrupts.done()
+
     def invoke(self, ctx: click.Context) -> Any:
+        interrupts.catch(True)
+        try:
+            return self._invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(interrupts.INTERRUPTED)
+        finally:
+            interrupts.catch(False)
+
+    def _invoke(self, ctx: click.Context) -> Any:
         try:
             with warnings.catch_warnings():
                 warnings.showwarning = _show_warning  # type: ignore[assignment]
@@ -69,13 +92,6 @@ class CommandLine(SuggestingGroup):
         except MemoryError as error:
             click.echo(f"out of memory: {error}\nMake the network or train.batch_size smaller.", err=True)
             ctx.exit(CnntrainError.exit_code)
-        except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
-            ctx.exit(INTERRUPTED)
-        except BrokenPipeError:
-            # Whoever read our output has gone (`cnntrain check ... | head`); keep Python's last flush quiet too.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            ctx.exit(0)
         except Exception as error:
             # What an error in a layer of the user's own looks like from here; an error of ours shows its traceback.
             theirs = extensions.blame(error)
@@ -96,7 +112,7 @@ def _tell(error: CnntrainError) -> None:
     """Print an error's message; its traceback too if the user asked for it."""
     if os.environ.get("CNNTRAIN_TRACEBACK") == "1":
         click.echo("".join(traceback.format_exception(error)), err=True)
-    click.echo(str(error), err=True)
+    click.echo(message(error), err=True)
 
 
 @click.group(cls=CommandLine, name="cnntrain", context_settings={"help_option_names": ["-h", "--help"]})
