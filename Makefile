@@ -1,5 +1,6 @@
 # make train   train LeNet-5 on MNIST and evaluate it     (make train CONFIG=configs/other.yaml)
 # make test    run the tests                               (make test ARGS="-k idx")
+# make checked run the tests of kernels with every address checked
 # make lint    ruff and mypy
 # make clean   remove caches and build output; distclean removes .venv too. Neither touches runs/.
 #
@@ -16,7 +17,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # where PYTHONDONTWRITEBYTECODE is set (as in many containers).
 COMPILE := $(BIN)/python -m compileall -q cnntrain
 
-.PHONY: train test lint clean distclean
+.PHONY: train test checked lint clean distclean
 .DEFAULT_GOAL := train
 
 # A half-made environment (python3 without ensurepip) would be mistaken for a whole one by the next run: remove it.
@@ -47,13 +48,18 @@ train: $(RUNTIME)
 test: $(DEV)
 	@NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto $(ARGS)
 
+# Checked kernels compile anew and take their time; their cache is kept apart.
+checked: $(DEV)
+	@NUMBA_CACHE_DIR="$${NUMBA_CACHE_DIR:-$(CURDIR)/.checked-cache}" CNNTRAIN_CHECKED=1 NUMBA_NUM_THREADS=1 \
+	  $(BIN)/python -m pytest --numprocesses auto tests/functional tests/passes $(ARGS)
+
 lint: $(DEV)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
 clean:
-	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .checked-cache
 	find cnntrain tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean
