@@ -42,6 +42,8 @@ class Convolution:
         What work is cut for; None is this one.
     only : mapping of str to str
         Algorithms to take whatever they cost, by direction: {"forward": "direct"}.
+    direct : bool
+        See `Problem`.
 
     Attributes
     ----------
@@ -63,10 +65,11 @@ class Convolution:
         dtype: np.dtype,
         machine: Machine | None = None,
         only: Mapping[str, str] | None = None,
+        direct: bool = False,
     ) -> None:
         self.geometry, self.blocks, self.dtype = geometry, blocks, dtype
         self.machine = this_machine() if machine is None else machine
-        problems = problems_of(geometry, blocks, dtype, self.machine)
+        problems = problems_of(geometry, blocks, dtype, self.machine, direct)
         forward, to_input, to_weights = self.choices = choices_of(problems, only or {})
         self.forward = forward.algorithm(problems["forward"])
         self._full = to_input.algorithm(problems["to input"])
@@ -121,11 +124,11 @@ class Convolution:
 
 
 def problems_of(
-    geometry: ConvolutionGeometry, blocks: int, dtype: np.dtype, machine: Machine
+    geometry: ConvolutionGeometry, blocks: int, dtype: np.dtype, machine: Machine, direct: bool = False
 ) -> dict[Direction, Problem]:
     """Return a layer's three problems by direction."""
     directions: tuple[Direction, ...] = ("forward", "to input", "to weights")
-    return {direction: Problem(geometry, direction, blocks, dtype, machine) for direction in directions}
+    return {direction: Problem(geometry, direction, blocks, dtype, machine, direct) for direction in directions}
 
 
 class Choices(NamedTuple):

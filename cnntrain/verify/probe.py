@@ -85,6 +85,7 @@ class Probe:
         Its images are random numbers with mean and deviation of the right ones, its step is another one.
         """
         network, count = self._network, self._network.batch_size
+        network.load(self._images, self._indices, self._as_they_are)  # refuses what does not fit
         drawn = generator.standard_normal((count, *network.input_shape))
         images = float(self._images.mean()) + (float(self._images.std()) or 1.0) * drawn
         network.load(images, np.arange(count, dtype=np.int64), self._as_they_are)

@@ -86,8 +86,8 @@ class GradientReport:
             )
         if any(check.worst is not None and math.isnan(check.worst.analytic) for check in self.checks):
             notes.append(
-                "nan: a gradient is NaN. It was before the backward pass, on purpose: is it added to (+=) where it must "
-                "be written (=), or not written at all?"
+                "nan: a gradient is NaN. It was before the backward pass, on purpose: is it added to (+=) where it "
+                "must be written (=), or not written at all?"
             )
         if self.of("zero"):
             notes.append(
@@ -118,7 +118,7 @@ class GradientReport:
         )
 
     def _where(self, wrong: TensorCheck) -> str:
-        """Say between which tensors the fault lies: the last one that is wrong and the first one behind it that is right."""
+        """Say which layers lie between the last tensor that is wrong and the first behind it that is right."""
         behind = self.checks[self.checks.index(wrong) + 1 :]
         right = next((check for check in behind if check.verdict == "ok"), None)
         first, last = self._layer_of(wrong), None if right is None else self._layer_of(right)

@@ -1,4 +1,4 @@
-"""What a layer keeps from a batch before must not pass for right: gradients added to, inputs kept, frozen statistics."""
+"""What a layer keeps from a batch before does not pass for right: gradients added to, inputs kept, masks kept."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_running_statistics_stay_as_they_are() -> None:
 
 @pytest.mark.parametrize("layer", [example for examples in EXAMPLES.values() for example in examples], ids=str)
 def test_no_right_layer_is_called_wrong(layer: Any) -> None:
-    before = "conv2d: {filters: %d, kernel_size: 1}, tanh" % layer.shape[0]
+    before = f"conv2d: {{filters: {layer.shape[0]}, kernel_size: 1}}, tanh"
     checks = check(build(f"[{before}, {layer.yaml}, tanh]", layer.shape), samples=6)
     assert wrong(checks) == set()
     assert "ok" in verdicts(checks).values()

@@ -67,7 +67,11 @@ def test_a_wrong_gradient_says_where_to_look() -> None:
     [
         ("input", "0.conv2d.weight", "0.conv2d.weight is right again. The fault is in one of: 0.conv2d"),
         ("0.conv2d.weight", "0.conv2d.bias", "look at how 0.conv2d computes that gradient."),
-        ("3.dense.bias", None, "nothing behind it is known to be right. The fault is in one of: 3.dense, 4.tanh, the loss"),
+        (
+            "3.dense.bias",
+            None,
+            "nothing behind it is known to be right. The fault is in one of: 3.dense, 4.tanh, the loss",
+        ),
     ],
 )
 def test_the_layers_in_between_are_listed(wrong: str, right: str | None, where: str) -> None:
