@@ -107,7 +107,7 @@ class Reader:
             compare_tables(command.output, result.output.splitlines())
         else:
             expected = pattern(command.output, figures=command.words[1] == "check")
-            assert re.fullmatch(expected, result.output), f"{place} prints\n{result.output}"
+            assert re.fullmatch(expected, result.stderr + result.stdout), f"{place} prints\n{result.output}"
 
 
 def completed(text: str) -> str:
