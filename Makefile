@@ -1,5 +1,7 @@
 # make train   train LeNet-5 on MNIST and evaluate it     (make train CONFIG=configs/other.yaml)
 # make test    run the tests                               (make test ARGS="-k idx")
+# make smoke   a first look after a change: under a minute once kernels are compiled
+# make torture kill trainings and fail their disks, hundreds of times      (make torture TIMES=1000)
 # make lint    ruff and mypy
 # make clean   remove caches and build output; distclean removes .venv too. Neither touches runs/.
 #
@@ -8,6 +10,7 @@
 PYTHON ?= python3
 CONFIG ?= configs/mnist-lenet5.yaml
 ARGS ?=
+TIMES ?= 200
 BIN := .venv/bin
 RUNTIME := .venv/.installed-runtime
 DEV := .venv/.installed-dev
@@ -16,7 +19,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # where PYTHONDONTWRITEBYTECODE is set (as in many containers).
 COMPILE := $(BIN)/python -m compileall -q cnntrain
 
-.PHONY: train test lint clean distclean
+.PHONY: train test smoke torture lint clean distclean
 .DEFAULT_GOAL := train
 
 # A half-made environment (python3 without ensurepip) would be mistaken for a whole one by the next run: remove it.
@@ -46,6 +49,13 @@ train: $(RUNTIME)
 # As many tests at a time as there are cores, each on one thread; tests of threads set their own number.
 test: $(DEV)
 	@NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto $(ARGS)
+
+# LeNet-5 against the naive reference, one short training, one error message.
+smoke: $(DEV)
+	@NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_smoke.py $(ARGS)
+
+torture: $(DEV)
+	@CNNTRAIN_TORTURE=$(TIMES) NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto tests/reliability $(ARGS)
 
 lint: $(DEV)
 	@$(BIN)/ruff check .

@@ -1,7 +1,17 @@
-"""`python -m cnntrain`."""
+"""`python -m cnntrain`, and the command `cnntrain`."""
 
 from __future__ import annotations
 
-from cnntrain.cli import main
+from cnntrain import interrupts
 
-main(prog_name="cnntrain")
+
+def run() -> None:
+    """Run the command line."""
+    interrupts.install()  # before the imports, which take longer than a hurried user waits
+    from cnntrain.cli import main
+
+    main(prog_name="cnntrain")
+
+
+if __name__ == "__main__":
+    run()

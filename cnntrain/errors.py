@@ -7,11 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cnntrain.printable import message
+
 
 class CnntrainError(Exception):
     """Base of all errors that cnntrain raises on purpose; the message says where, what and what to do."""
 
     exit_code = 2
+
+    def __str__(self) -> str:
+        """The message, with what a terminal would obey made visible: names in it may be a stranger's."""
+        return message(super().__str__())
 
 
 class ArgumentError(CnntrainError, ValueError):
@@ -62,3 +68,11 @@ class TrainingError(CnntrainError):
     """Training cannot go on (for example the loss became NaN)."""
 
     exit_code = 1
+
+
+class EnvironmentVariableError(CnntrainError):
+    """An environment variable has a value that kernels cannot be compiled or run with."""
+
+
+class ForkError(CnntrainError, RuntimeError):
+    """A kernel was called in a process that was forked after kernels had run."""

@@ -6,13 +6,14 @@ ranges live there and nowhere else. The config turns violations into problems wi
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+
+from cnntrain.hints import hint
 
 
 class Settings(BaseModel):
@@ -114,7 +115,7 @@ class ChoiceFrom:
         name, given = self._name_and_settings(value)
         registry = self.registry()
         if name not in registry:
-            self._refuse(name, "unknown_choice", f'unknown {self.kind} "{name}"{hint(name, registry)}')
+            self._refuse(name, "unknown_choice", f'unknown {self.kind} "{name}"{hint(name, registry, self.kind)}')
         settings_class = registry[name].Settings
         if given is None:
             given = {}
@@ -140,13 +141,3 @@ class ChoiceFrom:
     def _refuse(self, name: str, code: str, message: str, value: object = None) -> None:
         error = InitErrorDetails(type=PydanticCustomError(code, message), loc=(name,), input=value)
         raise ValidationError.from_exception_data(self.kind, [error])
-
-
-def hint(name: str, legal: Iterable[str]) -> str:
-    """Say which legal name is nearest to a wrong one, and list them all if they are few."""
-    legal = list(legal)
-    nearest = difflib.get_close_matches(name, legal, n=1)
-    text = f"; did you mean {nearest[0]}?" if nearest else ""
-    if len(legal) <= 12:
-        text += f" (known: {', '.join(legal) or 'none yet'})"
-    return text

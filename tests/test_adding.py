@@ -11,6 +11,7 @@ import json
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -35,10 +36,12 @@ from cnntrain.data.published import PublishedData, PublishedFile
 from cnntrain.initializers import INITIALIZERS
 from cnntrain.losses import LOSSES
 from cnntrain.optimizers import OPTIMIZERS
+from cnntrain.passes.convolution import FORWARD, TO_INPUT
 from cnntrain.runs.checkpoint import Checkpoint, read_checkpoint
 from cnntrain.schedules import SCHEDULES
 from tests.adding.halving import Halving
 from tests.adding.negative import Negative
+from tests.adding.pointwise import Pointwise
 from tests.adding.quartic import Quartic
 from tests.adding.ramp import Ramp
 from tests.adding.rows_of_text import RowsOfText
@@ -256,3 +259,61 @@ def test_a_command(tmp_path: Path) -> None:
     assert "  count      Count the images of a config's data." in run("--help").stdout
     assert run("count", "--config", write_config(tmp_path), "--set", "data.validation=10").stdout == "30\n"
     assert run("count", "--config", tmp_path / "gone.yaml").exit_code == 2
+
+
+POINTWISE: list[dict[str, Any]] = [
+    {"conv2d": {"filters": 4, "kernel_size": 1}},
+    {"conv2d": {"filters": 3, "kernel_size": 1, "mode": "convolution"}},
+    {"conv2d": {"filters": 3, "kernel_size": 3, "padding": 1}},
+    {"dense": "classes"},
+]
+
+
+@contextmanager
+def listed() -> Iterator[None]:
+    """Add the algorithm to its lists, for a while."""
+    for algorithms in (FORWARD, TO_INPUT):
+        algorithms.insert(0, Pointwise)
+    yield
+    for algorithms in (FORWARD, TO_INPUT):
+        algorithms.remove(Pointwise)
+
+
+def test_an_algorithm_of_a_convolution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """First in its lists, it computes what it can, says why not the rest, and a training gives the same."""
+    write_stripes(tmp_path / "stripes")
+    config = write_config(tmp_path, network=POINTWISE, optimizer={"sgd": 0.05}, loss="cross_entropy")
+    expected = tensors(read_checkpoint(train(config, tmp_path / "without").last))
+    calls, original = [], Pointwise.__call__
+
+    def count(self: Pointwise, *arguments: Any) -> None:
+        calls.append(arguments)
+        original(self, *arguments)
+
+    monkeypatch.setattr(Pointwise, "__call__", count)
+    with listed():
+        explained = run("check", "--config", config, "--explain", "--json")
+        received = tensors(read_checkpoint(train(config, tmp_path / "with").last))
+        shapes = run("bench", "--shapes", "1,1,2x2,1,1,1,1", "--only", "forward=pointwise")
+    passes = json.loads(explained.stdout)["explanation"]["passes"]
+    found = {(one["layer"][0], one["pass"]): one for one in passes}
+    algorithms = {key: one["algorithm"] for key, one in found.items() if key[1] != "to weights"}
+    assert algorithms == {
+        ("0", "forward"): "direct",
+        ("0", "to input"): None,
+        ("1", "forward"): "pointwise",
+        ("1", "to input"): "pointwise",
+        ("2", "forward"): "direct",
+        ("2", "to input"): "direct",
+        ("3", "forward"): "matrix product",
+        ("3", "to input"): "matrix product",
+    }
+    assert found["0", "forward"]["refusals"]["pointwise"] == "only 1 channels"
+    reason = "windows are more than a pixel of the image each, or leave some out"
+    assert found["2", "to input"]["refusals"]["pointwise"] == reason
+    assert len(calls) >= 3 * 2, "in each of three steps forward and backward"
+    assert received.keys() == expected.keys()
+    for name, value in received.items():
+        np.testing.assert_allclose(value, expected[name], rtol=1e-4, atol=1e-6, err_msg=name)
+    assert (shapes.exit_code, shapes.stdout) == (2, "")
+    assert shapes.stderr == f'--only "forward=pointwise": cannot compute "1,1,2x2,1,1,1,1": {reason}\n'

@@ -11,15 +11,30 @@ import pytest
 
 from tests.source import Function, imports, modules
 
-GROUND = {"errors", "settings", "randomness", "shape", "parameters", "memory", "machine", "__version__"}
+GROUND = {
+    "printable",
+    "hints",
+    "errors",
+    "settings",
+    "randomness",
+    "shape",
+    "parameters",
+    "memory",
+    "machine",
+    "__version__",
+}
 NETWORK = {"kernels", "passes", "functional", "layers", "losses", "initializers", "optimizers", "schedules"}
 CONFIG = GROUND | NETWORK | {"extensions", "augmentations", "data", "config"}
 USE = {"network", "warm_up", "runs", "evaluation", "training", "verify", "bench", "api"}
 # Each part of the package and what it may import beside itself: arrows point one way.
 MAY_IMPORT = {
-    "errors": set(),
+    "printable": set(),
+    "errors": {"printable"},
+    "streams": set(),
+    "interrupts": set(),
     "shape": set(),
-    "settings": set(),
+    "hints": set(),
+    "settings": {"hints"},
     "randomness": set(),
     "parameters": set(),
     "memory": set(),
@@ -38,15 +53,15 @@ MAY_IMPORT = {
     "data": GROUND | {"augmentations"},
     "config": GROUND | NETWORK | {"extensions", "data", "augmentations"},
     "network": GROUND | {"kernels", "passes", "layers", "losses"},
-    "runs": CONFIG,
+    "runs": CONFIG | {"streams"},
     "evaluation": CONFIG | {"network", "runs"},
     "warm_up": GROUND | {"layers", "network"},
-    "training": CONFIG | {"network", "warm_up", "runs", "evaluation"},
+    "training": CONFIG | {"network", "warm_up", "runs", "evaluation", "interrupts"},
     "verify": CONFIG | {"network", "runs", "evaluation"},
     "bench": CONFIG | {"network", "warm_up", "runs", "evaluation"},
     "api": CONFIG | {"network", "runs", "evaluation"},
-    "cli": CONFIG | USE,
-    "__main__": {"cli"},
+    "cli": CONFIG | USE | {"streams", "interrupts"},
+    "__main__": {"cli", "interrupts"},
     "cnntrain": {"extensions", "api"},  # offered at the top, imported when used
 }
 KERNELS = {"kernel", "inlined_kernel", "outer_kernel", "parallel_kernel"}

@@ -10,7 +10,9 @@ from cnntrain.bench.machine import Peak
 from cnntrain.bench.subject import Subject
 from cnntrain.bench.timing import Spread, Stopwatch, each_of, times_for
 from cnntrain.kernels.compiler.threads import set_threads
-from cnntrain.layers.base import Timed
+from cnntrain.layers.base import Conditions, PassChoice, Timed
+from cnntrain.layers.explanation import choices_of
+from cnntrain.machine import this_machine
 
 ROUND = 0.03  # seconds that each measurement of a round takes, or one step
 LEAST_ROUNDS = 3
@@ -36,6 +38,8 @@ class PassTime:
         Useful floating-point operations of the batch, two per multiply-add; 0 where they are not what it is about.
     step : float
         Share of the whole step.
+    choice : PassChoice or None
+        What computes it, where there are algorithms to choose from.
     """
 
     layer: str
@@ -44,6 +48,7 @@ class PassTime:
     seconds: Spread
     operations: int
     step: float
+    choice: PassChoice | None
 
 
 @dataclass(frozen=True)
@@ -121,8 +126,11 @@ class _Meter:
 
     def result(self) -> Run:
         """Summarise all rounds."""
-        images = self._subject.network.batch_size
+        network = self._subject.network
+        images = network.batch_size
         timed = {(found.path, found.name): found for found in self._passes}
+        chosen = choices_of(network.body.rows, Conditions(network.blocks, network.dtype, this_machine()))
+        choices = {(choice.path, choice.name): choice for choice in chosen}
         spreads = self._watch.spreads()
         whole = Spread.of([sum(step.values()) for step in self._watch.steps])
         passes = []
@@ -136,6 +144,7 @@ class _Meter:
                     seconds=spreads[path, name],
                     operations=2 * found.macs * images if found else 0,
                     step=spreads[path, name].median / whole.median,
+                    choice=choices.get((path, name)),
                 )
             )
         return Run(

@@ -9,6 +9,8 @@ from typing import Any
 from cnntrain.bench.network import PassTime, Run
 from cnntrain.bench.shapes import ShapePass
 from cnntrain.bench.timing import Spread
+from cnntrain.layers.base import PassChoice
+from cnntrain.layers.explanation import choice_as_dict, text_of_choices
 from cnntrain.runs.environment import describe_environment
 
 FOOTNOTE = (
@@ -66,22 +68,22 @@ class NetworkReport:
             "runs": [_run_as_dict(run) for run in self.runs],
         }
 
-    def as_text(self) -> str:
-        """Return the passes with the best number of threads, and whole steps with each."""
+    def as_text(self, explain: bool = False) -> str:
+        """Return the passes with the best number of threads, and whole steps with each; `explain` says why."""
         best = self.fastest
-        lines = [_header("layer", "shape", "pass", step=True)]
+        lines = [_header("layer", "shape", "pass", "algorithm", step=True)]
         before = None
         for found in best.passes:
             name = found.layer if found.layer != before else ""
             before = found.layer
-            cells = (name, found.shape if name else "", found.name)
+            cells = (name, found.shape if name else "", found.name, _algorithm(found.choice))
             share = f"{found.step:.1%}"
             lines.append((*cells, *_measurements(found.seconds, found.operations, best.peak), share))
         text = [
             f"{self.name}: {self.parameters:,} parameters, batches of {self.images}, float32",
             f"passes of a training step with {_threads(best.threads)} (peak {_rate(best.peak)} GF/s)",
             "",
-            table(lines, left=3),
+            table(lines, left=4),
             "",
             FOOTNOTE,
             TOGETHER,
@@ -95,6 +97,8 @@ class NetworkReport:
         if self.memory is not None:
             note = " (with the compiler: run again for that of a training alone)" if self.compiled else ""
             text.append(f"peak memory: {self.memory / 1e6:,.0f} MB{note}")
+        if explain:
+            text += text_of_choices(found.choice for found in best.passes if found.choice is not None)
         return "\n".join(text)
 
 
@@ -113,27 +117,35 @@ class ShapesReport:
             "peak_gflops": {str(threads): peak.as_dict() for threads, peak in self.peaks.items()},
             "passes": [
                 {
-                    "shape": found.shape,
+                    "shape": found.choice.path,
                     "threads": found.threads,
-                    "pass": found.name,
+                    "pass": found.choice.name,
+                    **choice_as_dict(found.choice),
                     **_pass_as_dict(found.seconds, found.operations, self.peaks[found.threads]),
                 }
                 for found in self.passes
             ],
         }
 
-    def as_text(self) -> str:
-        """Return a table."""
-        lines = [_header("shape", "threads", "pass", step=False)]
+    def as_text(self, explain: bool = False) -> str:
+        """Return a table; with `explain`, why the algorithms were chosen."""
+        lines = [_header("shape", "threads", "pass", "algorithm", step=False)]
         before: tuple[str, int] | None = None
         for found in self.passes:
-            key = (found.shape, found.threads)
-            names = (found.shape, str(found.threads)) if key != before else ("", "")
+            key = (found.choice.path, found.threads)
+            names = (found.choice.path, str(found.threads)) if key != before else ("", "")
             before = key
-            peak = self.peaks[found.threads]
-            lines.append((*names, found.name, *_measurements(found.seconds, found.operations, peak)))
+            what = found.choice.name, _algorithm(found.choice)
+            lines.append((*names, *what, *_measurements(found.seconds, found.operations, self.peaks[found.threads])))
         peaks = ", ".join(f"{_rate(peak)} GF/s with {_threads(threads)}" for threads, peak in self.peaks.items())
-        return "\n".join([table(lines, left=3), "", f"peak: {peaks}", FOOTNOTE, *_unsteady(self.peaks)])
+        text = [table(lines, left=4), "", f"peak: {peaks}", FOOTNOTE, *_unsteady(self.peaks)]
+        if explain:
+            text += text_of_choices(found.choice for found in self.passes if found.threads == min(self.peaks))
+        return "\n".join(text)
+
+
+def _algorithm(choice: PassChoice | None) -> str:
+    return "" if choice is None else choice.algorithm or ""
 
 
 def _header(*names: str, step: bool) -> tuple[str, ...]:
@@ -190,7 +202,12 @@ def _run_as_dict(run: Run) -> dict[str, Any]:
 
 def _layer_pass_as_dict(found: PassTime, peak: Spread) -> dict[str, Any]:
     names = {"layer": found.layer or None, "shape": found.shape or None, "pass": found.name}
-    return {**names, **_pass_as_dict(found.seconds, found.operations, peak), "share_of_step": found.step}
+    return {
+        **names,
+        **choice_as_dict(found.choice),
+        **_pass_as_dict(found.seconds, found.operations, peak),
+        "share_of_step": found.step,
+    }
 
 
 def _pass_as_dict(seconds: Spread, operations: int, peak: Spread) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,11 @@ from cnntrain.bench.machine import Peak
 from cnntrain.bench.timing import Spread, each_of, times_for
 from cnntrain.errors import ArgumentError
 from cnntrain.kernels.compiler.threads import set_threads
+from cnntrain.layers.base import PassChoice
 from cnntrain.machine import this_machine
 from cnntrain.memory import line_aligned
-from cnntrain.passes.convolution import Convolution
+from cnntrain.passes.convolution import ALGORITHMS, Convolution, problems_of
+from cnntrain.passes.dense import ALGORITHMS as DENSE_ALGORITHMS
 from cnntrain.passes.dense import Dense
 from cnntrain.passes.problem import ConvolutionGeometry, Window
 from cnntrain.shape import LANES
@@ -32,6 +34,7 @@ _PAIR = r"(\d+)(?:x(\d+))?"
 _CONVOLUTION = re.compile(rf"(\d+),(\d+),(\d+)x(\d+),(\d+),{_PAIR},{_PAIR},{_PAIR}")
 _DENSE = re.compile(r"(\d+),(\d+),(\d+)")
 _LARGEST = 1 << 31  # bytes of an image buffer
+DTYPE = np.dtype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,20 @@ class GivenShape:
 
 @dataclass(frozen=True)
 class ShapePass:
-    """One pass of one shape with one number of threads; `operations` are the useful ones, two per multiply-add."""
+    """One pass of one shape with one number of threads.
 
-    shape: str
+    Attributes
+    ----------
+    choice : PassChoice
+        Its name and what computes it; the path is the shape as the user wrote it.
+    threads : int
+    seconds : Spread
+    operations : int
+        The useful ones, two per multiply-add.
+    """
+
+    choice: PassChoice
     threads: int
-    name: str
     seconds: Spread
     operations: int
 
@@ -104,11 +116,56 @@ def _checked(shape: GivenShape) -> GivenShape:
     return shape
 
 
+def parse_only(texts: Sequence[str], shapes: Sequence[GivenShape]) -> dict[str, str]:
+    """Read "pass=algorithm", dashes for blanks allowed, for passes of convolutions that these algorithms can compute.
+
+    Returns
+    -------
+    dict
+        Algorithms by direction.
+
+    Raises
+    ------
+    ArgumentError
+        There is no such pass or algorithm, or the algorithm cannot compute one of the shapes.
+    """
+    only: dict[str, str] = {}
+    for text in texts:
+        direction, equals, name = (part.strip() for part in text.partition("="))
+        directions = {_with_dashes(known): known for known in ALGORITHMS}
+        found = directions.get(_with_dashes(direction))
+        if found is None or not equals:
+            raise ArgumentError(f'--only "{text}": must be PASS=ALGORITHM; passes are {", ".join(directions)}')
+        names = {_with_dashes(algorithm.name): algorithm.name for algorithm in ALGORITHMS[found]}
+        if _with_dashes(name) not in names:
+            raise ArgumentError(f'--only "{text}": algorithms {found} are {", ".join(names)}')
+        only[found] = names[_with_dashes(name)]
+    for shape in shapes if only else ():
+        _check_only(only, shape)
+    return only
+
+
+def _with_dashes(name: str) -> str:
+    return re.sub("[ _]", "-", name)
+
+
+def _check_only(only: Mapping[str, str], shape: GivenShape) -> None:
+    """Raise `ArgumentError` if an algorithm cannot compute a shape."""
+    if shape.convolution is None:
+        raise ArgumentError(f'"{shape.text}" is a dense layer: there are no algorithms to choose from')
+    for direction, problem in problems_of(shape.convolution, *_held(shape), this_machine()).items():
+        for algorithm in ALGORITHMS[direction]:
+            reason = algorithm.cannot(problem) if algorithm.name == only.get(direction) else None
+            if reason is not None:
+                raise ArgumentError(f'--only "{direction}={algorithm.name}": cannot compute "{shape.text}": {reason}')
+
+
 def measure_shapes(
     shapes: Sequence[GivenShape],
     threads: Sequence[int],
     seconds: float,
     on_progress: Callable[[float], None] = lambda done: None,
+    only: Mapping[str, str] | None = None,
 ) -> tuple[dict[int, Spread], list[ShapePass]]:
     """Measure all passes of all shapes in rounds, in each of which each has its turn.
 
@@ -120,6 +177,8 @@ def measure_shapes(
         About how long to measure in all; at least three rounds.
     on_progress : callable
         Called with the share of the time that is over.
+    only : mapping of str to str
+        Algorithms to take whatever they cost, by direction; see `parse_only`.
 
     Returns
     -------
@@ -128,8 +187,8 @@ def measure_shapes(
     passes : list of ShapePass
         By shape, then threads, then pass.
     """
-    calls = [(shape, _calls(shape)) for shape in shapes]
-    meters = [_Meter(shape, number, *named) for shape, all_ in calls for number in threads for named in all_.items()]
+    calls = [(shape, _calls(shape, only or {})) for shape in shapes]
+    meters = [_Meter(shape, number, *one) for shape, all_ in calls for number in threads for one in all_]
     peak = Peak()
     peaks: dict[int, list[float]] = {number: [] for number in threads}
     begin, rounds = time.perf_counter(), 0
@@ -145,8 +204,8 @@ def measure_shapes(
 class _Meter:
     """Measures one pass of a shape with one number of threads."""
 
-    def __init__(self, shape: GivenShape, threads: int, name: str, call: Callable[[], Any]) -> None:
-        self._shape, self.threads, self._name, self._call = shape, threads, name, call
+    def __init__(self, shape: GivenShape, threads: int, choice: PassChoice, call: Callable[[], Any]) -> None:
+        self._shape, self.threads, self._choice, self._call = shape, threads, choice, call
         set_threads(threads)
         self._times = times_for(call, ROUND)
         self._seconds: list[float] = []
@@ -159,31 +218,40 @@ class _Meter:
     def result(self) -> ShapePass:
         """Summarise all rounds."""
         operations = 2 * self._shape.images * _macs(self._shape)
-        return ShapePass(self._shape.text, self.threads, self._name, Spread.of(self._seconds), operations)
+        return ShapePass(self._choice, self.threads, Spread.of(self._seconds), operations)
 
 
 def _macs(shape: GivenShape) -> int:
     return shape.inputs * shape.outputs if shape.convolution is None else shape.convolution.macs
 
 
-def _calls(shape: GivenShape) -> dict[str, Callable[[], Any]]:
+def _held(shape: GivenShape) -> tuple[int, np.dtype]:
+    """Return how many blocks the buffers of a shape hold, and of what."""
+    return this_machine().capacity(shape.images, DTYPE), DTYPE
+
+
+def _calls(shape: GivenShape, only: Mapping[str, str]) -> list[tuple[PassChoice, Callable[[], Any]]]:
     """Return the three passes of a shape as functions without arguments; called once here, to compile."""
-    dtype, random = np.dtype(np.float32), np.random.default_rng(1)
-    held, blocks = this_machine().capacity(shape.images, dtype), -(-shape.images // LANES)
+    random = np.random.default_rng(1)
+    (held, dtype), blocks = _held(shape), -(-shape.images // LANES)
     passes: Convolution | Dense
+    chosen: list[tuple[str, Mapping[str, str]]]
     if shape.convolution is None:
         passes, outputs, weights = Dense(shape.inputs, shape.outputs, held, dtype), shape.outputs, shape.inputs
+        chosen = [(algorithm, {}) for algorithm in DENSE_ALGORITHMS.values()]
     else:
-        passes = Convolution(shape.convolution, held, dtype)
+        passes = Convolution(shape.convolution, held, dtype, only=only)
         outputs, weights = shape.convolution.filters, int(np.prod(shape.convolution.weight_shape[1:]))
+        chosen = [(choice.algorithm.name, choice.refusals) for choice in passes.choices]
     sizes = held * shape.inputs * LANES, held * shape.outputs * LANES, outputs * weights, outputs
     image, delta, weight, bias = (random.standard_normal(out=line_aligned(size, dtype), dtype=dtype) for size in sizes)
     grad_image, output, grad_weight, grad_bias = (line_aligned(size, dtype) for size in sizes)
-    calls: dict[str, Callable[[], Any]] = {
-        "forward": lambda: passes.forward(image, weight, bias, output, blocks),
-        "to input": lambda: passes.backward_input(delta, weight, grad_image, blocks),
-        "to weights": lambda: passes.backward_weight(image, delta, grad_weight, grad_bias, blocks),
-    }
-    for call in calls.values():
+    calls: list[Callable[[], Any]] = [
+        lambda: passes.forward(image, weight, bias, output, blocks),
+        lambda: passes.backward_input(delta, weight, grad_image, blocks),
+        lambda: passes.backward_weight(image, delta, grad_weight, grad_bias, blocks),
+    ]
+    for call in calls:
         call()
-    return calls
+    choices = [PassChoice(shape.text, str(passes), name, *one) for name, one in zip(ALGORITHMS, chosen, strict=True)]
+    return list(zip(choices, calls, strict=True))

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 from importlib import import_module
 from typing import Any
 
 import click
 
-from cnntrain import __version__, extensions
+from cnntrain import __version__, extensions, interrupts, streams
 from cnntrain.errors import CnntrainError
+from cnntrain.hints import hint
+from cnntrain.printable import message, printable
 
 COMMANDS = {  # the module cnntrain.cli.<name> holds `command`; the texts are here so that help imports none of them
     "train": "Train a network.",
@@ -21,12 +24,23 @@ COMMANDS = {  # the module cnntrain.cli.<name> holds `command`; the texts are he
     "check": "Check a config and show its layers, without training.",
     "bench": "Measure a network's speed, pass by pass.",
     "warmup": "Compile a config's kernels ahead of time.",
-    "data": "Fetch published data sets, and look at data.",
+    "data": "Fetch published data sets, look at data, clear decoded images.",
 }
-INTERRUPTED = 130
 
 
-class CommandLine(click.Group):
+class SuggestingGroup(click.Group):
+    """A group of commands that says which one a misspelt name may mean."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        known = self.list_commands(ctx)
+        if args[0] not in known and not args[0].startswith("-"):
+            ctx.fail(f'no command "{printable(args[0])}"{hint(args[0], known)}')
+        return super().resolve_command(ctx, args)
+
+
+class CommandLine(SuggestingGroup):
     """Finds commands by name, and turns what goes wrong in them into a message and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -42,9 +56,35 @@ class CommandLine(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Be the whole process: its streams and Ctrl-C are taken over first."""
+        streams.guard()
+        interrupts.install()
         try:
-            result = super().invoke(ctx)
+            return super().__call__(*args, **kwargs)
+        except OSError as error:
+            if error is not getattr(sys.stdout, "lost", None):
+                raise
+            click.echo(f"stdout: could not be written: {streams.reason(error)}", err=True)
+            sys.exit(CnntrainError.exit_code)
+        finally:
+            interrupts.done()
+
+    def invoke(self, ctx: click.Context) -> Any:
+        interrupts.catch(True)
+        try:
+            return self._invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(interrupts.INTERRUPTED)
+        finally:
+            interrupts.catch(False)
+
+    def _invoke(self, ctx: click.Context) -> Any:
+        try:
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning  # type: ignore[assignment]
+                result = super().invoke(ctx)
             sys.stdout.flush()
         except CnntrainError as error:
             _tell(error)
@@ -52,13 +92,6 @@ class CommandLine(click.Group):
         except MemoryError as error:
             click.echo(f"out of memory: {error}\nMake the network or train.batch_size smaller.", err=True)
             ctx.exit(CnntrainError.exit_code)
-        except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
-            ctx.exit(INTERRUPTED)
-        except BrokenPipeError:
-            # Whoever read our output has gone (`cnntrain check ... | head`); keep Python's last flush quiet too.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            ctx.exit(0)
         except Exception as error:
             # What an error in a layer of the user's own looks like from here; an error of ours shows its traceback.
             theirs = extensions.blame(error)
@@ -70,11 +103,16 @@ class CommandLine(click.Group):
         return result
 
 
+def _show_warning(text: Warning | str, *_: object) -> None:
+    """Print a warning as plain text, where Python would show a line of our source too."""
+    click.echo(f"warning: {message(text)}", err=True)
+
+
 def _tell(error: CnntrainError) -> None:
     """Print an error's message; its traceback too if the user asked for it."""
     if os.environ.get("CNNTRAIN_TRACEBACK") == "1":
         click.echo("".join(traceback.format_exception(error)), err=True)
-    click.echo(str(error), err=True)
+    click.echo(message(error), err=True)
 
 
 @click.group(cls=CommandLine, name="cnntrain", context_settings={"help_option_names": ["-h", "--help"]})

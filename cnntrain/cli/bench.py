@@ -37,6 +37,12 @@ def _numbers(ctx: click.Context, parameter: click.Parameter, value: str | None) 
     metavar='"N,C,HxW,K,R,stride,pad ..."',
     help="Convolutions of these shapes, or dense layers N,inputs,units; instead of a config.",
 )
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="PASS=ALGORITHM",
+    help="With --shapes, compute forward, to-input or to-weights by this algorithm: --only forward=direct.",
+)
 @options.overrides
 @options.allow_extensions
 @options.image
@@ -55,15 +61,18 @@ def _numbers(ctx: click.Context, parameter: click.Parameter, value: str | None) 
     metavar="S",
     help="About how long to measure.",
 )
+@click.option("--explain", is_flag=True, help="Say below the table why no other algorithms were chosen.")
 @options.as_json
 def command(
     config_file: Path | None,
     shapes: tuple[str, ...],
+    only: tuple[str, ...],
     overrides: tuple[str, ...],
     image: Shape | None,
     classes: int | None,
     threads: list[int] | None,
     seconds: float,
+    explain: bool,
     as_json: bool,
 ) -> None:
     """Measure a network's speed, pass by pass.
@@ -75,6 +84,8 @@ def command(
     """
     if (config_file is None) == (not shapes):
         raise click.UsageError("give either --config FILE or --shapes")
+    if only and not shapes:
+        raise click.UsageError("--only goes with --shapes")
 
     from cnntrain.bench.machine import thread_counts
     from cnntrain.runs.reporter import Reporter
@@ -83,13 +94,13 @@ def command(
     counts = thread_counts(threads)
     result: NetworkReport | ShapesReport
     if config_file is None:
-        result = _bench_shapes(shapes, counts, seconds, reporter)
+        result = _bench_shapes(shapes, only, counts, seconds, reporter)
     else:
         from cnntrain.bench.subject import subject_of_config
 
         subject = subject_of_config(config_file, overrides, image, classes)
         result = _bench_network(subject, counts, seconds, reporter)
-    click.echo(json.dumps(result.as_dict()) if as_json else result.as_text())
+    click.echo(json.dumps(result.as_dict()) if as_json else result.as_text(explain))
 
 
 def _bench_network(subject: Subject, threads: list[int], seconds: float, reporter: Reporter) -> NetworkReport:
@@ -115,14 +126,17 @@ def _bench_network(subject: Subject, threads: list[int], seconds: float, reporte
     )
 
 
-def _bench_shapes(texts: Sequence[str], threads: list[int], seconds: float, reporter: Reporter) -> ShapesReport:
+def _bench_shapes(
+    texts: Sequence[str], only: Sequence[str], threads: list[int], seconds: float, reporter: Reporter
+) -> ShapesReport:
     from cnntrain.bench.report import ShapesReport
-    from cnntrain.bench.shapes import measure_shapes, parse_shapes
+    from cnntrain.bench.shapes import measure_shapes, parse_only, parse_shapes
     from cnntrain.kernels.compiler.report import reported
 
     shapes = parse_shapes(texts)
+    algorithms = parse_only(only, shapes)
     with reported(reporter.line), _progress() as progress:
-        peaks, passes = measure_shapes(shapes, threads, seconds, progress)
+        peaks, passes = measure_shapes(shapes, threads, seconds, progress, algorithms)
     return ShapesReport(peaks, passes, _threading_layer(reporter))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +13,32 @@ from cnntrain.cli import options
 
 if TYPE_CHECKING:
     from cnntrain.layers.base import LayerRow
+    from cnntrain.layers.explanation import Explanation
+    from cnntrain.shape import Shape
 
 
 @click.command("check")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="The YAML config.")
 @options.overrides
 @options.allow_extensions
+@options.image
+@options.classes
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Say what computes each pass of each layer, why no other algorithm, and what is fused.",
+)
 @options.as_json
 @click.option("--schema", is_flag=True, help="Print the JSON schema of configs, for editors, and nothing else.")
-def command(config_file: Path | None, overrides: tuple[str, ...], as_json: bool, schema: bool) -> None:
+def command(
+    config_file: Path | None,
+    overrides: tuple[str, ...],
+    image: Shape | None,
+    classes: int | None,
+    explain: bool,
+    as_json: bool,
+    schema: bool,
+) -> None:
     """Check a config and show its layers, without training.
 
     The data are looked at for the size of the images and the number of classes only. MACs are the multiply-adds of one
@@ -39,25 +57,38 @@ def command(config_file: Path | None, overrides: tuple[str, ...], as_json: bool,
     from cnntrain.shape import Shape
 
     config = load_config(config_file, overrides)
-    input_shape, classes = describe(config.data)
-    rows = infer_shapes(config, Shape(*input_shape), classes)
+    if image is None or classes is None:
+        found, number = describe(config.data)
+        image, classes = image or Shape(*found), classes or number
+    rows = infer_shapes(config, image, classes)
+    explanation = _explanation(rows, config.train.batch_size, config.train.direct) if explain else None
     summary = {
         "name": config.name,
-        "input_shape": list(input_shape),
+        "input_shape": list(image),
         "classes": classes,
         "layers": [as_dict(row) for row in rows],
         "parameters": sum(row.parameters for row in rows),
         "macs": sum(row.macs for row in rows),
     }
+    if explanation is not None:
+        summary["explanation"] = explanation.as_dict()
     if as_json:
         click.echo(json.dumps(summary))
         return
     click.echo(f"{config.name}: {classes} classes")
-    lines = [("", "layer", "output", "parameters", "MACs"), ("", "data", str(Shape(*input_shape)), "", "")]
+    lines = [("", "layer", "output", "parameters", "MACs"), ("", "data", str(image), "", "")]
     for index, row in enumerate(rows):
         lines += lines_of(row, str(index))
     lines.append(("", "total", "", f"{summary['parameters']:,}", f"{summary['macs']:,}"))
     click.echo(table(lines))
+    if explanation is not None:
+        click.echo(f"\n{explanation.as_text()}")
+
+
+def _explanation(rows: Sequence[LayerRow], batch_size: int, direct: bool) -> Explanation:
+    from cnntrain.layers.explanation import Explanation
+
+    return Explanation.of(rows, batch_size, direct=direct)
 
 
 def as_dict(row: LayerRow) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`cnntrain data`: fetch published data sets, and look at what a config's data are."""
+"""`cnntrain data`: fetch published data sets, look at what a config's data are, and keep order among decoded images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from cnntrain.cli import options
+from cnntrain.cli import SuggestingGroup, options
 
 
 class PublishedNames(click.Choice):
@@ -27,9 +27,9 @@ class PublishedNames(click.Choice):
         return tuple(name for name, source in SOURCES.items() if source.published is not None)
 
 
-@click.group("data")
+@click.group("data", cls=SuggestingGroup)
 def command() -> None:
-    """Fetch published data sets, and look at data."""
+    """Fetch published data sets, look at data, clear decoded images."""
 
 
 @command.command("download")
@@ -51,6 +51,7 @@ def download(name: str, folder: Path | None, mirrors: tuple[str, ...]) -> None:
     from cnntrain.data import SOURCES
     from cnntrain.data.download import download as fetch
     from cnntrain.data.terminal import ProgressBars
+    from cnntrain.printable import message
 
     wrong = [mirror for mirror in mirrors if not mirror.startswith(("http://", "https://"))]
     if wrong:
@@ -59,10 +60,42 @@ def download(name: str, folder: Path | None, mirrors: tuple[str, ...]) -> None:
     assert published is not None  # one of the choices; for mypy
     bars = ProgressBars("B")
     try:
-        fetch(published, folder, mirrors=mirrors, progress=bars, tell=lambda text: click.echo(text, err=True))
+        fetch(published, folder, mirrors=mirrors, progress=bars, tell=lambda text: click.echo(message(text), err=True))
     finally:
         bars.close()
     click.echo(folder)
+
+
+@command.command("cache")
+@click.option("--unused", type=click.FloatRange(min=0), metavar="DAYS", help="Only what was not used for so many days.")
+@click.option("--gone", is_flag=True, help="Only what was decoded from data that are no longer there.")
+@click.option("--clear", is_flag=True, help="Remove them: all, or those that --unused and --gone name.")
+@options.as_json
+def cache(unused: float | None, gone: bool, clear: bool, as_json: bool) -> None:
+    """List the decoded images that the source `folder` keeps, or remove them.
+
+    One line each: size, days since it was used last, what was decoded. What is removed is decoded again when it is
+    needed.
+    """
+    from cnntrain.data.cache_entries import entries, remove
+    from cnntrain.data.decoded_cache import decoded_folder
+    from cnntrain.printable import printable
+
+    chosen = [entry for entry in entries() if (unused is None or entry.days >= unused) and (entry.is_gone or not gone)]
+    if clear:
+        chosen = [entry for entry in chosen if remove(entry)]
+    total = sum(entry.size for entry in chosen)
+    if as_json:
+        listed = [entry.as_dict() for entry in chosen]
+        click.echo(json.dumps({"folder": str(decoded_folder()), "removed": clear, "bytes": total, "entries": listed}))
+        return
+    for entry in chosen:
+        source = entry.folder.name if entry.source is None else str(entry.source)
+        state = f"  ({entry.state})" if entry.state and not clear else ""
+        click.echo(f"{entry.size / 1e6:>10,.1f} MB  {entry.days:>6,.1f} days  {printable(source)}{state}")
+    verb = "removed " if clear else ""
+    count = f"{len(chosen):,} {'entry' if len(chosen) == 1 else 'entries'}"
+    click.echo(f"{verb}{count}, {total / 1e6:,.1f} MB, in {printable(str(decoded_folder()))}")
 
 
 @command.command("inspect")
@@ -83,21 +116,27 @@ def inspect(config_file: Path, overrides: tuple[str, ...], split: str, images: b
     Values are those stored, before normalisation.
     """
     from cnntrain.config import load_config
+    from cnntrain.data.dataset import constant_channel
     from cnntrain.data.drawing import as_bytes, draw
     from cnntrain.data.inspection import Inspection, examples
     from cnntrain.data.terminal import load_and_tell
+    from cnntrain.printable import printable
 
     config = load_config(config_file, overrides)
-    data = load_and_tell(config.data, config.seed, lambda text: click.echo(f"warning: {text}", err=True))
+    told: list[str] = []
+    data = load_and_tell(config.data, config.seed, told.append)
     found = Inspection.of(data, split)
+    constant = [constant_channel(channel) for channel, std in enumerate(found.std) if std == 0 and split == "train"]
+    for text in dict.fromkeys([*told, *constant]):
+        click.echo(f"warning: {text}", err=True)
     if as_json:
         click.echo(json.dumps({"name": config.name, "path": config.data.path, **found.as_dict()}))
         return
-    click.echo(f"{config.name}: {config.data.source} in {config.data.path}")
+    click.echo(f"{config.name}: {config.data.source} in {printable(config.data.path)}")
     click.echo(found.as_text())
     if images:
         pictures, labels = examples(data.split(split), 10)
-        captions = [data.class_names[label] for label in labels]
+        captions = [printable(data.class_names[label]) for label in labels]
         color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
         width = shutil.get_terminal_size((100, 24)).columns
         click.echo(draw(as_bytes(pictures), captions, width, color=color), color=color)

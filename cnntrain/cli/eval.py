@@ -69,6 +69,7 @@ def command(
     from cnntrain.config import load_config
     from cnntrain.evaluation.assessment import assess
     from cnntrain.kernels.compiler.threads import set_threads
+    from cnntrain.printable import message
     from cnntrain.runs.folder import find_checkpoint
 
     set_threads(threads)
@@ -81,7 +82,7 @@ def command(
         overrides=overrides,
         require_promise=require_expected,
         top=top,
-        warn=lambda text: click.echo(f"warning: {text}", err=True),
+        warn=lambda text: click.echo(f"warning: {message(text)}", err=True),
     )
     click.echo(json.dumps(report.as_dict()) if as_json else report.as_text())
     if require_expected and report.promise is not None and not report.promise.kept:

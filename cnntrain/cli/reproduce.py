@@ -58,11 +58,10 @@ def command(
     config = load_config(config_file, overrides)
     if config.expect is None:
         raise ConfigError(f"{config_file}: has no expect: block, so there is nothing to reproduce")
-    reporter = Reporter(quiet=quiet)
     runs = []
     for seed in range(config.seed, config.seed + seeds):
         seeded = load_config(config_file, [*overrides, f"seed={seed}"])
-        run, outcome = run_seed(seeded, reporter, checkpoint, threads)  # type: ignore[arg-type]
+        run, outcome = run_seed(seeded, Reporter(quiet=quiet), checkpoint, threads)  # type: ignore[arg-type]
         if outcome.stopped_by:
             ctx.exit(exit_code(outcome.stopped_by))
         if run is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -23,7 +24,8 @@ from cnntrain.cli import options
     "--resume",
     type=click.Path(path_type=Path),
     metavar="RUN",
-    help="Continue this run folder after its last finished epoch; --set train.epochs=N may extend it.",
+    help="Continue this run folder after its last finished epoch, or begin again if it has none; --set train.epochs=N "
+    "may extend it.",
 )
 @options.threads
 @click.option("--quiet", "-q", is_flag=True, help="Print warnings and the run folder only.")
@@ -42,8 +44,8 @@ def command(
     The run folder holds the resolved config, metrics.csv (one row per epoch), log.txt, and the checkpoints
     best.safetensors and last.safetensors. Its path is the last line on stdout; everything else goes to stderr.
 
-    Ctrl-C (or SIGTERM) stops after the step at hand, with the checkpoint of the last finished epoch in place, and exits
-    with 130 (143); a second one leaves at once.
+    Ctrl-C, SIGTERM or SIGHUP stops after the step at hand, with the checkpoint of the last finished epoch in place, and
+    exits with 130, 143 or 129; a second one leaves at once. Training goes on when stdout or stderr breaks.
     """
     if resume is None and config_file is None:
         raise click.UsageError("name a config with --config FILE, or a run to continue with --resume RUN")
@@ -61,6 +63,9 @@ def command(
     else:
         assert config_file is not None  # checked above; for mypy
         folder, outcome = start_run(load_config(config_file, overrides), reporter, out=out, threads=threads)
-    click.echo(folder.path)
+    try:
+        click.echo(os.fsencode(folder.path))  # bytes: what names a folder need not be text
+    except OSError as error:  # the training is done, whatever becomes of this line
+        reporter.warning(f"the run folder's name could not be written to stdout: {error.strerror or error}")
     if outcome.stopped_by:
         ctx.exit(exit_code(outcome.stopped_by))

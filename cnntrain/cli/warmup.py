@@ -46,11 +46,11 @@ def command(
     begin = time.perf_counter()
     subject = subject_of_config(config_file, overrides, image, classes)
     published = SOURCES[subject.config.data.source].published
-    with reported(reporter.line) as compiled:
+    with reported(reporter.line, reporter.warning) as compiled:
         subject.warm_up((np.uint8, np.float32) if published is None else (np.dtype(published.image_type),))
     seconds, loaded, folder = time.perf_counter() - begin, loaded_kernels(), cache_folder()
     if folder is None:
-        reporter.warning("nothing could be kept: no folder can be written; set NUMBA_CACHE_DIR to one that can")
+        reporter.warning("nothing could be kept: no folder can be used; set NUMBA_CACHE_DIR to one of your own")
     if as_json:
         click.echo(json.dumps({"compiled": compiled, "loaded": loaded, "folder": folder, "seconds": seconds}))
         return

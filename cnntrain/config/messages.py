@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, get_args, get_origin
@@ -11,7 +12,8 @@ from pydantic import ValidationError
 
 from cnntrain.config.document import Document
 from cnntrain.config.problems import MAX_SHOWN, Problem, clip
-from cnntrain.settings import ChoiceFrom, Settings, hint
+from cnntrain.hints import hint, nearest
+from cnntrain.settings import ChoiceFrom, Settings
 
 _PHRASES = {  # by pydantic's error type; {names} come from its context
     "int_type": "must be a whole number",
@@ -51,6 +53,7 @@ def problems_of(error: ValidationError, model: type[Settings], document: Documen
     """
     problems = []
     phrases: dict[tuple[str | int, ...], dict[str, object]] = defaultdict(dict)
+    meant: dict[tuple[str | int, ...], str] = {}
     for item in error.errors(include_url=False)[
         : 2 * MAX_SHOWN
     ]:  # finding places takes time, which a hostile file shall not have
@@ -69,6 +72,9 @@ def problems_of(error: ValidationError, model: type[Settings], document: Documen
             problems.append(Problem(item["msg"], mark, path=path))
         else:
             phrases[path][_phrase(item)] = value
+            if item["type"] == "literal_error" and isinstance(value, str):
+                words = re.findall(r"'([^']*)'", item["ctx"]["expected"])
+                meant[path] = f"; did you mean {word}?" if (word := nearest(value, words)) else ""
     wrong = [*phrases, *(problem.path for problem in problems)]
     for path, alternatives in phrases.items():
         if any(len(other) > len(path) and other[: len(path)] == path for other in wrong):
@@ -76,7 +82,8 @@ def problems_of(error: ValidationError, model: type[Settings], document: Documen
         first, *others = alternatives
         message = " or ".join([first, *(other.removeprefix("must be ") for other in others)])
         received = clip(json.dumps(alternatives[first], ensure_ascii=False))
-        problems.append(Problem(f"{_dotted(path)} {message}; received {received}", document.mark(path), path=path))
+        text = f"{_dotted(path)} {message}; received {received}{meant.get(path, '')}"
+        problems.append(Problem(text, document.mark(path), path=path))
     return problems
 
 

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from cnntrain.data.progress import Progress, silent
-from cnntrain.data.settings import ClassNames, DataSettings
+from cnntrain.data.settings import ClassNames, DataSettings, FirstLabel
 from cnntrain.data.source import ImageShape, Loaded, Source, Split, check_pair, checked_labels, classes_of, names_of
 from cnntrain.errors import DataError
+from cnntrain.printable import printable
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
-VALIDATION = ("x_validation", "y_validation")  # both or neither
+VALIDATION = ("validation", "valid", "val")  # how the arrays of that split may be called, x_ and y_
 _COLOURS = (1, 3, 4)  # grey, RGB, RGBA: a channel axis of another length makes us look twice
 _CHUNK = 256  # images per check for NaN
 
@@ -31,6 +32,7 @@ class ArraySettings(DataSettings):
         description="Where images with a channel axis have it: last (N, rows, columns, channels) as in Keras, first "
         "(N, channels, rows, columns) as in PyTorch.",
     )
+    first_label: FirstLabel
     class_names: ClassNames = Field(
         None, description="Names in the order of the labels; without them the labels themselves are the names."
     )
@@ -44,7 +46,7 @@ class Header(NamedTuple):
 
 
 class ArraySource(Source[ArraySettings]):
-    """Arrays x_train, y_train, x_test, y_test and perhaps x_validation, y_validation, wherever they are.
+    """Arrays x_train, y_train, x_test, y_test and perhaps x_validation, y_validation (or x_val, x_valid), somewhere.
 
     Images are (N, H, W) for grey, or with a channel axis; uint8 (0 to 255), or floating point on any scale.
     """
@@ -57,23 +59,26 @@ class ArraySource(Source[ArraySettings]):
         with self.opened() as arrays:
             shape = self.image_shape("x_train", self.header(arrays, "x_train"))
             labels = self._labels(arrays, "y_train")
-        return shape, classes_of(labels, self.settings.class_names, self.where("y_train"))
+        return shape, self._classes(labels)
 
     def load(self) -> Loaded:
         with self.opened() as arrays:
-            names = ["train", "test"] + ["validation"] * ("x_validation" in arrays)
+            names = ["train", "test", *(name for name in VALIDATION if f"x_{name}" in arrays)]
             labels = {name: self._labels(arrays, f"y_{name}") for name in names}
             images = {name: self.images(arrays, f"x_{name}") for name in names}
-        classes = classes_of(labels["train"], self.settings.class_names, self.where("y_train"))
+        classes = self._classes(labels["train"])
         splits = {}
         for name in names:
             check_pair(len(images[name]), len(labels[name]), self.where(f"x_{name}"), f"y_{name}")
-            checked = checked_labels(labels[name], classes, self.where(f"y_{name}"))
+            checked = checked_labels(labels[name], classes, self.where(f"y_{name}"), self.settings.first_label)
             splits[name] = Split(images[name], checked)
             self._check_alike(images["train"], images[name], name)
-        return Loaded(
-            splits["train"], splits["test"], names_of(classes, self.settings.class_names), splits.get("validation")
-        )
+        class_names = names_of(classes, self.settings.class_names, self.settings.first_label)
+        return Loaded(splits["train"], splits["test"], class_names, splits[names[2]] if names[2:] else None)
+
+    def _classes(self, labels: NDArray[Any]) -> int:
+        settings = self.settings
+        return classes_of(labels, settings.class_names, self.where("y_train"), settings.first_label)
 
     # --- what a source of arrays says ---
 
@@ -102,12 +107,15 @@ class ArraySource(Source[ArraySettings]):
 
     def check_names(self, found: list[str]) -> None:
         """Raise `DataError` unless the arrays that must be there are."""
-        wanted = ARRAYS + (VALIDATION if any(name in found for name in VALIDATION) else ())
+        splits = [split for split in VALIDATION if {f"x_{split}", f"y_{split}"} & set(found)]
+        if len(splits) > 1:
+            arrays = " and ".join(f"x_{split}" for split in splits)
+            raise DataError(f"{self.path}: {arrays} could both be the validation split: leave one out")
+        wanted = (*ARRAYS, *(f"{axis}_{split}" for split in splits for axis in "xy"))
         missing = [name for name in wanted if name not in found]
         if missing:
-            raise DataError(
-                f"{self.path}: no array named {', '.join(missing)}; found {', '.join(found[:12]) or 'nothing'}"
-            )
+            there = ", ".join(printable(name) for name in found[:12]) or "nothing"
+            raise DataError(f"{self.path}: no array named {', '.join(missing)}; found {there}")
 
     def check_header(self, name: str, header: Header) -> None:
         """Raise `DataError` for Python objects and for arrays that hold nothing."""
@@ -158,12 +166,24 @@ class ArraySource(Source[ArraySettings]):
         where = self.where(name)
         header = self.header(arrays, name)
         shape = header.shape
-        if header.dtype.kind not in "iu":
-            raise DataError(f"{where}: has dtype {header.dtype}; labels must be whole numbers (an integer dtype)")
         if len(shape) != 1 and not (len(shape) == 2 and shape[1] == 1):
             hint = "; is it one-hot? save y.argmax(axis=1) instead" if len(shape) == 2 else ""
             raise DataError(f"{where}: has shape {shape}; labels must be (N,) or (N, 1){hint}")
-        return self.read(arrays, name).reshape(-1)
+        if header.dtype.kind not in "iuf":
+            text = "; number the classes: np.unique(y, return_inverse=True)" if header.dtype.kind in "US" else ""
+            raise DataError(f"{where}: has dtype {header.dtype}; labels must be whole numbers{text}")
+        labels = self.read(arrays, name).reshape(-1)
+        if header.dtype.kind == "f":  # 3.0 is a whole number too
+            wide = labels.astype(np.float64)
+            whole = (wide == np.floor(wide)) & (np.abs(wide) < 1 << 31)
+            if not whole.all():
+                index = int(np.flatnonzero(~whole)[0])
+                raise DataError(
+                    f"{where}: label {labels[index]} (of image {index}, counted from 0) of dtype {header.dtype}: "
+                    "labels must be whole numbers"
+                )
+            return labels.astype(np.int64)
+        return labels
 
     def _check_alike(self, train: Any, other: Any, name: str) -> None:
         if train.shape[1:] != other.shape[1:]:

@@ -16,7 +16,8 @@ from cnntrain.data.normalization import Normalization, normalization_of
 from cnntrain.data.progress import Progress, silent
 from cnntrain.data.settings import DataSettings
 from cnntrain.data.source import Source, Split
-from cnntrain.errors import ArgumentError, ConfigError
+from cnntrain.errors import ArgumentError, ConfigError, DataError
+from cnntrain.printable import printable
 from cnntrain.randomness import generator
 
 if TYPE_CHECKING:
@@ -63,7 +64,10 @@ def describe(settings: DataSettings) -> tuple[Shape, int]:
     """Image shape and number of classes, from file headers and at most the labels; raises `DataError`."""
     from cnntrain.shape import Shape
 
-    shape, classes = _source(settings).describe()
+    source = _source(settings)
+    shape, classes = source.describe()
+    if classes < 2:
+        raise _one_class(source, "there is only one class")
     return Shape(*shape), classes
 
 
@@ -91,7 +95,8 @@ def load_data(settings: DataSettings, seed: int, progress: Progress = silent) ->
     ConfigError
         The settings do not fit this data (validation larger than the training split, wrong number of means).
     """
-    loaded = _source(settings, progress).load()
+    source = _source(settings, progress)
+    loaded = source.load()
     train, validation = loaded.train, loaded.validation
     if validation is not None and settings.validation:
         raise ConfigError(
@@ -99,6 +104,9 @@ def load_data(settings: DataSettings, seed: int, progress: Progress = silent) ->
             f"({len(validation):,} images): leave data.validation at 0 to use it"
         )
     classes = len(loaded.class_names)
+    only = train.labels[0]
+    if classes < 2 or (train.labels == only).all():
+        raise _one_class(source, f"all {len(train):,} training images have the label {only}")
     count = held_out_count(settings.validation, len(train))
     if count:
         kept, held_out = stratified_holdout(train.labels, classes, count, generator(seed, "validation"))
@@ -106,6 +114,9 @@ def load_data(settings: DataSettings, seed: int, progress: Progress = silent) ->
         train = Split(LazyRows(train.images, kept), train.labels[kept])
     _warn_of_empty_classes(train, loaded.class_names, settings.path)
     normalization = normalization_of(settings.normalize, train.images)
+    if settings.normalize == "standard":
+        for channel in normalization.constant_channels:
+            warnings.warn(constant_channel(channel), stacklevel=2)
     return DataSet(train, validation, loaded.test, loaded.class_names, normalization)
 
 
@@ -135,11 +146,21 @@ def _source(settings: DataSettings, progress: Progress = silent) -> Source:
     return SOURCES[settings.source](settings, progress)
 
 
+def _one_class(source: Source, found: str) -> DataError:
+    return DataError(f"{source.settings.path}: {found}, so there is nothing to learn{source.likely_mistake()}")
+
+
+def constant_channel(channel: int) -> str:
+    """The warning of a channel in which all training pixels are equal."""
+    return f"channel {channel}: all training pixels are equal (deviation 0): it tells the network nothing"
+
+
 def _warn_of_empty_classes(train: Split, class_names: list[str], path: str) -> None:
     empty = np.flatnonzero(np.bincount(train.labels, minlength=len(class_names)) == 0)
     if len(empty):
-        names = ", ".join(class_names[label] for label in empty[:10]) + (", ..." if len(empty) > 10 else "")
+        names = ", ".join(printable(class_names[label]) for label in empty[:10]) + (", ..." if len(empty) > 10 else "")
+        hint = "; if labels count from 1, set data.first_label: 1" if empty.tolist() == [0] else ""
         warnings.warn(
-            f"{path}: the training split has no image of {len(empty)} of {len(class_names)} classes ({names})",
+            f"{path}: the training split has no image of {len(empty)} of {len(class_names)} classes ({names}){hint}",
             stacklevel=3,
         )

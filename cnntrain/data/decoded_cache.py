@@ -1,8 +1,9 @@
 """Decoded images kept on disk, so that the second start is quick and the images need not fit into memory.
 
 An entry is a folder named by a SHA-256 over everything that the result depends on: the path, size and time of the
-source, how it was decoded, Pillow's version. It holds one file of raw uint8 per split and `index.json`. It is written
-under another name and renamed when complete; an entry that does not fit its index is not used. Nothing is unpickled.
+source, how it was decoded, Pillow's version. It holds one file of raw uint8 per split and `index.json`, with a digest
+of each split's pixels and one of the index itself. It is written under another name and renamed when complete; an
+entry whose digests are not right is not used. Nothing is unpickled. The folder's time is that of the last use.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import os
 import shutil
 import tempfile
 import time
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import unquote_to_bytes
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,25 +28,48 @@ from pydantic import ValidationError
 
 from cnntrain.settings import NonNegativeInt, PositiveInt, Settings
 
-VERSION = 1  # of the format; a change makes older entries unused
-_INDEX = "index.json"
-_PART = ".part"
-_ABANDONED = 24 * 3600  # seconds after which an unfinished entry is taken for that of a process that died
+VERSION = 2  # of the format, and of what decoding does; a change makes older entries unused
+INDEX = "index.json"
+PART = ".part"
+ABANDONED = 24 * 3600  # seconds after which an unfinished entry is taken for that of a process that died
 
 
 class SplitIndex(Settings):
-    """One split of an entry: the labels of its images, and the files that were skipped, with the reason."""
+    """One split of an entry: the labels of its images, and the files that were skipped, with the reason.
+
+    `digest` is BLAKE2b over the pixels; "" until they are written.
+    """
 
     labels: tuple[NonNegativeInt, ...]
     skipped: tuple[tuple[str, str], ...] = ()
+    digest: str = ""
 
 
 class CacheIndex(Settings):
-    """What an entry holds."""
+    """What an entry holds. `source` is a file: address; `digest` is BLAKE2b over everything else in the index."""
 
     source: str
     shape: tuple[PositiveInt, PositiveInt, PositiveInt]
     splits: dict[str, SplitIndex]
+    digest: str = ""
+
+    def own_digest(self) -> str:
+        """What `digest` must be."""
+        return hashlib.blake2b(self.model_dump_json(exclude={"digest"}).encode()).hexdigest()
+
+    @property
+    def path(self) -> Path:
+        """The directory or archive that was decoded."""
+        return Path(os.fsdecode(unquote_to_bytes(self.source.removeprefix("file://"))))
+
+
+def read_index(folder: Path) -> CacheIndex | None:
+    """Return the index of an entry; None if there is none that is whole and of this version."""
+    try:
+        index = CacheIndex.model_validate_json((folder / INDEX).read_bytes())
+    except (OSError, ValidationError):
+        return None
+    return index if index.digest == index.own_digest() else None
 
 
 def cache_folder() -> Path:
@@ -51,6 +77,11 @@ def cache_folder() -> Path:
     if chosen := os.environ.get("CNNTRAIN_CACHE_DIR"):
         return Path(chosen)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cnntrain"
+
+
+def decoded_folder() -> Path:
+    """Where the entries are."""
+    return cache_folder() / "decoded"
 
 
 class DecodedCache:
@@ -65,54 +96,79 @@ class DecodedCache:
     """
 
     def __init__(self, source: Path, depends_on: Mapping[str, Any]) -> None:
-        self.source = str(source.resolve())
-        key = json.dumps([VERSION, self.source, depends_on], sort_keys=True)
-        self._root = cache_folder() / "decoded"
-        self.folder = self._root / hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+        self.source = source.resolve()
+        key = json.dumps([VERSION, str(self.source), depends_on], sort_keys=True)
+        self.root = decoded_folder()
+        self.folder = self.root / hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
     def read(self) -> tuple[CacheIndex, dict[str, NDArray[np.uint8]]] | None:
-        """Return the index and the images of each split, mapped into memory; None if there is no sound entry."""
-        try:
-            index = CacheIndex.model_validate_json((self.folder / _INDEX).read_bytes())
-            images = {name: self._mapped(name, index) for name in index.splits}
-        except (OSError, ValidationError, ValueError):
+        """Return the index and the images of each split, mapped into memory; None if there is no entry.
+
+        A damaged one counts as none, with a warning.
+        """
+        if not self.folder.exists():
             return None
+        index = read_index(self.folder)
+        try:
+            if index is None:
+                raise ValueError("its index is damaged")
+            images = {name: self._mapped(name, index) for name in index.splits}
+        except (OSError, ValueError) as error:
+            warnings.warn(
+                f"{self.folder}: decoded images kept here are not what was written "
+                f"({error.strerror if isinstance(error, OSError) else error}); decoding again",
+                stacklevel=4,
+            )
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(self.folder)  # used now
         return index, images
 
     def _mapped(self, name: str, index: CacheIndex) -> NDArray[np.uint8]:
         path = self.folder / f"{Path(name).name}.u8"
         shape = (len(index.splits[name].labels), *index.shape)
         if path.stat().st_size != math.prod(shape):
-            raise ValueError("the file does not fit the index")
+            raise ValueError(f"{path.name} does not fit the index")
         # copy on write: to a kernel the array is like any other, and the file stays as it is
-        return np.asarray(np.memmap(path, np.uint8, "c", shape=shape))
+        images = np.asarray(np.memmap(path, np.uint8, "c", shape=shape))
+        if _digest_of(images) != index.splits[name].digest:
+            raise ValueError(f"{path.name} has another digest")
+        return images
 
     def writer(self, size: int) -> CacheWriter:
         """Begin an entry of at most `size` bytes; raises OSError, also when the disk has no room for it."""
-        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._remove_outdated()
-        free = shutil.disk_usage(self._root).free
+        free = shutil.disk_usage(self.root).free
         if free < size:
             raise OSError(f"{size:,} bytes are needed, {free:,} are free")
-        return CacheWriter(
-            Path(tempfile.mkdtemp(prefix=f"{self.folder.name[:16]}-", suffix=_PART, dir=self._root)), self
-        )
+        return CacheWriter(Path(tempfile.mkdtemp(prefix=f"{self.folder.name[:16]}-", suffix=PART, dir=self.root)), self)
 
     def _remove_outdated(self) -> None:
         """Remove entries made of an earlier state of the same source, and unfinished ones that nobody writes."""
-        for folder in self._root.iterdir():
-            with contextlib.suppress(OSError, ValidationError):
-                if folder.name.endswith(_PART):
-                    outdated = time.time() - folder.stat().st_mtime > _ABANDONED
+        for folder in self.root.iterdir():
+            with contextlib.suppress(OSError):
+                if folder.name.endswith(PART):
+                    outdated = is_abandoned(folder)
                 else:
-                    index = CacheIndex.model_validate_json((folder / _INDEX).read_bytes())
-                    outdated = index.source == self.source and self._is_older(folder)
+                    index = read_index(folder)
+                    outdated = index is not None and index.path == self.source and self._is_older(folder)
                 if outdated:
                     shutil.rmtree(folder, ignore_errors=True)
 
     def _is_older(self, folder: Path) -> bool:
         """Tell whether the source has changed since an entry of it was written."""
-        return Path(self.source).stat().st_mtime > (folder / _INDEX).stat().st_mtime
+        return self.source.stat().st_mtime > (folder / INDEX).stat().st_mtime
+
+
+def is_abandoned(folder: Path) -> bool:
+    """Tell whether an unfinished entry is that of a process that died, by its age."""
+    return time.time() - folder.stat().st_mtime > ABANDONED
+
+
+def _digest_of(images: NDArray[np.uint8]) -> str:
+    """BLAKE2b over the pixels."""
+    return hashlib.blake2b(images.reshape(-1).data).hexdigest()
 
 
 class CacheWriter:
@@ -121,6 +177,7 @@ class CacheWriter:
     def __init__(self, folder: Path, cache: DecodedCache) -> None:
         self._folder, self._cache = folder, cache
         self._file: BinaryIO | None = None
+        self._digests: dict[str, Any] = {}
 
     def __enter__(self) -> CacheWriter:
         return self
@@ -132,21 +189,33 @@ class CacheWriter:
     def begin(self, split: str) -> None:
         """Begin the file of a split."""
         self._close()
+        self._digest = self._digests[split] = hashlib.blake2b()
         self._file = (self._folder / f"{split}.u8").open("wb")
 
     def write(self, images: NDArray[np.uint8]) -> None:
         """Append images to the split."""
         assert self._file is not None  # begin() comes first; for mypy
-        self._file.write(images.tobytes())
+        content = images.tobytes()
+        self._digest.update(content)
+        self._file.write(content)
 
     def finish(self, index: CacheIndex) -> None:
         """Make the entry visible; if another process was quicker, its entry (the same) stays."""
         self._close()
-        (self._folder / _INDEX).write_text(index.model_dump_json())
+        splits = {
+            name: split.model_copy(update={"digest": self._digests[name].hexdigest()})
+            for name, split in index.splits.items()
+        }
+        whole = index.model_copy(update={"splits": splits})
+        whole = whole.model_copy(update={"digest": whole.own_digest()})
+        (self._folder / INDEX).write_text(whole.model_dump_json())
         try:
             self._folder.rename(self._cache.folder)
         except OSError:
-            if self._cache.read() is None:  # a damaged entry: replace it
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # it was warned of when it was read first
+                there = self._cache.read()
+            if there is None:  # a damaged entry: replace it
                 shutil.rmtree(self._cache.folder, ignore_errors=True)
                 self._folder.rename(self._cache.folder)
 

@@ -8,25 +8,21 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import http.client
-import ssl
 import time
 import urllib.error
-import urllib.request
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
+from cnntrain.data.answer import NETWORK_ERRORS, Answer, BrokenOffError, TooSlowError
+from cnntrain.data.files import refuse_other_than_files
 from cnntrain.data.progress import Progress, silent
 from cnntrain.data.published import PublishedData, PublishedFile
 from cnntrain.errors import DataError
+from cnntrain.printable import printable
 
-TIMEOUT = 30  # seconds without a byte
 ATTEMPTS = 3  # per mirror; each goes on where the one before broke off
 PAUSE = 1.0  # seconds before the second attempt; twice that before the third
-_CHUNK = 1 << 16
-_NETWORK_ERRORS = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
 
 
 class _MirrorError(Exception):
@@ -105,6 +101,8 @@ class _Fetch:
         raise DataError(f"{self._target}: could not be fetched:\n  " + "\n  ".join(failures) + left)
 
     def _is_there(self) -> bool:
+        for path in (self._target, self._part):
+            refuse_other_than_files(path)
         if not self._target.exists():
             return False
         wrong = _wrong_checksum(self._target, self._file)
@@ -141,24 +139,31 @@ class _Fetch:
     def _receive(self, url: str) -> None:
         """Append what is missing to the .part file."""
         have = self._part.stat().st_size if self._part.exists() else 0
-        request = urllib.request.Request(url, headers={"User-Agent": "cnntrain", "Accept-Encoding": "identity"})
+        headers = {"User-Agent": "cnntrain", "Accept-Encoding": "identity"}
         if have:
-            request.add_header("Range", f"bytes={have}-")
+            headers["Range"] = f"bytes={have}-"
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
-                self._store(response, have)
+            with Answer(url, headers) as answer:
+                self._store(answer, have)
         except urllib.error.HTTPError as error:
             if error.code == 416 and have:  # nothing beyond what is there: complete, or not this file's beginning
                 if _wrong_checksum(self._part, self._file):
                     self._part.unlink()
                     raise _MirrorError("could not go on from what had come before", again=True) from None
                 return
-            raise _MirrorError(f"answers {error.code} {error.reason}", again=error.code >= 500) from None
-        except _NETWORK_ERRORS as error:
+            raise _MirrorError(
+                f"answers {error.code} {printable(str(error.reason))}", again=error.code >= 500
+            ) from None
+        except (*NETWORK_ERRORS, BrokenOffError) as error:
             reason = getattr(error, "reason", None) or error
             raise _MirrorError(f"connection failed ({reason or type(error).__name__})", again=True) from None
+        except TooSlowError as error:
+            raise _MirrorError(str(error)) from None
+        except ValueError as error:  # urllib's, of a name that cannot be one
+            raise _MirrorError(f"its address, or one that it leads to, is malformed ({error})") from None
 
-    def _store(self, response: Any, have: int) -> None:
+    def _store(self, answer: Answer, have: int) -> None:
+        response = answer.response
         if "html" in (response.headers.get("Content-Type") or "").lower():
             raise _MirrorError("sends a web page (HTML) instead of data")
         goes_on = have > 0 and response.status == 206
@@ -168,7 +173,7 @@ class _Fetch:
         received = have if goes_on else 0
         announced = response.headers.get("Content-Length")
         total = received + int(announced) if announced and announced.isdigit() else 0
-        chunk = response.read(_CHUNK)
+        chunk = answer.read()
         if received == 0 and chunk.lstrip()[:1] == b"<":
             raise _MirrorError("sends a web page (HTML) instead of data")
         with self._part.open("ab" if goes_on else "wb") as part:
@@ -178,7 +183,7 @@ class _Fetch:
                 if received > most:
                     raise _MirrorError(f"sends more than {most:,} bytes; the file has {self._file.size:,}")
                 self._progress(self._file.name, received, total)
-                chunk = response.read(_CHUNK)
+                chunk = answer.read()
         if total and received < total:
             raise _MirrorError(f"connection broke after {received:,} of {total:,} bytes", again=True)
 

@@ -5,38 +5,69 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from cnntrain.data.decoded_cache import CacheIndex, DecodedCache, SplitIndex
-from cnntrain.data.decoding import SUFFIXES, Decoder, Failure, Form, image_size
-from cnntrain.data.image_files import ImageFiles, UnreadableFileError, open_image_files, printable
+from cnntrain.data.decoding import Decoder, Failure, Form, WrongSizeError, image_size
+from cnntrain.data.folder_tree import Member, Tree
+from cnntrain.data.image_files import ImageFiles, UnreadableFileError, open_image_files
 from cnntrain.data.images import LazyImages
 from cnntrain.data.progress import Progress, silent
 from cnntrain.data.settings import DataSettings
 from cnntrain.data.source import ImageShape, Loaded, Source, Split
 from cnntrain.errors import ConfigError, DataError
+from cnntrain.printable import printable
 from cnntrain.settings import PositivePair
 
-_SPLITS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
-_LAYOUT = "expected train/<class>/<image files> and test/<class>/<image files>, and perhaps validation/<class>/..."
-_CLUTTER = ("__MACOSX", "Thumbs.db", "desktop.ini")  # what systems leave in folders; names with a dot in front too
-_MOST_CLASSES = 100_000
+_COLOURS = {"white": 255, "black": 0}
+Byte = Annotated[int, Field(ge=0, le=255)]
+
+
+def _colour(value: object) -> object:
+    """Make (red, green, blue) of a name, one number for grey, or a list."""
+    if isinstance(value, str) and value in _COLOURS:
+        value = _COLOURS[value]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return (value,) * 3
+    if isinstance(value, list | tuple) and len(value) == 3:
+        return tuple(value)
+    raise ValueError("must be white, black, a number from 0 to 255, or [red, green, blue]")
+
+
+_BYTE = {"type": "integer", "minimum": 0, "maximum": 255}
+_COLOUR = {
+    "anyOf": [{"enum": list(_COLOURS)}, _BYTE, {"type": "array", "items": _BYTE, "minItems": 3, "maxItems": 3}],
+    "default": "white",
+}
+Colour = Annotated[tuple[Byte, Byte, Byte], BeforeValidator(_colour), WithJsonSchema(_COLOUR)]
 
 
 class FolderSettings(DataSettings):
     """Keys of `data: {source: folder, ...}`; `path` is a directory or a zip archive.
 
     It holds `train/<class>/` and `test/<class>/` with image files (JPEG, PNG, BMP, GIF, PPM, TIFF, WebP), and perhaps
-    `validation/<class>/`; all of it may lie in one outer folder. Classes are numbered in the order of their names.
+    `validation/<class>/`; `Training`, `Testing`, `val`, `valid` and capitals will do too, and all of it may lie in
+    outer folders. Classes are numbered in the order of their names. Images are turned as their EXIF orientation says.
+    Colours of 16 bits are cut to their upper 8; grey images of more than 8 bits need `white`.
     """
 
     color: Literal["rgb", "grey"] = Field("rgb", description="What images become: three channels, or one.")
     resize: PositivePair | None = Field(
         None, description="Scale every image to [rows, columns]; without it images of differing sizes are refused."
+    )
+    background: Colour = Field(
+        (255, 255, 255),
+        description="What lies under transparent pixels: white, black, a number from 0 to 255 for a grey, or [red, "
+        "green, blue].",
+    )
+    white: Annotated[int, Field(ge=1, le=65535)] | None = Field(
+        None,
+        description="The value that is white in grey images of more than 8 bits: 65535 where they use 16, 4095 for 12. "
+        "They are scaled to 8 bits by it; without it they are refused.",
     )
     skip_bad: bool = Field(
         False, description="Leave out files that cannot be read and say how many, in place of stopping at the first."
@@ -47,9 +78,6 @@ class FolderSettings(DataSettings):
         "XDG_CACHE_HOME or ~/.cache), so that the next start is quick and they need not fit into memory. memory: "
         "decoded at every start. stream: decoded in the background whenever a batch needs them, and kept nowhere.",
     )
-
-
-Member = tuple[str, int]  # name of a file, label
 
 
 class Folder(Source[FolderSettings]):
@@ -63,31 +91,40 @@ class Folder(Source[FolderSettings]):
         self.path = Path(settings.path).expanduser()
 
     def describe(self) -> tuple[ImageShape, int]:
-        tree = _Tree(open_image_files(self.path))
+        tree = Tree(open_image_files(self.path))
         return self._form(tree).shape, len(tree.class_names)
 
     def load(self) -> Loaded:
-        tree = _Tree(open_image_files(self.path))
+        tree = Tree(open_image_files(self.path))
         form = self._form(tree)
         splits = self._streamed(tree, form) if self.settings.storage == "stream" else self._decoded(tree, form)
         return Loaded(splits["train"], splits["test"], tree.class_names, splits.get("validation"))
 
-    def _form(self, tree: _Tree) -> Form:
+    def likely_mistake(self) -> str:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return Tree(open_image_files(self.path)).likely_mistake()
+
+    def _form(self, tree: Tree) -> Form:
         """Size from the settings, or from the first training image that can be read."""
-        resize = self.settings.resize
-        if resize is not None:
-            return Form(self.settings.color, *resize, resize=True)
+        settings, first = self.settings, None
         for name, _ in tree.splits["train"]:
-            size = _size_of(tree.files, name)
+            size = _size_of(tree.files, name, settings.white)
             if isinstance(size, tuple):
-                return Form(self.settings.color, *size, resize=False)
-            if not self.settings.skip_bad:
-                raise DataError(_bad(tree.files.where(name), str(size)))
-        raise DataError(f"{self.path}: none of the {len(tree.splits['train'])} training images can be read")
+                rows, columns = settings.resize or size
+                resize = settings.resize is not None
+                return Form(settings.color, rows, columns, resize, settings.background, settings.white)
+            where = tree.files.where(name)
+            if not settings.skip_bad:
+                raise DataError(f"{where}: {size}; {size.advice}")
+            first = first or f"{where}: {size}"
+        raise DataError(
+            f"{self.path}: none of the {len(tree.splits['train'])} training images can be read; the first is {first}"
+        )
 
     # --- decoded once ---
 
-    def _decoded(self, tree: _Tree, form: Form) -> dict[str, Split]:
+    def _decoded(self, tree: Tree, form: Form) -> dict[str, Split]:
         cache = self._cache(tree.files) if self.settings.storage == "cache" else None
         found = cache.read() if cache else None
         if found is None and cache is not None:
@@ -117,11 +154,14 @@ class Folder(Source[FolderSettings]):
         import PIL
 
         settings = self.settings
-        depends_on = [files.fingerprint(), settings.color, settings.resize, settings.skip_bad, PIL.__version__]
+        depends_on = [
+            *(files.fingerprint(), settings.color, settings.resize, settings.background, settings.white),
+            *(settings.skip_bad, PIL.__version__),
+        ]
         return DecodedCache(self.path, {"decoded": depends_on})
 
     def _decode(
-        self, tree: _Tree, form: Form, begin: Callable[[str], None], write: Callable[[NDArray[np.uint8]], None]
+        self, tree: Tree, form: Form, begin: Callable[[str], None], write: Callable[[NDArray[np.uint8]], None]
     ) -> CacheIndex:
         """Decode everything once, handing the images on in order."""
         decoder = Decoder(tree.files, form)
@@ -141,18 +181,18 @@ class Folder(Source[FolderSettings]):
                 splits[split] = _split_index(split, members, failures, self.path)
         finally:
             decoder.close()
-        return CacheIndex(source=str(self.path.resolve()), shape=form.shape, splits=splits)
+        return CacheIndex(source=self.path.resolve().as_uri(), shape=form.shape, splits=splits)
 
-    def _check(self, tree: _Tree, form: Form, name: str, failure: Failure) -> None:
+    def _check(self, tree: Tree, form: Form, name: str, failure: Failure) -> None:
         """Raise `DataError` unless this failure may be skipped."""
         where = tree.files.where(name)
-        if failure.wrong_size:
+        if isinstance(failure.error, WrongSizeError):
             raise DataError(
                 f"{where}: {failure.reason}, but the first training image has {form.rows}x{form.columns}: set "
                 "data.resize: [rows, columns] to scale all images to one size"
             )
         if not self.settings.skip_bad:
-            raise DataError(_bad(where, failure.reason))
+            raise DataError(f"{where}: {failure.reason}; {failure.error.advice}")
 
     def _tell_of_skipped(self, index: CacheIndex) -> None:
         for split, content in index.splits.items():
@@ -160,13 +200,13 @@ class Folder(Source[FolderSettings]):
                 name, reason = content.skipped[0]
                 warnings.warn(
                     f"{self.path}: skipped {len(content.skipped):,} of {len(content.skipped) + len(content.labels):,} "
-                    f"files of the {split} split; the first is {printable(name)}: {reason}",
+                    f"files of the {split} split; the first is {name}: {reason}",
                     stacklevel=2,
                 )
 
     # --- decoded whenever they are needed ---
 
-    def _streamed(self, tree: _Tree, form: Form) -> dict[str, Split]:
+    def _streamed(self, tree: Tree, form: Form) -> dict[str, Split]:
         if self.settings.skip_bad:
             raise ConfigError(
                 "data.skip_bad: true needs to know the bad files before training starts: with data.storage: stream "
@@ -201,7 +241,7 @@ class StreamedImages(LazyImages):
 class _Memory:
     """Takes decoded images into arrays."""
 
-    def __init__(self, tree: _Tree, form: Form) -> None:
+    def __init__(self, tree: Tree, form: Form) -> None:
         self.images: dict[str, NDArray[np.uint8]] = {}
         self._tree, self._form = tree, form
         self._split, self._filled = "", 0
@@ -222,69 +262,11 @@ class _Memory:
         self._filled += len(images)
 
 
-class _Tree:
-    """The image files of each split with their labels, and the classes that the folders of the training split name."""
-
-    def __init__(self, files: ImageFiles) -> None:
-        self.files = files
-        prefix = _outer_folder(files)
-        found: dict[str, list[tuple[str, str]]] = {}  # split -> (class, name)
-        ignored = []
-        for name in files.names:
-            parts = name.removeprefix(prefix).split("/")
-            split = next((split for split, folders in _SPLITS.items() if parts[0] in folders), None)
-            if split is None or any(part.startswith(".") or part in _CLUTTER for part in parts):
-                continue
-            if len(parts) < 3 or not name.lower().endswith(SUFFIXES):
-                ignored.append(name)
-                continue
-            found.setdefault(split, []).append((parts[1], name))
-        for split in ("train", "test"):
-            if split not in found:
-                raise DataError(f"{files.path}: no image files in {prefix}{split}/<class>/; {_LAYOUT}")
-        if ignored:
-            warnings.warn(
-                f"{files.path}: ignored {len(ignored):,} files that are no image files in a class's folder; the first "
-                f"is {printable(ignored[0])}",
-                stacklevel=4,
-            )
-        names = sorted({class_name for class_name, _ in found["train"]})
-        if len(names) > _MOST_CLASSES:
-            raise DataError(f"{files.path}: {len(names):,} classes in train/, at most {_MOST_CLASSES:,} are allowed")
-        self.class_names = [printable(name) for name in names]
-        labels = {name: label for label, name in enumerate(names)}
-        self.splits: dict[str, list[Member]] = {}
-        for split in _SPLITS:
-            if split in found:
-                self.splits[split] = [(name, self._label(labels, split, of, name)) for of, name in found[split]]
-
-    def _label(self, labels: dict[str, int], split: str, class_name: str, name: str) -> int:
-        if class_name not in labels:
-            raise DataError(
-                f"{self.files.where(name)}: the {split} split has a class that the training split has not: "
-                f"{printable(class_name)}; classes are {', '.join(self.class_names[:20])}"
-            )
-        return labels[class_name]
-
-
-def _outer_folder(files: ImageFiles) -> str:
-    """Return "" when train/ lies at the top, "outer/" when everything lies in one folder, as many archives have it."""
-    tops = {name.split("/")[0] for name in files.names if "/" in name} - set(_CLUTTER)
-    tops = {top for top in tops if not top.startswith(".")}
-    if "train" not in tops and len(tops) == 1:
-        return f"{tops.pop()}/"
-    return ""
-
-
-def _size_of(files: ImageFiles, name: str) -> tuple[int, int] | UnreadableFileError:
+def _size_of(files: ImageFiles, name: str, white: int | None) -> tuple[int, int] | UnreadableFileError:
     try:
-        return image_size(files.read(name))
+        return image_size(files.read(name), white)
     except UnreadableFileError as error:
         return error
-
-
-def _bad(where: str, reason: str) -> str:
-    return f"{where}: {reason}; remove it, or set data.skip_bad: true to go on without such files"
 
 
 def _split_index(split: str, members: list[Member], failures: list[Failure], path: Path) -> SplitIndex:
@@ -293,5 +275,5 @@ def _split_index(split: str, members: list[Member], failures: list[Failure], pat
         raise DataError(f"{path}: none of the {len(members)} files of the {split} split can be read")
     return SplitIndex(
         labels=tuple(label for index, (_, label) in enumerate(members) if index not in failed),
-        skipped=tuple((members[index][0], reason) for index, reason in failed.items()),
+        skipped=tuple((printable(members[index][0]), printable(reason)) for index, reason in failed.items()),
     )

@@ -53,7 +53,8 @@ class IdxFolder(Source[IdxFolderSettings]):
                 f"{folder}: missing {names} (looked in {folder.resolve()}; "
                 f"without .gz, and with a dot before idx, will do too); {fetch}"
             )
-        return IdxFiles(*(file for file in found if file is not None))
+        train_images, train_labels, test_images, test_labels = (file for file in found if file is not None)
+        return IdxFiles((train_images, train_labels), (test_images, test_labels))
 
 
 def _find(folder: Path, name: str) -> Path | None:

@@ -23,6 +23,7 @@ from typing import BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from cnntrain.data.files import refuse_other_than_files
 from cnntrain.errors import DataError
 
 _TYPES = {8: "unsigned byte", 9: "signed byte", 11: "short", 12: "int", 13: "float", 14: "double"}
@@ -102,8 +103,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
 def _opened(path: Path) -> Iterator[tuple[BinaryIO, bool]]:
     """Give a stream of the (uncompressed) bytes, and whether they were compressed; turn all failures into DataError."""
     try:
-        if path.exists() and not path.is_file():
-            raise DataError(f"{path}: is a {'folder' if path.is_dir() else 'device or pipe'}, not a file")
+        refuse_other_than_files(path)
         with path.open("rb") as file:
             start = file.read(len(_GZIP))
             file.seek(0)

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
 from pathlib import Path
 
 from cnntrain.errors import DataError
+from cnntrain.printable import printable
 
 LARGEST_FILE = 1 << 28  # bytes of one image file: more is a mistake or an attack
 _DEFLATE_LIMIT = 1032  # the best ratio that deflate can reach: more is a lie or a bomb
-_DEEPEST = 8  # folders below the top; also ends loops of symbolic links
+_DEEPEST = 8  # folders below the top
 
 
 class UnreadableFileError(Exception):
-    """One file could not be read or decoded; the message is the reason, without the file's name."""
+    """One file could not be read or decoded; the message is the reason, without the file's name.
+
+    Attributes
+    ----------
+    advice : str
+        What to do.
+    """
+
+    advice = "remove it, or set data.skip_bad: true to go on without such files"
 
 
 class ImageFiles(ABC):
@@ -29,10 +39,13 @@ class ImageFiles(ABC):
         The directory or archive.
     names : list of str
         Relative paths of the regular files with forward slashes, sorted.
+    left_out : list of str
+        What was found and not looked into, each with the reason, for a warning.
     """
 
     path: Path
     names: list[str]
+    left_out: list[str]
 
     @abstractmethod
     def read(self, name: str) -> bytes:
@@ -64,29 +77,35 @@ def open_image_files(path: Path) -> ImageFiles:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
-def printable(name: str) -> str:
-    """Replace what could confuse a terminal in a name that a stranger chose."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in name)
-
-
 class DirectoryFiles(ImageFiles):
-    """The files below a directory; symbolic links are followed."""
+    """The files below a directory; symbolic links are followed, but never to a folder that leads to where they are."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.left_out = []
         self._found: dict[str, tuple[int, int]] = {}  # name -> size, time of change
-        self._walk(path, "", 0)
+        here = path.resolve()
+        self._walk(path, "", tuple(_identity(folder.stat()) for folder in (here, *here.parents)))
         self.names = sorted(self._found)
 
-    def _walk(self, folder: Path, prefix: str, depth: int) -> None:
+    def _walk(self, folder: Path, prefix: str, above: tuple[tuple[int, int], ...], depth: int = 0) -> None:
+        """Note the files below a folder; `above` are the folders that lead to it, and itself."""
         with os.scandir(folder) as entries:
             for entry in entries:
                 name = prefix + entry.name
-                if entry.is_dir():
-                    if depth < _DEEPEST:
-                        self._walk(folder / entry.name, f"{name}/", depth + 1)
-                elif entry.is_file():
+                try:
                     status = entry.stat()
+                except OSError as error:  # for example a link that leads nowhere
+                    self.left_out.append(f"{name}: {error.strerror or error}")
+                    continue
+                if stat.S_ISDIR(status.st_mode):
+                    if _identity(status) in above:
+                        self.left_out.append(f"{name} is a link to a folder above it")
+                    elif depth == _DEEPEST:
+                        self.left_out.append(f"{name} lies deeper than {_DEEPEST} folders")
+                    else:
+                        self._walk(folder / entry.name, f"{name}/", (*above, _identity(status)), depth + 1)
+                elif stat.S_ISREG(status.st_mode):
                     self._found[name] = (status.st_size, status.st_mtime_ns)
 
     def read(self, name: str) -> bytes:
@@ -108,22 +127,28 @@ class DirectoryFiles(ImageFiles):
         return printable(str(self.path / name))
 
 
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return (status.st_dev, status.st_ino)
+
+
 class ZipFiles(ImageFiles):
     """The files in a zip archive; what its directory announces is checked before anything is read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.left_out = []
         try:
             self._archive = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError) as error:
             raise DataError(f"{path}: not a zip file, truncated or corrupt ({error})") from None
         self._entries: dict[str, zipfile.ZipInfo] = {}
         for entry in self._archive.infolist():
-            if entry.is_dir():
+            name = entry.filename.replace("\\", "/")  # as some programs for Windows write it
+            if not name or name.endswith("/"):  # nothing, or a folder
                 continue
-            if entry.filename in self._entries:
-                raise DataError(f"{path}: holds {printable(entry.filename)} twice")
-            self._entries[entry.filename] = entry
+            if name in self._entries:
+                raise DataError(f"{path}: holds {printable(name)} twice")
+            self._entries[name] = entry
         self._refuse_bombs()
         self.names = sorted(self._entries)
 
@@ -161,7 +186,10 @@ class ZipFiles(ImageFiles):
 
     def fingerprint(self) -> str:
         status = self.path.stat()
-        return f"{status.st_size} {status.st_mtime_ns}"
+        digest = hashlib.sha256(f"{status.st_size} {status.st_mtime_ns}".encode())
+        for name in self.names:
+            digest.update(repr((name, self._entries[name].file_size, self._entries[name].CRC)).encode())
+        return digest.hexdigest()
 
     def where(self, name: str) -> str:
         return f"{self.path}: {printable(name)}"

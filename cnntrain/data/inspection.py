@@ -11,6 +11,7 @@ import numpy as np
 from cnntrain.data.dataset import SPLITS, DataSet
 from cnntrain.data.normalization import byte_counts, channel_statistics
 from cnntrain.data.source import Split
+from cnntrain.printable import printable
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ class Inspection:
         """Return everything as lines for people."""
         sizes = ", ".join(f"{kind} {count:,}" for kind, count in self.images.items())
         total = sum(self.class_counts.values())
-        width = max(map(len, self.class_counts))
+        names = [printable(name) for name in self.class_counts]
+        width = max(map(len, names))
         most = max(self.class_counts.values())
         lines = [
             f"images    {sizes}",
@@ -85,7 +87,7 @@ class Inspection:
             f"{self.mean[channel]:.4f}, standard deviation {self.std[channel]:.4f}{self._on_unit(channel)}"
             for channel in range(len(self.mean))
         ]
-        for name, count in self.class_counts.items():
+        for name, count in zip(names, self.class_counts.values(), strict=True):
             bar = "#" * round(30 * count / most)
             lines.append(f"  {name.ljust(width)} {count:>8,} {count / total:>6.1%}  {bar}".rstrip())
         return "\n".join(lines)

@@ -28,11 +28,14 @@ class Normalization:
         float32, on the scale of image / unit; every std is above 0.
     unit : float
         What one is in the stored images: 255 for uint8 images (unless they are used raw), 1 for float images.
+    constant_channels : tuple of int
+        Channels that were measured and have no deviation; their std is 1.
     """
 
     mean: NDArray[np.float32]
     std: NDArray[np.float32]
     unit: float
+    constant_channels: tuple[int, ...] = ()
 
     def affine(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return (scale, shift), float32: normalised = image * scale + shift; scale is (C,), shift is like `mean`."""
@@ -81,8 +84,10 @@ def normalization_of(normalize: str | MeanStd | MeanImage, images: Any) -> Norma
             )
         mean, std = np.resize(normalize.mean, channels), np.resize(normalize.std, channels)
     elif normalize == "standard":
-        mean, std = channel_statistics(images)
-        mean, std = mean / unit, std / unit
+        mean, deviation = channel_statistics(images)
+        mean, std = mean / unit, divisible(deviation) / unit
+        constant = tuple(np.flatnonzero(divisible(deviation) != deviation).tolist())
+        return Normalization(mean.astype(np.float32), std.astype(np.float32), unit, constant)
     else:
         mean, std = np.zeros(channels), np.ones(channels)
     return Normalization(mean.astype(np.float32), std.astype(np.float32), unit)
@@ -91,7 +96,7 @@ def normalization_of(normalize: str | MeanStd | MeanImage, images: Any) -> Norma
 def _with_mean_image(images: Any, to_unit: bool, divide: bool) -> Normalization:
     unit = 255.0 if images.dtype == np.uint8 and to_unit else 1.0
     mean = mean_image(images)
-    std = _deviation(images, mean) / unit if divide else np.ones(images.shape[1])
+    std = divisible(_deviation(images, mean)) / unit if divide else np.ones(images.shape[1])
     return Normalization((mean / unit).astype(np.float32), std.astype(np.float32), unit)
 
 
@@ -106,8 +111,7 @@ def mean_image(images: Any) -> NDArray[np.float64]:
 def channel_statistics(images: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and (population) standard deviation of each channel, by float64 sums in a fixed order.
 
-    Bytes are counted (one pass, exact); float images take two passes. A constant channel (deviation 0, or so small that
-    1 / std is no float32) gets a standard deviation of 1: it is centred and otherwise left alone.
+    Bytes are counted (one pass, exact); float images take two passes.
 
     Parameters
     ----------
@@ -124,7 +128,7 @@ def channel_statistics(images: Any) -> tuple[NDArray[np.float64], NDArray[np.flo
         values, histogram = np.arange(256), byte_counts(images)
         mean = histogram @ values / count
         std = np.sqrt((histogram * np.square(values - mean[:, None])).sum(axis=1) / count)
-        return mean, _divisible(std)
+        return mean, std
     total = np.zeros(channels)
     for chunk in _chunks(images):
         total += chunk.sum(axis=(0, 2, 3), dtype=np.float64)
@@ -147,16 +151,20 @@ def byte_counts(images: Any) -> NDArray[np.int64]:
 
 
 def _deviation(images: Any, mean: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Root mean square of images - mean, per channel; 1 where it is too small to divide by."""
+    """Root mean square of images - mean, per channel."""
     squares = np.zeros(images.shape[1])
     for chunk in _chunks(images):
         centred = chunk.astype(np.float64)
         centred -= mean
         squares += np.square(centred, out=centred).sum(axis=(0, 2, 3))
-    return _divisible(np.sqrt(squares / (len(images) * images.shape[2] * images.shape[3])))
+    return np.sqrt(squares / (len(images) * images.shape[2] * images.shape[3]))
 
 
-def _divisible(std: NDArray[np.float64]) -> NDArray[np.float64]:
+def divisible(std: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What to divide by: 1 for a constant channel (deviation 0, or so small that 1 / std is no float32).
+
+    Such a channel is centred and otherwise left alone.
+    """
     return np.where(std < np.finfo(np.float32).tiny, 1.0, std)
 
 

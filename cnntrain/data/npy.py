@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.data.arrays import ArraySettings, ArraySource, Header
+from cnntrain.data.files import refuse_other_than_files
 from cnntrain.data.images import LazyLayout
-from cnntrain.data.npz import READ_ERRORS
+from cnntrain.data.npz import READ_ERRORS, read_header, read_values
 from cnntrain.errors import DataError
 
 _CONTIGUOUS = "save np.ascontiguousarray(array) instead"
@@ -21,9 +22,9 @@ _CONTIGUOUS = "save np.ascontiguousarray(array) instead"
 class NpySettings(ArraySettings):
     """Keys of `data: {source: npy, ...}`; `path` is a folder with x_train.npy, y_train.npy, x_test.npy, y_test.npy.
 
-    Perhaps also x_validation.npy and y_validation.npy. Arrays as for `npz`. Images stay on disk until they are used.
-    Quickest are uint8 or float32 images (N, H, W), or (N, C, H, W) with `channels: first`: batches of them are taken
-    straight from the file; others are converted batch by batch in the background.
+    Perhaps also x_validation.npy and y_validation.npy (or x_val, x_valid). Arrays as for `npz`. Images stay on disk
+    until they are used. Quickest are uint8 or float32 images (N, H, W), or (N, C, H, W) with `channels: first`: batches
+    of them are taken straight from the file; others are converted batch by batch in the background.
     """
 
 
@@ -53,11 +54,11 @@ class Npy(ArraySource):
             raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
 
     def header(self, arrays: Mapping[str, Any], name: str) -> Header:
-        with self._failures(name), arrays[name].open("rb") as stream:
-            version = np.lib.format.read_magic(stream)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, fortran, dtype = read(stream)
-            start = stream.tell()
+        with self._failures(name):
+            refuse_other_than_files(arrays[name])
+            with arrays[name].open("rb") as stream:
+                shape, fortran, dtype = read_header(stream)
+                start = stream.tell()
         header = Header(shape, dtype)
         self.check_header(name, header)
         size, there = dtype.itemsize * int(np.prod(shape, dtype=object)), arrays[name].stat().st_size - start
@@ -73,7 +74,7 @@ class Npy(ArraySource):
     def read(self, arrays: Mapping[str, Any], name: str) -> NDArray[Any]:
         with self._failures(name):
             # Copy on write: kernels are compiled for writable arrays, and the file stays as it is.
-            return np.asarray(np.load(arrays[name], mmap_mode="c", allow_pickle=False))
+            return np.asarray(read_values(np.load, arrays[name], mmap_mode="c"))
 
     def images(self, arrays: Mapping[str, Any], name: str) -> Any:
         """Images as the file has them if batches can be taken straight from it, otherwise converted when used."""

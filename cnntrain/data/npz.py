@@ -5,9 +5,10 @@ from __future__ import annotations
 import lzma
 import math
 import struct
+import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,12 +32,36 @@ READ_ERRORS = (
 )
 
 
+def read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Return shape, Fortran order and dtype from the beginning of an .npy file; raises one of `READ_ERRORS`."""
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of files that Python 2 wrote, and of old names of types
+            return read(stream)
+    except OSError:
+        raise
+    except (
+        Exception
+    ) as error:  # the header is a Python literal: its parser raises TokenError, MemoryError, TypeError...
+        reason = error.args[0] if error.args else ""
+        raise ValueError(str(reason) or type(error).__name__) from None
+
+
+def read_values(read: Callable[..., Any], *arguments: Any, **keys: Any) -> Any:
+    """Call a reader of NumPy's, which would warn again of what `read_header` has passed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return read(*arguments, allow_pickle=False, **keys)
+
+
 class NpzSettings(ArraySettings):
     """Keys of `data: {source: npz, ...}`; `path` is the .npz file.
 
-    It holds x_train, y_train, x_test, y_test, and perhaps x_validation and y_validation. Images are (N, H, W) for grey,
-    or with a channel axis: last (N, H, W, C) as in Keras, or first (N, C, H, W) as in PyTorch. uint8 (0 to 255), or
-    float16, float32 or float64 on any scale.
+    It holds x_train, y_train, x_test, y_test, and perhaps x_validation and y_validation (or x_val, x_valid). Images are
+    (N, H, W) for grey, or with a channel axis: last (N, H, W, C) as in Keras, or first (N, C, H, W) as in PyTorch.
+    uint8 (0 to 255), or float16, float32 or float64 on any scale.
     """
 
 
@@ -80,9 +105,7 @@ class Npz(ArraySource):
         where = self.where(name)
         try:
             with _archive_of(arrays).open(entry) as stream:
-                version = np.lib.format.read_magic(stream)
-                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-                shape, _, dtype = read(stream)
+                shape, _, dtype = read_header(stream)
                 header_size = stream.tell()
         except READ_ERRORS as error:
             raise DataError(f"{where}: corrupt, or not an array ({error})") from None
@@ -99,7 +122,7 @@ class Npz(ArraySource):
     def read(self, arrays: Mapping[str, Any], name: str) -> NDArray[Any]:
         try:
             with _archive_of(arrays).open(arrays[name]) as stream:
-                return np.lib.format.read_array(stream, allow_pickle=False)
+                return read_values(np.lib.format.read_array, stream)
         except READ_ERRORS as error:
             raise DataError(f"{self.where(name)}: corrupt ({error})") from None
 

@@ -16,8 +16,10 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from cnntrain.settings import Choice, ChoiceFrom, PositiveFloat, Settings, hint
+from cnntrain.hints import hint
+from cnntrain.settings import Choice, ChoiceFrom, PositiveFloat, Settings
 
+LARGEST = 1e30  # 1 / std and mean / std of given statistics: fits into float32 with room to spare
 NORMALIZATIONS = ("none", "unit", "standard")
 
 
@@ -67,6 +69,15 @@ def _distinct(names: list[str] | None) -> list[str] | None:
     return names
 
 
+FirstLabel = Annotated[
+    int,
+    Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Smallest label in the files: 1 where labels count from 1, as those of EMNIST's letters do.",
+    ),
+]
 # Names in the order of the labels; None: the labels themselves.
 ClassNames = Annotated[Annotated[list[str], Field(min_length=1)] | None, AfterValidator(_distinct)]
 
@@ -91,6 +102,13 @@ class MeanStd(Settings):
                 "mean_std",
                 f"mean and std must have one value per channel each; found {len(self.mean)} and {len(self.std)}",
             )
+        for mean, std in zip(self.mean, self.std, strict=True):
+            if not (1 / LARGEST <= std <= LARGEST and abs(mean) <= std * LARGEST):
+                raise PydanticCustomError(
+                    "mean_std",
+                    f"std must be {1 / LARGEST:g} to {LARGEST:g}, and mean / std at most {LARGEST:g}: pixels "
+                    f"become (pixel - mean) / std in 32-bit numbers; found mean {mean:g} and std {std:g}",
+                )
         return self
 
 

@@ -78,21 +78,26 @@ class Source(ABC, Generic[SettingsT]):
     def describe(self) -> tuple[ImageShape, int]:
         """Image shape and number of classes, without reading the images; raises `DataError`."""
 
+    def likely_mistake(self) -> str:
+        """Say what may be wrong when the data turn out to have one class: "; ..." for the message, or ""."""
+        return ""
+
     @abstractmethod
     def load(self) -> Loaded:
         """Read and check everything; raises `DataError`."""
 
 
-def checked_labels(labels: NDArray[Any], classes: int, where: str) -> NDArray[np.int64]:
-    """Labels as int64, or a `DataError` that names the first one outside 0..classes-1."""
-    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+def checked_labels(labels: NDArray[Any], classes: int, where: str, first: int = 0) -> NDArray[np.int64]:
+    """Labels as int64, counted from 0, or a `DataError` that names the first one outside first..first+classes-1."""
+    wrong = np.flatnonzero((labels < first) | (labels >= first + classes))
     if len(wrong):
-        index = int(wrong[0])
+        index, smallest = int(wrong[0]), int(labels.min())
         raise DataError(
             f"{where}: label {labels[index]} (of image {index}, counted from 0) is out of range: with {classes} "
-            f"classes labels must be 0 to {classes - 1}; {len(wrong)} of {len(labels)} labels are out of range"
+            f"classes labels must be {first} to {first + classes - 1}; {len(wrong)} of {len(labels)} labels are out of "
+            "range" + (f"; if they count from {smallest}, set data.first_label: {smallest}" * (smallest > first))
         )
-    return labels.astype(np.int64)
+    return labels.astype(np.int64) - first
 
 
 def check_pair(images: int, labels: int, images_where: str, labels_where: str) -> None:
@@ -104,19 +109,19 @@ def check_pair(images: int, labels: int, images_where: str, labels_where: str) -
         )
 
 
-def classes_of(labels: NDArray[Any], class_names: list[str] | None, where: str) -> int:
-    """Number of classes: as many as there are names, otherwise the largest training label + 1."""
+def classes_of(labels: NDArray[Any], class_names: list[str] | None, where: str, first: int = 0) -> int:
+    """Number of classes: as many as there are names, otherwise as many as the training labels from `first` span."""
     if class_names:
         return len(class_names)
     smallest, largest = int(labels.min()), int(labels.max())
-    if smallest < 0 or largest >= _MAX_CLASSES:
+    if smallest < first or largest - first >= _MAX_CLASSES:
+        must = f"{first} to {first} + classes - 1" if first else "0 to classes - 1"
         raise DataError(
-            f"{where}: labels go from {smallest} to {largest}; they must be 0 to classes - 1 "
-            f"(at most {_MAX_CLASSES} classes)"
+            f"{where}: labels go from {smallest} to {largest}; they must be {must} (at most {_MAX_CLASSES} classes)"
         )
-    return largest + 1
+    return largest - first + 1
 
 
-def names_of(classes: int, class_names: list[str] | None) -> list[str]:
-    """Names of the classes: as given, otherwise their numbers."""
-    return list(class_names) if class_names else [str(label) for label in range(classes)]
+def names_of(classes: int, class_names: list[str] | None, first: int = 0) -> list[str]:
+    """Names of the classes: as given, otherwise their numbers in the files."""
+    return list(class_names) if class_names else [str(first + label) for label in range(classes)]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import TextIO
 
 from tqdm import tqdm
 
 from cnntrain.data.dataset import DataSet, load_data
 from cnntrain.data.settings import DataSettings
+from cnntrain.printable import message
 
 
 class ProgressBars:
@@ -57,5 +59,6 @@ def load_and_tell(settings: DataSettings, seed: int, warn: Callable[[str], None]
         warnings.simplefilter("always", UserWarning)
         data = load_data(settings, seed, ProgressBars())
     for warning in caught:
-        warn(str(warning.message))
+        if "PIL" not in Path(warning.filename).parts:  # Pillow's remarks on metadata, which name no file
+            warn(message(warning.message))
     return data

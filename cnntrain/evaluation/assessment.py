@@ -12,6 +12,7 @@ from cnntrain.errors import CheckpointError, ConfigError
 from cnntrain.evaluation.evaluate import evaluate
 from cnntrain.evaluation.report import TOP, EvaluationReport, Promise
 from cnntrain.evaluation.restored import Restored, normalization_for, restore
+from cnntrain.printable import printable
 
 BATCH = 128  # images at a time; the result does not depend on it
 
@@ -97,5 +98,5 @@ def _sizes(shape: Sequence[int]) -> str:
 
 
 def _classes(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+    shown = ", ".join(map(printable, names[:10])) + (", ..." if len(names) > 10 else "")
     return f"{len(names)} classes ({shown})"

@@ -13,11 +13,12 @@ from cnntrain.data import Normalization, Split, batches
 from cnntrain.data.prefetch import bring
 from cnntrain.errors import TrainingError
 from cnntrain.evaluation.metrics import (
+    Confusion,
     Quality,
     class_qualities,
-    confusion_matrix,
+    count_confusion,
     macro_average,
-    top_k_correct,
+    ranks,
     weighted_average,
 )
 from cnntrain.network import Network
@@ -31,13 +32,18 @@ class Evaluation:
     ----------
     loss : float
         Mean over the images (weighted if the loss has class weights), in float64.
-    logits : ndarray, shape (images, classes)
-    labels : ndarray, shape (images,), int64
+    classes : int
+    labels, predicted : ndarray, shape (images,), int64
+        What the images are, and what they were taken for.
+    ranks : ndarray, shape (images,), int64
+        How many classes have a larger logit than the label.
     """
 
     loss: float
-    logits: NDArray[np.floating]
+    classes: int
     labels: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    ranks: NDArray[np.int64]
 
     @property
     def images(self) -> int:
@@ -51,12 +57,12 @@ class Evaluation:
 
     def top_k(self, k: int) -> float:
         """Share of the images whose label is among the k largest logits."""
-        return top_k_correct(self.logits, self.labels, k) / self.images
+        return int((self.ranks < k).sum()) / self.images
 
     @cached_property
-    def confusion(self) -> NDArray[np.int64]:
+    def confusion(self) -> Confusion:
         """Counts of (label, predicted class) pairs."""
-        return confusion_matrix(self.logits.argmax(axis=1), self.labels, self.logits.shape[1])
+        return count_confusion(self.predicted, self.labels, self.classes)
 
     @property
     def class_qualities(self) -> list[Quality]:
@@ -87,19 +93,27 @@ def evaluate(network: Network, split: Split, normalization: Normalization, batch
     TrainingError
         The network gives NaN or infinity for some image.
     """
-    logits, sums = [], []
+    predicted, places, sums = [], [], []
+    bad, first_bad = 0, 0
     for indices, images, rows in bring(split.images, batches(len(split), batch_size)):
         network.load(images, rows, normalization)
         network.forward(training=False)
         network.loss(split.labels[indices])
         sums.append(network.loss_sums)
-        logits.append(network.logits())
+        logits = network.logits()
+        broken = ~np.isfinite(logits).all(axis=1)
+        if broken.any():
+            first_bad = first_bad if bad else int(indices[broken.argmax()])
+            bad += int(broken.sum())
+        else:  # logits of thousands of classes and images would take more memory than everything else
+            predicted.append(logits.argmax(axis=1))
+            places.append(ranks(logits, split.labels[indices]))
     total, weight = map(sum, zip(*sums, strict=True))
-    evaluation = Evaluation(total / weight if weight else 0.0, np.concatenate(logits), split.labels)
-    bad = ~np.isfinite(evaluation.logits).all(axis=1)
-    if bad.any() or not math.isfinite(evaluation.loss):
+    loss = total / weight if weight else 0.0
+    if bad or not math.isfinite(loss):
         raise TrainingError(
-            f"the network gives NaN or infinity for {int(bad.sum()):,} of {len(split):,} images "
-            f"(the first is image {int(bad.argmax())}), and a loss of {evaluation.loss}"
+            f"the network gives NaN or infinity for {bad:,} of {len(split):,} images "
+            f"(the first is image {first_bad}), and a loss of {loss}"
         )
-    return evaluation
+    classes = network.output_shape.size
+    return Evaluation(loss, classes, split.labels, np.concatenate(predicted), np.concatenate(places))

@@ -13,10 +13,7 @@ from cnntrain.errors import ArgumentError
 
 
 def top_k_correct(logits: NDArray[np.floating], labels: NDArray[np.integer], k: int) -> int:
-    """Count the images whose label is among the k largest logits.
-
-    Equal logits rank in class order, as in `argmax`; so `k = 1` counts exactly the images with
-    `argmax(logits) == label`.
+    """Count the images whose label is among the k largest logits: those of a rank (`ranks`) below k.
 
     Parameters
     ----------
@@ -32,17 +29,90 @@ def top_k_correct(logits: NDArray[np.floating], labels: NDArray[np.integer], k: 
     ArgumentError
         Shapes that do not fit, a logit that is not finite, a label out of range, k below 1.
     """
-    _check(logits, labels)
     if k < 1:
         raise ArgumentError(f"k must be at least 1, got {k}")
+    return int((ranks(logits, labels) < k).sum())
+
+
+def ranks(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return how many logits stand before that of each image's label.
+
+    Equal logits rank in class order, as in `argmax`; so rank 0 have exactly the images with `argmax(logits) == label`.
+
+    Parameters
+    ----------
+    logits : ndarray, shape (images, classes)
+        Finite values; probabilities do as well.
+    labels : ndarray, shape (images,)
+        Class indices, 0 to classes - 1.
+
+    Returns
+    -------
+    ndarray, shape (images,), int64
+
+    Raises
+    ------
+    ArgumentError
+        Shapes that do not fit, a logit that is not finite, a label out of range.
+    """
+    _check(logits, labels)
     own = np.take_along_axis(logits, labels[:, None], axis=1)
     earlier = np.arange(logits.shape[1]) < labels[:, None]
-    rank = ((logits > own) | ((logits == own) & earlier)).sum(axis=1)
-    return int((rank < k).sum())
+    return ((logits > own) | ((logits == own) & earlier)).sum(axis=1, dtype=np.int64)
 
 
-def confusion_matrix(predicted: NDArray[np.integer], labels: NDArray[np.integer], classes: int) -> NDArray[np.int64]:
-    """Count how often an image of class i (row) was taken for class j (column).
+@dataclass(frozen=True)
+class Confusion:
+    """How often an image of one class was taken for which: the pairs that occur alone, as classes may be many.
+
+    Attributes
+    ----------
+    label, predicted, count : ndarray, shape (pairs,), int64
+        In the order of `label`, then of `predicted`.
+    classes : int
+    """
+
+    label: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    count: NDArray[np.int64]
+    classes: int
+
+    @property
+    def images(self) -> NDArray[np.int64]:
+        """Images of each class."""
+        return self._sums(self.label, self.count)
+
+    @property
+    def answers(self) -> NDArray[np.int64]:
+        """How many images were taken for each class."""
+        return self._sums(self.predicted, self.count)
+
+    @property
+    def right(self) -> NDArray[np.int64]:
+        """Images of each class that were taken for it."""
+        return self._sums(self.label, np.where(self.label == self.predicted, self.count, 0))
+
+    def matrix(self) -> NDArray[np.int64]:
+        """Return it with the class i as row and what it was taken for as column, (classes, classes)."""
+        whole = np.zeros((self.classes, self.classes), np.int64)
+        whole[self.label, self.predicted] = self.count
+        return whole
+
+    def mistakes(self) -> list[tuple[int, int, int]]:
+        """Return (class, what it was taken for, how often), the most frequent first."""
+        wrong = np.flatnonzero(self.label != self.predicted)
+        wrong = wrong[np.argsort(-self.count[wrong], kind="stable")]
+        columns = (self.label[wrong], self.predicted[wrong], self.count[wrong])
+        return list(zip(*(column.tolist() for column in columns), strict=True))
+
+    def _sums(self, place: NDArray[np.int64], values: NDArray[np.int64]) -> NDArray[np.int64]:
+        sums = np.zeros(self.classes, np.int64)
+        np.add.at(sums, place, values)
+        return sums
+
+
+def count_confusion(predicted: NDArray[np.integer], labels: NDArray[np.integer], classes: int) -> Confusion:
+    """Count how often an image of one class was taken for which.
 
     Parameters
     ----------
@@ -51,17 +121,18 @@ def confusion_matrix(predicted: NDArray[np.integer], labels: NDArray[np.integer]
     classes : int
         Number of classes.
 
-    Returns
-    -------
-    ndarray, shape (classes, classes), int64
+    Raises
+    ------
+    ArgumentError
+        Shapes that do not fit, a class out of range.
     """
     if predicted.shape != labels.shape or labels.ndim != 1:
         raise ArgumentError(f"predicted has shape {predicted.shape} and labels has shape {labels.shape}: not the same")
     for name, values in (("predicted", predicted), ("labels", labels)):
         if values.size and (values.min() < 0 or values.max() >= classes):
             raise ArgumentError(f"{name} must lie in 0..{classes - 1}, got {values.min()}..{values.max()}")
-    flat = labels.astype(np.int64) * classes + predicted.astype(np.int64)
-    return np.bincount(flat, minlength=classes * classes).reshape(classes, classes).astype(np.int64)
+    pairs, count = np.unique(labels.astype(np.int64) * classes + predicted.astype(np.int64), return_counts=True)
+    return Confusion(*np.divmod(pairs, classes), count.astype(np.int64), classes)
 
 
 @dataclass(frozen=True)
@@ -83,30 +154,30 @@ class Quality:
     f1: float | None
 
 
-def class_qualities(confusion: NDArray[np.int64]) -> list[Quality]:
-    """Return precision, recall and F1 of each class from `confusion_matrix` (van Rijsbergen 1979, chapter 7)."""
-    right, images, answers = np.diag(confusion).tolist(), confusion.sum(axis=1).tolist(), confusion.sum(axis=0).tolist()
+def class_qualities(confusion: Confusion) -> list[Quality]:
+    """Return precision, recall and F1 of each class (van Rijsbergen 1979, chapter 7)."""
+    counts = (confusion.right.tolist(), confusion.images.tolist(), confusion.answers.tolist())
     return [
-        Quality(_share(r, taken), _share(r, there), _share(2 * r, taken + there))
-        for r, there, taken in zip(right, images, answers, strict=True)
+        Quality(_share(right, taken), _share(right, there), _share(2 * right, taken + there))
+        for right, there, taken in zip(*counts, strict=True)
     ]
 
 
-def macro_average(confusion: NDArray[np.int64]) -> Quality:
+def macro_average(confusion: Confusion) -> Quality:
     """Return the plain means over the classes that have images or answers; what is None there counts as 0.
 
     As in scikit-learn, whose classes are those that occur. None if there is no image at all.
     """
-    occurs = confusion.sum(axis=0) + confusion.sum(axis=1) > 0
+    occurs = confusion.images + confusion.answers > 0
     return _mean(class_qualities(confusion), occurs.astype(np.float64))
 
 
-def weighted_average(confusion: NDArray[np.int64]) -> Quality:
+def weighted_average(confusion: Confusion) -> Quality:
     """Return the means over the classes, each weighted with its number of images; what is None counts as 0.
 
     The weighted recall is the accuracy. None if there is no image at all.
     """
-    return _mean(class_qualities(confusion), confusion.sum(axis=1).astype(np.float64))
+    return _mean(class_qualities(confusion), confusion.images.astype(np.float64))
 
 
 def _mean(qualities: Sequence[Quality], weights: NDArray[np.float64]) -> Quality:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
 from cnntrain.config import ExpectSettings
 from cnntrain.evaluation.evaluate import Evaluation
 from cnntrain.evaluation.metrics import Quality
+from cnntrain.printable import printable
 
+WIDEST_JSON = 1000  # classes; for more, JSON has the pairs that occur alone
 WIDEST_MATRIX = 20  # classes; for more, the most frequent confusions are listed instead
 TOP = 5  # the usual k of top-k accuracy
 CONFUSIONS = 10  # how many are listed
@@ -30,7 +30,7 @@ class Promise:
 
     def __str__(self) -> str:
         expected = self.expected
-        source = f" ({expected.source})" if expected.source else ""
+        source = f" ({printable(expected.source)})" if expected.source else ""
         verdict = "kept" if self.kept else "NOT kept"
         return (
             f"expected {expected.test_accuracy:.2%}, tolerance {expected.tolerance:.2%}{source}: "
@@ -67,10 +67,10 @@ class EvaluationReport:
     def as_dict(self) -> dict[str, Any]:
         """Return everything in plain types, for JSON; shares of 1, null where there is nothing to count.
 
-        A class's accuracy is its recall.
+        A class's accuracy is its recall. `mistakes` are class, what it was taken for, and how often. For more than 1000
+        classes `confusion_matrix` is null.
         """
-        evaluation = self.evaluation
-        totals, right = evaluation.confusion.sum(axis=1), np.diag(evaluation.confusion)
+        evaluation, confusion = self.evaluation, self.evaluation.confusion
         expected = None
         if self.promise is not None:
             expected = self.promise.expected.model_dump() | {"kept": self.promise.kept}
@@ -87,10 +87,11 @@ class EvaluationReport:
                 {"name": name, "images": int(total), "correct": int(correct), "accuracy": quality.recall}
                 | asdict(quality)
                 for name, total, correct, quality in zip(
-                    self.class_names, totals, right, evaluation.class_qualities, strict=True
+                    self.class_names, confusion.images, confusion.right, evaluation.class_qualities, strict=True
                 )
             ],
-            "confusion_matrix": evaluation.confusion.tolist(),
+            "confusion_matrix": confusion.matrix().tolist() if confusion.classes <= WIDEST_JSON else None,
+            "mistakes": [list(mistake) for mistake in confusion.mistakes()],
             "expected": expected,
         }
 
@@ -101,7 +102,8 @@ class EvaluationReport:
         if 1 < self.top < len(self.class_names):
             numbers[f"top-{self.top} accuracy"] = f"{evaluation.top_k(self.top):.2%}"
         lines = [
-            f"{self.checkpoint} (epoch {self.epoch}) on the {self.split} split, {evaluation.images:,} images",
+            f"{printable(self.checkpoint)} (epoch {self.epoch}) on the {self.split} split, "
+            f"{evaluation.images:,} images",
             "",
             *(f"{name:<{max(map(len, numbers))}}  {number}" for name, number in numbers.items()),
         ]
@@ -111,10 +113,10 @@ class EvaluationReport:
         return "\n".join(lines)
 
     def _class_table(self) -> list[str]:
-        totals, right = self.evaluation.confusion.sum(axis=1), np.diag(self.evaluation.confusion)
+        confusion = self.evaluation.confusion
         rows = [["class", "images", "correct", "precision", "recall", "F1"]]
         for name, total, correct, quality in zip(
-            self.class_names, totals, right, self.evaluation.class_qualities, strict=True
+            self._names, confusion.images, confusion.right, self.evaluation.class_qualities, strict=True
         ):
             rows.append([name, f"{total:,}", f"{correct:,}", *_percentages(quality)])
         rows += [
@@ -123,20 +125,20 @@ class EvaluationReport:
         return _aligned(rows)
 
     def _confusions(self) -> list[str]:
-        confusion = self.evaluation.confusion
-        if len(self.class_names) <= WIDEST_MATRIX:
-            head = ["", *self.class_names]
-            rows = [[name, *(f"{n}" if n else "." for n in row)] for name, row in zip(head[1:], confusion, strict=True)]
-            return ["confusion matrix (row: the image's class, column: the network's answer)", *_aligned([head, *rows])]
-        wrong = confusion - np.diag(np.diag(confusion))
-        order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSIONS]
-        pairs = [(int(i) // len(wrong), int(i) % len(wrong)) for i in order]
+        confusion, names = self.evaluation.confusion, self._names
+        if confusion.classes <= WIDEST_MATRIX:
+            matrix = confusion.matrix()
+            rows = [[name, *(f"{n}" if n else "." for n in row)] for name, row in zip(names, matrix, strict=True)]
+            head = "confusion matrix (row: the image's class, column: the network's answer)"
+            return [head, *_aligned([["", *names], *rows])]
         rows = [
-            [self.class_names[i], "taken for", self.class_names[j], f"{wrong[i, j]} times"]
-            for i, j in pairs
-            if wrong[i, j]
+            [names[i], "taken for", names[j], f"{count} times"] for i, j, count in confusion.mistakes()[:CONFUSIONS]
         ]
-        return ["most frequent confusions (--json has the whole matrix)", *_aligned([["", "", "", ""], *rows])[1:]]
+        return ["most frequent confusions (--json has them all)", *_aligned([["", "", "", ""], *rows])[1:]]
+
+    @property
+    def _names(self) -> list[str]:
+        return [printable(name) for name in self.class_names]
 
 
 def _percentages(quality: Quality) -> list[str]:

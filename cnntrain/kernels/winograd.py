@@ -22,10 +22,12 @@ Sizes that only count as types come as dummy tuples (see `Sizes`). The steps, an
     winograd_matrices    a column times each of the matrices
     winograd_filters     G g Gt
     winograd_images      Bt d B
+    winograd_deltas      A delta At
     winograd_patches     Y: forward, or backward to the input as a full convolution; many patches at a time
     winograd_rows        the same, a row of one patch's places at a time
     winograd_input       backward to the input, by the transposed map
-    winograd_weights     backward to the weights
+    winograd_weights     backward to the weights: sums of products
+    winograd_gradients   and what becomes of these sums
 """
 
 from __future__ import annotations

@@ -139,7 +139,7 @@ def store_square(scratch, products, output, square, bias, side):
             store_line(output, to + 3 * line, width, right, bias, (x0[3], x1[3], x2[3], x3[3], x4[3], x5[3]), side)
 
 
-@kernel
+@outer_kernel
 def correlate_tile(stretch, k, filters):
     """Write the squares of a stretch's patches for a tile of filters."""
     arrays, geometry, sizes, room, patches = stretch

@@ -20,7 +20,6 @@ from cnntrain.kernels.compiler.jit import inlined_kernel, kernel, outer_kernel, 
 from cnntrain.kernels.lanes import accumulate, memory, splat_at, tile_store, tile_zero
 from cnntrain.kernels.winograd import (
     PATCH_SIDE,
-    Geometry,
     Patch,
     Range,
     Series,
@@ -47,20 +46,17 @@ class Room(NamedTuple):
     size: int
 
 
-class Work(NamedTuple):
-    """What a worker works on."""
-
-    arrays: Arrays
-    geometry: Geometry
-    sizes: Sizes
-    room: Room
-
-
 class Row(NamedTuple):
-    """A row of places, whose Bt d B is in the room for it."""
+    """A row of six places: Bt d B, the weights, and where M A goes."""
 
-    work: Work
-    r: int
+    scratch: object
+    weights: object
+    inputs: int
+    places: Series
+    factors: Series
+    target: Series  # by columns of the square
+    side: tuple[int, ...]
+    vectors: tuple[int, ...]
 
 
 @shared
@@ -77,14 +73,11 @@ def rows_room(worker, geometry, sizes):
 @inlined_kernel
 def correlate_row(row, k, filters):
     """Write a row of M A for a tile of filters: the products at its six places, summed over the inputs, times A."""
-    work, r = row
-    arrays, geometry, sizes, room = work
-    scratch, weights, inputs = arrays.scratch, arrays.weights, geometry.channels.inputs
-    x, step = room.row
-    size = filters_place(inputs, geometry.channels.outputs)
-    w = r * PATCH_SIDE * size + inputs * k
-    a = b = c = d = e = f = tile_zero(scratch, sizes.vectors, filters)
-    for _ in range(inputs):
+    scratch, weights = row.scratch, row.weights
+    (x, step), (w, size) = row.places, row.factors
+    w += row.inputs * k
+    a = b = c = d = e = f = tile_zero(scratch, row.vectors, filters)
+    for _ in range(row.inputs):
         a = accumulate(a, scratch, x, step, weights, w, 1)
         b = accumulate(b, scratch, x + step, step, weights, w + size, 1)
         c = accumulate(c, scratch, x + 2 * step, step, weights, w + 2 * size, 1)
@@ -93,12 +86,11 @@ def correlate_row(row, k, filters):
         f = accumulate(f, scratch, x + 5 * step, step, weights, w + 5 * size, 1)
         x += LANES
         w += len(filters)
-    y0, y1, y2, y3 = output_part(a, b, c, d, e, f, sizes.side)
-    column = room.products.step
-    to = room.products.at + r * len(sizes.side) * column + k * LANES
+    y0, y1, y2, y3 = output_part(a, b, c, d, e, f, row.side)
+    to, column = row.target.at + k * LANES, row.target.step
     tile_store(scratch, to, column, LANES, y0)
     tile_store(scratch, to + column, column, LANES, y1)
-    if len(sizes.side) == 4:
+    if len(row.side) == 4:
         tile_store(scratch, to + 2 * column, column, LANES, y2)
         tile_store(scratch, to + 3 * column, column, LANES, y3)
 
@@ -111,14 +103,13 @@ def store_column(scratch, source, output, target, down, bias, side):
 
 
 @kernel
-def store_squares(work, patch):
+def store_squares(arrays, products, geometry, patch, side):
     """Write the squares of a patch, of all filters."""
-    arrays, side, room = work.arrays, work.sizes.side, work.room
-    scratch, output, column = arrays.scratch, arrays.output, room.products.step
+    scratch, output, column = arrays.scratch, arrays.output, products.step
     row = len(side) * column
-    for k in range(work.geometry.channels.outputs):
-        to, width, line, down, right = square_of(patch, k, work.geometry)
-        at, bias = room.products.at + k * LANES, splat_at(arrays.bias, k)
+    for k in range(geometry.channels.outputs):
+        to, width, line, down, right = square_of(patch, k, geometry)
+        at, bias = products.at + k * LANES, splat_at(arrays.bias, k)
         store_column(scratch, Series(at, row), output, Series(to, line), down, bias, side)
         if right > 1:
             source, target = Series(at + column, row), Series(to + width, line)
@@ -133,14 +124,18 @@ def store_squares(work, patch):
 
 
 @outer_kernel
-def correlate_patch(work, midway_at, patch):
+def correlate_patch(arrays, geometry, sizes, room, midway_at, patch):
     """Write the squares of a patch, whose Bt d begins at `midway_at`."""
-    geometry, sizes, room = work.geometry, work.sizes, work.room
+    scratch, (_, inputs, outputs), products = arrays.scratch, geometry.channels, room.products
+    size = filters_place(inputs, outputs)
     for r in range(PATCH_SIDE):
         source = Series(midway_at + r * room.midway.step, PATCH_SIDE * room.midway.step)
-        transform_row(work.arrays.scratch, source, room.row, geometry.channels.inputs)
-        each_tile(correlate_row, Row(work, r), geometry.tiles, sizes.tall, sizes.short)
-    store_squares(work, patch)
+        transform_row(scratch, source, room.row, inputs)
+        factors = Series(r * PATCH_SIDE * size, size)
+        target = Series(products.at + r * len(sizes.side) * products.step, products.step)
+        row = Row(scratch, arrays.weights, inputs, room.row, factors, target, sizes.side, sizes.vectors)
+        each_tile(correlate_row, row, geometry.tiles, sizes.tall, sizes.short)
+    store_squares(arrays, products, geometry, patch, sizes.side)
 
 
 @outer_kernel
@@ -148,14 +143,15 @@ def correlate_share(worker, batch, arrays, plain, form):
     """Write a worker's share of the squares, neighbours by neighbours."""
     geometry, sizes = geometry_of(plain), Sizes(*form)
     room, (blocks, workers) = rows_room(worker, geometry, sizes), batch
-    work, channels = Work(arrays, geometry, sizes, room), Range(np.intp(0), geometry.channels.inputs)
+    channels, side = Range(np.intp(0), geometry.channels.inputs), sizes.side
     n, end = share(worker, workers, blocks * geometry.patches.rows * geometry.patches.columns)
     while n < end:
-        neighbours = neighbours_of(n, end, geometry.patches, sizes.side)
-        transform_columns(arrays.image, geometry, neighbours, channels, arrays.scratch, room.midway, sizes.side)
+        neighbours = neighbours_of(n, end, geometry.patches, side)
+        transform_columns(arrays.image, geometry, neighbours, channels, arrays.scratch, room.midway, side)
         b, i, j = neighbours.patch
-        for m in range(0, neighbours.count * len(sizes.side), len(sizes.side)):
-            correlate_patch(work, room.midway.at + m * PATCH_SIDE * room.midway.step, Patch(b, i, j + m))
+        for m in range(0, neighbours.count * len(side), len(side)):
+            midway_at = room.midway.at + m * PATCH_SIDE * room.midway.step
+            correlate_patch(arrays, geometry, sizes, room, midway_at, Patch(b, i, j + m))
         n += neighbours.count
 
 

@@ -4,7 +4,7 @@ The outputs Y are linear in the filter g, so the gradient is the transposed map 
 
     dL/dg = Gt [ sum over patches and images of (A delta At) * (Bt d B) ] G
 
-For each place of the patch the sum is a product of matrices, over patches and lanes. As in scheme B of
+For each place of the patch the sum is a product of matrices, over patches and lanes. As in
 `kernels.weight_gradient_positions`, one side is transposed, so that 16 of its channels make a vector, and each lane of
 the other is a number to broadcast. Here that is the delta, because its squares are smaller than patches.
 
@@ -66,11 +66,15 @@ class Work(NamedTuple):
 
 
 class Place(NamedTuple):
-    """One place of a stretch's patches, and the vectors of filters of a register tile: where what is theirs begins."""
+    """One place p of some patches, and as many vectors of filters as a register tile has."""
 
-    sums: int
-    delta: int
-    patch: int
+    partial: object
+    scratch: object
+    vectors: tuple[int, ...]
+    sums: Series  # by channels of the layer
+    delta: Series  # the first square's, by lanes
+    patch: Series  # the first channel's of the unit, by patches
+    channels: Range
     patches: int  # how many
 
 
@@ -107,7 +111,7 @@ def weights_room(worker, geometry, bundles, sizes):
 @kernel
 def clear_sums(partial, unit, inputs, fresh):
     """Write zeros to the unit's sums if they are fresh."""
-    for p in range(fresh * PLACES):  # no branch, for each answer of which LLVM would compile all that follows
+    for p in range(fresh * PLACES):  # after a branch LLVM would compile all that follows twice
         sums, channels = unit.sums + p * inputs * unit.filled, unit.channels
         for at in range(sums + channels.begin * unit.filled, sums + channels.end * unit.filled, LANES):
             store(partial, at, constant(partial, 0))
@@ -126,34 +130,33 @@ def transform_stretch(work, patches):
 
 
 @kernel
-def multiply_by_lanes(state, c, channels):
+def multiply_by_lanes(place, c, channels):
     """Add the products of patches, lane by lane: vectors of 16 filters times numbers of a tile of channels."""
-    work, place = state
-    partial, scratch, vectors, unit = work.arrays.partial, work.arrays.scratch, work.sizes.vectors, work.unit
-    at, step = place.sums + c * unit.filled, unit.filled
-    d, x = place.delta, place.patch + (c - unit.channels.begin) * LANES
-    x_step = (unit.channels.end - unit.channels.begin) * LANES
-    tile = tile_load(partial, at, LANES, step, vectors, channels)
+    scratch, step = place.scratch, place.sums.step
+    at = place.sums.at + c * step
+    d, x = place.delta.at, place.patch.at + (c - place.channels.begin) * LANES
+    tile = tile_load(place.partial, at, LANES, step, place.vectors, channels)
     for _ in range(place.patches):
         for lane in range(LANES):
-            tile = accumulate(tile, scratch, d + lane * step, LANES, scratch, x + lane, LANES)
-        d += LANES * step
-        x += x_step
-    tile_store(partial, at, LANES, step, tile)
+            tile = accumulate(tile, scratch, d + lane * place.delta.step, LANES, scratch, x + lane, LANES)
+        d += LANES * place.delta.step
+        x += place.patch.step
+    tile_store(place.partial, at, LANES, step, tile)
 
 
 @outer_kernel
 def add_stretch(work, patches):
     """Add the products of some patches to the unit's sums, place by place."""
-    _, geometry, sizes, room, unit = work
-    count = patches.end - patches.begin
+    arrays, geometry, sizes, room, unit = work
+    filled, channels, vectors = unit.filled, unit.channels, sizes.vectors
     for p in range(PLACES):
-        sums = unit.sums + p * geometry.channels.inputs * unit.filled
-        delta, patch = room.deltas.at + p * room.deltas.step, room.patches.at + p * room.patches.step
-        for v in range(0, unit.filled, len(sizes.vectors) * LANES):
-            state = work, Place(sums + v, delta + v, patch, count)
+        patch = Series(room.patches.at + p * room.patches.step, (channels.end - channels.begin) * LANES)
+        for v in range(0, filled, len(vectors) * LANES):
+            sums = Series(unit.sums + p * geometry.channels.inputs * filled + v, filled)
+            delta, count = Series(room.deltas.at + p * room.deltas.step + v, filled), patches.end - patches.begin
+            place = Place(arrays.partial, arrays.scratch, vectors, sums, delta, patch, channels, count)
             some_tiles(
-                multiply_by_lanes, state, unit.tiles.begin, unit.tiles.end, geometry.tiles, sizes.tall, sizes.short
+                multiply_by_lanes, place, unit.tiles.begin, unit.tiles.end, geometry.tiles, sizes.tall, sizes.short
             )  # fmt: skip
 
 

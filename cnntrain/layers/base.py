@@ -13,11 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.layers.batch import Batch
 from cnntrain.layers.context import LayerContext
 from cnntrain.layers.settings import LayerSettings
+from cnntrain.machine import Machine
 from cnntrain.parameters import Parameter, Statistic
 from cnntrain.shape import Shape
 
@@ -106,6 +108,52 @@ class Timed(NamedTuple):
     macs: int = 0
 
 
+class Conditions(NamedTuple):
+    """What the choice of algorithms depends on beside the layer.
+
+    Attributes
+    ----------
+    blocks : int
+        Blocks of 16 images that buffers hold: a `Machine.capacity`.
+    dtype : float32 or float64
+    machine : Machine
+    direct : bool
+        The config asks for direct convolution.
+    """
+
+    blocks: int
+    dtype: np.dtype
+    machine: Machine
+    direct: bool = False
+
+
+class PassChoice(NamedTuple):
+    """What computes a pass of a layer, and why.
+
+    Attributes
+    ----------
+    path : str
+        Of the layer.
+    shape : str
+        What the arithmetic depends on, as in `Timed`.
+    name : str
+        forward, to input or to weights.
+    algorithm : str or None
+        None where the pass is never computed; `note` says why.
+    refusals : mapping
+        Why the algorithms before it in the list of this pass refused, by their names.
+    note : str
+        What else there is to say, for example what is done in the same go.
+    """
+
+    path: str
+    shape: str
+    name: str
+    algorithm: str | None
+    refusals: Mapping[str, str]
+    note: str = ""
+
+
 class Layer(ABC):
     """A layer at work. Buffers are flat arrays in the layout (block, row, column, channel, lane).
 
@@ -137,6 +185,11 @@ class Layer(ABC):
 
     @abstractmethod
     def __init__(self, row: LayerRow, context: LayerContext) -> None: ...
+
+    @classmethod
+    def explain(cls, row: LayerRow, conditions: Conditions) -> Iterator[PassChoice]:
+        """Yield what computes the passes of a planned layer that has algorithms to choose from; nothing is built."""
+        return iter(())
 
     @abstractmethod
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:

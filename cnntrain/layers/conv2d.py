@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from cnntrain.errors import ShapeError
-from cnntrain.layers.base import Layer, LayerRow, Timed
+from cnntrain.layers.base import Conditions, Layer, LayerRow, PassChoice, Timed
 from cnntrain.layers.batch import Batch
 from cnntrain.layers.context import LayerContext
 from cnntrain.layers.weights import WeightSettings
@@ -21,7 +21,7 @@ from cnntrain.settings import NonNegativeInt, PositiveInt, PositivePair
 from cnntrain.shape import Shape
 
 if TYPE_CHECKING:
-    from cnntrain.passes.convolution import Convolution
+    from cnntrain.passes.convolution import Choices, Convolution
 
 
 def _padding(value: object) -> object:
@@ -141,6 +141,20 @@ class Conv2d(Layer):
         self._x = np.empty(0, context.dtype)
         self.output = context.buffer(row.output_shape)
         self._grad_input = context.grad_input(row.input_shape)
+
+    @classmethod
+    def choices(cls, row: LayerRow, conditions: Conditions) -> Choices:
+        """Return which algorithms the passes of a planned layer take, as `Convolution` does."""
+        from cnntrain.passes.convolution import choices_of, problems_of
+
+        return choices_of(problems_of(row.settings.geometry(row.input_shape), *conditions), {})
+
+    @classmethod
+    def explain(cls, row: LayerRow, conditions: Conditions) -> Iterator[PassChoice]:
+        """Yield the three passes."""
+        shape = str(row.settings.geometry(row.input_shape))
+        for name, chosen in cls.choices(row, conditions).by_direction():
+            yield PassChoice(row.path, shape, name, chosen.algorithm.name, chosen.refusals)
 
     @property
     def bias_values(self) -> NDArray[Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from cnntrain.layers.base import Layer, LayerRow, Timed
+from cnntrain.layers.base import Conditions, Layer, LayerRow, PassChoice, Timed
 from cnntrain.layers.batch import Batch
 from cnntrain.layers.context import LayerContext
 from cnntrain.layers.settings import LayerSettings
@@ -69,6 +69,15 @@ class Dense(Layer):
         self._x = np.empty(0, context.dtype)
         self.output = context.buffer(row.output_shape)
         self._grad_input = context.grad_input(row.input_shape)
+
+    @classmethod
+    def explain(cls, row: LayerRow, conditions: Conditions) -> Iterator[PassChoice]:
+        """Yield the three passes, which have one algorithm each."""
+        from cnntrain.passes.dense import ALGORITHMS, shape_of
+
+        shape = shape_of(row.input_shape.size, row.output_shape.channels)
+        for name, algorithm in ALGORITHMS.items():
+            yield PassChoice(row.path, shape, name, algorithm, {})
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Compute y = W x + b."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.layers.base import Layer, LayerRow, Timed
+from cnntrain.layers.base import Conditions, Layer, LayerRow, PassChoice, Timed
 from cnntrain.layers.batch import Batch
 from cnntrain.layers.context import LayerContext
 from cnntrain.layers.conv2d import Conv2d
@@ -72,6 +72,21 @@ class PooledConvolution(Layer):
         self._handover = context.gradients.handover
         self._handover.reserve(self.slice_blocks * self._middle_block)
         self._grad_input = context.grad_input(row.input_shape)
+
+    @classmethod
+    def explain(cls, row: LayerRow, conditions: Conditions) -> Iterator[PassChoice]:
+        """Yield the convolution's passes, and whether the pooling is done in the same go."""
+        from cnntrain.passes.pooled_convolution import separated
+        from cnntrain.passes.pooling import MaxPooling
+
+        convolution, pooling = row.stands_for
+        windows = MaxPooling(pooling.input_shape.channels, *pooling.settings.axes(pooling.input_shape))
+        choices = Conv2d.choices(convolution, conditions).by_direction()
+        for found, (name, chosen) in zip(Conv2d.explain(convolution, conditions), choices, strict=True):
+            reason, note = separated(chosen.algorithm, windows), f"in one kernel with {pooling.path}"
+            if name != "to input":  # that never is
+                found = found._replace(note=note if reason is None else f"not {note}: {reason}")
+            yield found
 
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Run both layers forward."""

@@ -5,14 +5,14 @@ To add an algorithm: a file with its class, and its place in a list.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.machine import Machine, this_machine
-from cnntrain.passes.algorithm import Chosen, Correlation, WeightGradient, choose
+from cnntrain.passes.algorithm import Algorithm, Chosen, Correlation, WeightGradient, choose
 from cnntrain.passes.depthwise import Depthwise, DepthwiseWeights
 from cnntrain.passes.direct import Direct
 from cnntrain.passes.problem import ConvolutionGeometry, Direction, Problem
@@ -27,6 +27,11 @@ from cnntrain.passes.winograd_weights import WinogradWeights
 FORWARD: list[type[Correlation]] = [Depthwise, WinogradRows, WinogradPatches, Direct]
 TO_INPUT: list[type[Correlation]] = [Depthwise, WinogradTransposed, WinogradRows, WinogradPatches, Direct]
 TO_WEIGHTS: list[type[WeightGradient]] = [DepthwiseWeights, WinogradWeights, WeightsByLanes, WeightsByPositions]
+ALGORITHMS: dict[Direction, Sequence[type[Algorithm]]] = {
+    "forward": FORWARD,
+    "to input": TO_INPUT,
+    "to weights": TO_WEIGHTS,
+}
 
 
 class Convolution:
@@ -127,8 +132,7 @@ def problems_of(
     geometry: ConvolutionGeometry, blocks: int, dtype: np.dtype, machine: Machine, direct: bool = False
 ) -> dict[Direction, Problem]:
     """Return a layer's three problems by direction."""
-    directions: tuple[Direction, ...] = ("forward", "to input", "to weights")
-    return {direction: Problem(geometry, direction, blocks, dtype, machine, direct) for direction in directions}
+    return {direction: Problem(geometry, direction, blocks, dtype, machine, direct) for direction in ALGORITHMS}
 
 
 class Choices(NamedTuple):
@@ -137,6 +141,10 @@ class Choices(NamedTuple):
     forward: Chosen[Correlation]
     to_input: Chosen[Correlation]
     to_weights: Chosen[WeightGradient]
+
+    def by_direction(self) -> Iterator[tuple[Direction, Chosen[Any]]]:
+        """Yield the directions with their choices, in the order of the fields."""
+        yield from zip(ALGORITHMS, self, strict=True)
 
 
 def choices_of(problems: Mapping[Direction, Problem], only: Mapping[str, str]) -> Choices:

@@ -10,8 +10,21 @@ from numpy.typing import NDArray
 from cnntrain.kernels.dense import Matrix, multiply
 from cnntrain.kernels.geometry import length, plain
 from cnntrain.machine import Machine, this_machine
+from cnntrain.passes.problem import Direction
 from cnntrain.passes.tiling import cut
 from cnntrain.passes.weights_by_positions import DenseWeights
+
+# One for each pass: there is nothing to choose.
+ALGORITHMS: dict[Direction, str] = {
+    "forward": "matrix product",
+    "to input": "matrix product",
+    "to weights": "by positions",
+}
+
+
+def shape_of(inputs: int, units: int) -> str:
+    """Say what the arithmetic depends on."""
+    return f"{inputs}→{units}"
 
 
 def memory_order(channels: int, rows: int, columns: int) -> NDArray[np.intp]:
@@ -43,7 +56,7 @@ class Dense:
         return self._inputs * self._units
 
     def __str__(self) -> str:
-        return f"{self._inputs}→{self._units}"
+        return shape_of(self._inputs, self._units)
 
     def forward(
         self, image: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any], output: NDArray[Any], blocks: int

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from cnntrain.kernels.geometry import Axis, Tiles, plain
 from cnntrain.kernels.pooled_convolution import correlate_and_pool, row_room
 from cnntrain.memory import line_aligned
+from cnntrain.passes.algorithm import Algorithm
 from cnntrain.passes.convolution import Convolution
 from cnntrain.passes.direct import Direct
 from cnntrain.passes.pooling import MaxPooling
@@ -43,15 +44,22 @@ class PooledCorrelation:
         )  # fmt: skip
 
 
+def separated(algorithm: type[Algorithm], pooling: MaxPooling) -> str | None:
+    """Say why no kernel does a pass of a convolution, by some algorithm, and the max-pooling; None if one does."""
+    if not issubclass(algorithm, (Direct, WeightsByLanes)):
+        return "there is no such kernel"
+    return None if pooling.side_by_side else "the windows do not lie side by side"
+
+
 class PooledPasses:
     """From image to pooled output, and from its gradient to that of the weights, without anything large in between."""
 
     def __init__(self, convolution: Convolution, pooling: MaxPooling) -> None:
         self._forward: PooledCorrelation | None = None
         self._weights: WeightsByLanes | None = None
-        if pooling.side_by_side and isinstance(convolution.forward, Direct):
+        if isinstance(convolution.forward, Direct) and separated(Direct, pooling) is None:
             self._forward = PooledCorrelation(convolution.forward, pooling)
-        if pooling.side_by_side and isinstance(convolution.weights, WeightsByLanes):
+        if isinstance(convolution.weights, WeightsByLanes) and separated(WeightsByLanes, pooling) is None:
             problem = Problem(
                 convolution.geometry, "to weights", convolution.blocks, convolution.dtype, convolution.machine
             )
@@ -64,7 +72,7 @@ class PooledPasses:
 
     @property
     def goes_backward(self) -> bool:
-        """`backward_weight` may be called: the windows lie side by side, and filters have few positions (scheme A)."""
+        """`backward_weight` may be called: the windows lie side by side, and the weights go by lanes."""
         return self._weights is not None
 
     def forward(

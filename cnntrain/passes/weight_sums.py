@@ -30,7 +30,13 @@ class BiasGradient:
 
 
 class SlottedWeights(WeightGradient):
-    """The gradient of all weights of a convolution, and of the biases, by sums in slots."""
+    """The gradient of all weights of a convolution, and of the biases, by sums in slots.
+
+    Attributes
+    ----------
+    division : Division
+        How the work is cut; it does not depend on the number of threads.
+    """
 
     sums_lanes: ClassVar[bool]  # the slots hold vectors whose lanes are still to be added
 
@@ -47,13 +53,12 @@ class SlottedWeights(WeightGradient):
         positions lie: (filter, position).
         """
         groups, _, outputs = self._channels
-        slot_size = groups * outputs * filter_size
+        self.division, slot_size = division, groups * outputs * filter_size
         self._scratch = line_aligned(units_of(division, groups) * room, self._dtype)
         self._partial = line_aligned(division.slots * slot_size, self._dtype)
         self._biases = line_aligned(division.slots * groups * outputs, self._dtype)
-        nobody = np.empty(0, self._dtype)
-        self._sums = {True: (self._partial, self._biases), False: (self._partial, nobody)}  # with biases or without
-        self._nobody = nobody
+        self._nobody = np.empty(0, self._dtype)
+        self._sums = {True: (self._partial, self._biases), False: (self._partial, self._nobody)}  # with biases or not
         self._slots, self._slot_size = division.slots, slot_size
         size = slot_size // (LANES if self.sums_lanes else 1)
         self._canonical = np.full(size, -1, np.int64)

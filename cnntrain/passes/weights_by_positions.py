@@ -74,6 +74,11 @@ class DenseWeights:
     """The gradient of a dense layer's weights, (unit, input in memory order).
 
     It is that of a convolution with one tap, on an image with one row and a column for each block.
+
+    Attributes
+    ----------
+    division : Division
+        How the work is cut: into a single slot, and else as the number of threads says.
     """
 
     def __init__(self, inputs: int, units: int, blocks: int, dtype: np.dtype, machine: Machine) -> None:
@@ -84,7 +89,7 @@ class DenseWeights:
         # no unit sums a part of the batch: their number may follow the machine, and few leave each a long row
         some = 2 * numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
         chunks = min(some, tiles_of_inputs)
-        division = Division(max(min(some // chunks, sum(tiles)), 1), chunks, 1)
+        self.division = division = Division(max(min(some // chunks, sum(tiles)), 1), chunks, 1)
         # rows that hold a tile are written into the gradient itself
         filled = max(inputs, vectors * LANES)
         self._filled = None if filled == inputs else line_aligned(units * filled, dtype)

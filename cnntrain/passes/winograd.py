@@ -67,7 +67,10 @@ def no_gain(problem: Problem, rows: Axis, columns: Axis, cost: Cost, multiple: i
     filled = -(-outputs // multiple) * multiple
     patches = patches_of(rows) * patches_of(columns)
     time = patches * (PLACES * inputs * filled + cost.patch * inputs + cost.square * filled)
-    return None if time < ENOUGH * problem.macs else f"direct takes {problem.macs / time:.2f} of the time"
+    if time < ENOUGH * problem.macs:
+        return None
+    least = f", and {1 / ENOUGH:.2f} would be worth it" if time < problem.macs else ""
+    return f"direct takes {problem.macs / time:.2f} of the time{least}"
 
 
 def stretch_of(problem: Problem, vectors: int, most: int) -> int:

@@ -39,7 +39,7 @@ class WinogradPatches(Correlation):
         if problem.machine.wide:
             return "rows suit this machine better"
         if problem.inputs < WORTH_TRANSFORMING:
-            return f"{problem.inputs} channels do not pay for transforms"
+            return f"too few channels to pay for transforms: {problem.inputs}"
         return no_gain(problem, problem.rows[0].axis, problem.columns[0].axis, COST)
 
     def __init__(self, problem: Problem) -> None:

@@ -54,12 +54,12 @@ class WinogradWeights(WeightGradient):
     @classmethod
     def slower(cls, problem: Problem) -> str | None:
         if problem.inputs < WORTH_TRANSFORMING:
-            return f"{problem.inputs} channels do not pay for transforms"
+            return f"too few channels to pay for transforms: {problem.inputs}"
         return no_gain(problem, *problem.forward_axes, COST, LANES)
 
     def __init__(self, problem: Problem, slots: int | None = None, bundles: int | None = None) -> None:
         rows, columns = problem.forward_axes
-        self.channels = channels = Channels(1, problem.inputs, problem.outputs)
+        channels = Channels(1, problem.inputs, problem.outputs)
         vectors, height = tile_of(-(-channels.outputs // LANES), problem.machine)
         tiles, *heights = cut(channels.inputs, height)
         sizes = Sizes(length(side_of(rows)), length(vectors), *heights)
@@ -74,16 +74,16 @@ class WinogradWeights(WeightGradient):
         # at least four patches for each time that the sums are read and written
         patches = Patches(patches_of(rows), patches_of(columns), max(2 * CACHE // patch, 4))
         geometry = Geometry(rows, columns, channels, patches, tiles)
-        self._side, self._dtype = sizes.side, problem.dtype
+        self.geometry, self.sizes, self._dtype = geometry, sizes, problem.dtype
         self._arguments = plain(*geometry, (bundles, slots)), tuple(sizes)
         self._room = weights_room(0, geometry, bundles, sizes).size
-        self._units, self._slots, self._size = slots * bundles, slots, slots * size
+        self.slots, self.bundles, self._size = slots, bundles, slots * size
         self._canonical = problem.order[0].transpose(2, 3, 1, 0).ravel().astype(np.int64)
 
     def add(
         self, image: NDArray[Any], delta: NDArray[Any], blocks: int, *, fresh: bool, with_biases: bool = False
     ) -> None:
-        workers = min(self._units, numba.get_num_threads())
+        workers = min(self.slots * self.bundles, numba.get_num_threads())
         scratch = workspace("scratch", workers * self._room, self._dtype)
         begin = workspace.lend if fresh else workspace.lent
         sums = begin("partial", self._size, self._dtype, self)
@@ -91,7 +91,7 @@ class WinogradWeights(WeightGradient):
 
     def write(self, gradient: NDArray[Any], grad_bias: NDArray[Any] | None = None) -> None:
         sums = workspace.lent("partial", self._size, self._dtype, self)
-        _, inputs, outputs = self.channels
+        _, inputs, outputs = self.geometry.channels
         gradient_of_places(
-            sums, self._slots, self._canonical, gradient, inputs, outputs, self.filled, self._side
+            sums, self.slots, self._canonical, gradient, inputs, outputs, self.filled, self.sizes.side
         )  # fmt: skip

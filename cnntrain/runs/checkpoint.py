@@ -7,8 +7,12 @@ The format: a safetensors file (8 bytes header length, a JSON header, raw little
   "optimizer/average/..." are the averaged weights of an optimiser with `ema`: those to use, while the network's tensors
   are those to train on. `best.safetensors` has the averages as its network.
 - The tensor "data/mean_image", float32 (channels, rows, columns), is there if the images' mean is subtracted.
-- The header's `__metadata__` has one entry, "cnntrain": a JSON object with the fields of `Metadata` below. One entry
-  rather than many because safetensors writes them in no fixed order, and equal runs shall give equal files.
+- Tensors named "best_before/..." are the network of the best epoch before the last one, if that was cut short by
+  `train.steps` and is the best: a run that goes on from there must know it. Only `last.safetensors` has them.
+- The header's `__metadata__` has one entry, "cnntrain": a JSON object with the fields of `Metadata` below, in front of
+  which stand "digest", the SHA-256 of the rest of the object's text, and "digests", that of each tensor's bytes. Files
+  of earlier versions have no digests. One entry rather than many because safetensors writes them in no fixed order, and
+  equal runs shall give equal files.
 
 A checkpoint may come from a stranger. Nothing in it is executed: the config is text for the config loader, and sizes
 are compared with the file before memory is taken.
@@ -18,6 +22,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,22 +31,31 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_core import PydanticCustomError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from cnntrain.errors import CheckpointError
+from cnntrain.errors import CheckpointError, RunFolderError
 from cnntrain.optimizers.base import AVERAGE
 from cnntrain.settings import PositiveFloat, PositiveInt, Settings
-from cnntrain.runs.atomic import write_atomically
+from cnntrain.runs.disk import write_atomically
 from cnntrain.runs.progress import Progress
 
 KEY = "cnntrain"
 OPTIMIZER = "optimizer/"
 MEAN_IMAGE = "data/mean_image"
-LONGEST_HEADER = 100_000_000  # the limit of the safetensors library itself
+BEST_BEFORE = "best_before/"
+LONGEST_HEADER = 4_000_000  # bytes; what reads JSON takes up to 30 times as much memory
+_SEAL = re.compile(r'\{"digest":"([0-9a-f]{64})",')
 
 Tensors = Mapping[str, NDArray[Any]]
+
+
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) != len(names):
+        raise PydanticCustomError("class_names", "two classes have the same name")
+    return names
 
 
 class NormalizationValues(Settings):
@@ -61,12 +75,19 @@ class Metadata(Settings):
 
     format_version: Literal[1] = 1
     config: str
-    class_names: Annotated[tuple[str, ...], Field(min_length=1)]
+    class_names: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_distinct)]
     input_shape: tuple[PositiveInt, PositiveInt, PositiveInt]
     image_type: Literal["uint8", "float32"]
     normalization: NormalizationValues
     images: dict[str, PositiveInt]  # per split: continuing a run needs the same data
     progress: Progress
+    best_before: Progress | None = None  # of the tensors of that name
+
+
+class _Stored(Metadata):
+    """The metadata as they stand in the file."""
+
+    digests: dict[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +98,7 @@ class Checkpoint:
     network: Tensors
     optimizer: Tensors = field(default_factory=dict)
     mean_image: NDArray[np.float32] | None = None
+    best_before: Tensors = field(default_factory=dict)
 
     @property
     def weights_to_use(self) -> Tensors:
@@ -84,13 +106,47 @@ class Checkpoint:
         return {name: self.optimizer.get(f"{AVERAGE}/{name}", value) for name, value in self.network.items()}
 
 
+    def as_best(self) -> Checkpoint:
+        """Return it as `best.safetensors` holds it: the weights to use alone."""
+        metadata = self.metadata.model_copy(update={"best_before": None})
+        return Checkpoint(metadata, self.weights_to_use, mean_image=self.mean_image)
+
+    @property
+    def before(self) -> Checkpoint | None:
+        """What `best.safetensors` was before a last epoch that was cut short; None if that is not the best."""
+        if self.metadata.best_before is None:
+            return None
+        metadata = self.metadata.model_copy(update={"progress": self.metadata.best_before, "best_before": None})
+        return Checkpoint(metadata, self.best_before, mean_image=self.mean_image)
+
+    @property
+    def not_finite(self) -> list[str]:
+        """Names of the tensors that hold NaN or an infinity."""
+        return not_finite(self.network) + [OPTIMIZER + name for name in not_finite(self.optimizer)]
+
+
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint, whole or not at all; raises `RunFolderError` (for example when the disk is full)."""
-    tensors = dict(checkpoint.network) | {OPTIMIZER + name: value for name, value in checkpoint.optimizer.items()}
+    write_atomically(path, checkpoint_bytes(path, checkpoint))
+
+
+def checkpoint_bytes(path: Path, checkpoint: Checkpoint) -> bytes:
+    """Return the content of a checkpoint's file; raises `RunFolderError` if it could not be read again."""
+    tensors = dict(checkpoint.network)
+    for prefix, group in ((OPTIMIZER, checkpoint.optimizer), (BEST_BEFORE, checkpoint.best_before)):
+        tensors |= {prefix + name: value for name, value in group.items()}
     if checkpoint.mean_image is not None:
         tensors[MEAN_IMAGE] = checkpoint.mean_image
     contiguous = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
-    write_atomically(path, save(contiguous, {KEY: checkpoint.metadata.model_dump_json()}))
+    digests = json.dumps({name: digest(value) for name, value in sorted(contiguous.items())})
+    content = save(contiguous, {KEY: _sealed(f'{{"digests":{digests},{checkpoint.metadata.model_dump_json()[1:]}')})
+    length = struct.unpack("<Q", content[:8])[0]
+    if length > LONGEST_HEADER:
+        raise RunFolderError(
+            f"{path}: its header would have {length:,} bytes, at most {LONGEST_HEADER:,} can be read again: the config and "
+            f"the names of {len(checkpoint.metadata.class_names):,} classes are too long"
+        )
+    return content
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -104,19 +160,24 @@ def read_checkpoint(path: Path) -> Checkpoint:
     try:
         _check_header(path)
         with safe_open(path, framework="numpy") as file:
-            metadata = _metadata(path, file.metadata() or {})
+            metadata, digests = _metadata(path, file.metadata() or {})
             tensors = {name: _tensor(path, file, name) for name in file.keys()}  # noqa: SIM118, not a dict
     except SafetensorError as error:
         raise CheckpointError(f"{path}: is damaged or no safetensors file: {error}") from error
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if digests is not None:
+        _check_digests(path, tensors, digests)
     mean_image = _mean_image(path, metadata, tensors.pop(MEAN_IMAGE, None))
-    return Checkpoint(
-        metadata,
-        network={name: value for name, value in tensors.items() if not name.startswith(OPTIMIZER)},
-        optimizer={name.removeprefix(OPTIMIZER): v for name, v in tensors.items() if name.startswith(OPTIMIZER)},
-        mean_image=mean_image,
-    )
+    optimizer, best_before = _taken(tensors, OPTIMIZER), _taken(tensors, BEST_BEFORE)
+    if best_before.keys() != (set() if metadata.best_before is None else tensors.keys()):
+        raise CheckpointError(f"{path}: is damaged: the tensors {BEST_BEFORE}... are not those of the network")
+    return Checkpoint(metadata, tensors, optimizer, mean_image, best_before)
+
+
+def _taken(tensors: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    """Take the tensors whose names begin so out of the others; names are without it."""
+    return {name.removeprefix(prefix): tensors.pop(name) for name in list(tensors) if name.startswith(prefix)}
 
 
 def check_tensors(path: Path, found: Tensors, expected: Tensors, what: str) -> None:
@@ -159,6 +220,8 @@ def _form(value: NDArray[Any]) -> str:
 
 def _check_header(path: Path) -> None:
     """Name the usual kinds of damage in numbers; the safetensors library checks everything again."""
+    if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would keep us waiting
+        raise CheckpointError(f"{path}: is no file")
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(8)
@@ -183,25 +246,53 @@ def _check_header(path: Path) -> None:
         raise CheckpointError(f"{path}: is {kind}: it has {size:,} bytes, its header promises {promised:,}")
 
 
-def _metadata(path: Path, entries: dict[str, str]) -> Metadata:
+def _sealed(text: str) -> str:
+    """Put the digest of a JSON object's text in front of its first key."""
+    return f'{{"digest":"{hashlib.sha256(text.encode()).hexdigest()}",{text[1:]}'
+
+
+def _metadata(path: Path, entries: dict[str, str]) -> tuple[Metadata, dict[str, str] | None]:
+    """Return the metadata, and the tensors' digests; None if the file is older than they are."""
     if KEY not in entries:
         raise CheckpointError(f"{path}: is a safetensors file, but no cnntrain checkpoint (no {KEY!r} in its metadata)")
+    text = entries[KEY]
+    sealed = _SEAL.match(text)
+    if sealed is not None:
+        text = "{" + text[sealed.end() :]
+        if hashlib.sha256(text.encode()).hexdigest() != sealed[1]:
+            raise CheckpointError(f"{path}: is damaged: its metadata are not those that were written")
     try:
-        metadata = Metadata.model_validate_json(entries[KEY])
+        stored = _Stored.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         if first["loc"] == ("format_version",):
             raise CheckpointError(
                 f"{path}: has format version {first['input']!r}; this cnntrain reads version 1. Use a newer cnntrain"
             ) from error
+        if first["loc"] == ("digest",):  # which is there, but not as it is written
+            raise CheckpointError(f"{path}: is damaged: its metadata are not those that were written") from error
         where = ".".join(map(str, first["loc"]))
         raise CheckpointError(f"{path}: its metadata is wrong: {where}: {first['msg']}") from error
-    channels = metadata.input_shape[0]
+    channels = stored.input_shape[0]
     for name in ("mean", "std"):
-        count = len(getattr(metadata.normalization, name))
+        count = len(getattr(stored.normalization, name))
         if count != channels:
             raise CheckpointError(f"{path}: its metadata is wrong: {count} values of {name} for {channels} channels")
-    return metadata
+    if (stored.digests is None) != (sealed is None):
+        raise CheckpointError(f"{path}: is damaged: its digests are not complete")
+    return Metadata.model_construct(**{name: getattr(stored, name) for name in Metadata.model_fields}), stored.digests
+
+
+def _check_digests(path: Path, tensors: Tensors, digests: Mapping[str, str]) -> None:
+    """Raise `CheckpointError` unless every tensor is the one that was written."""
+    for name in sorted(tensors.keys() | digests.keys()):
+        if name not in tensors or name not in digests:
+            what = "does not belong there" if name in tensors else "is missing"
+            raise CheckpointError(f"{path}: is damaged: tensor {name} {what}")
+        if digest(tensors[name]) != digests[name]:
+            raise CheckpointError(
+                f"{path}: is damaged: tensor {name} is not the one that was written (its SHA-256 differs). Use another copy"
+            )
 
 
 def _mean_image(path: Path, metadata: Metadata, tensor: NDArray[Any] | None) -> NDArray[np.float32] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -13,7 +14,7 @@ from typing import Any
 from llvmlite import binding
 
 import cnntrain
-from cnntrain.runs.atomic import write_atomically
+from cnntrain.runs.disk import write_atomically
 
 PACKAGES = ("numba", "llvmlite", "numpy", "safetensors", "pydantic")
 
@@ -35,15 +36,31 @@ def describe_environment(threads: int, threading_layer: str) -> dict[str, Any]:
 
 
 def record_environment(path: Path, environment: dict[str, Any]) -> None:
-    """Add this process to the list of those that trained in a run folder; raises `RunFolderError`."""
-    earlier: list[Any] = []
+    """Add this process to the list of those that trained in a run folder; raises `RunFolderError`.
+
+    A file that is no such list is put aside, as `environment.json.damaged`: not worth refusing to train for.
+    """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        earlier = content["processes"]
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # the first process, or a damaged note: not worth refusing to train for
-    text = json.dumps({"processes": [*earlier, environment]}, indent=2)
-    write_atomically(path, (text + "\n").encode())
+        text = _listed([*_processes(path), environment])
+    except (OSError, ValueError, RecursionError):
+        text = _listed([environment])
+        with contextlib.suppress(OSError):
+            path.replace(path.with_name(f"{path.name}.damaged"))
+    write_atomically(path, text.encode())
+
+
+def _listed(processes: list[Any]) -> str:
+    return json.dumps({"processes": processes}, indent=2) + "\n"
+
+
+def _processes(path: Path) -> list[Any]:
+    if not path.exists():
+        return []
+    content = json.loads(path.read_text(encoding="utf-8"))
+    processes = content.get("processes") if isinstance(content, dict) else None
+    if not isinstance(processes, list):
+        raise ValueError("no list of processes")  # noqa: TRY004, as what json raises
+    return processes
 
 
 def _version(package: str) -> str:

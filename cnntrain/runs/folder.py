@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from cnntrain.errors import RunFolderError
+from cnntrain.printable import printable
+from cnntrain.runs.disk import make_folder
+from cnntrain.runs.metrics_file import epochs_recorded
 
 try:
     import fcntl
@@ -16,6 +20,9 @@ except ImportError:  # Windows has other locks; there the user must not continue
     fcntl = None  # type: ignore[assignment]
 
 RUNS = Path("runs")
+_LOGGED = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}.*  ")  # how lines of a log begin
+# of a write that did not end
+_LEFTOVER = re.compile(r"\.(?:(?:best|last)\.safetensors|config\.yaml|metrics\.csv|environment\.json)\.[0-9]+\.tmp")
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ def create_run_folder(name: str, out: Path | None = None) -> RunFolder:
         The run's name, fit for a folder (the config sees to that). Without `out` the folder is `runs/<name>-<n>` with
         the next free n.
     out : Path or None
-        The folder itself; it must not exist, or be empty.
+        The folder itself; it must not exist, or hold nothing but what a run leaves that never finished an epoch.
 
     Raises
     ------
@@ -74,77 +81,126 @@ def create_run_folder(name: str, out: Path | None = None) -> RunFolder:
     if out is None:
         return RunFolder(_next_free(RUNS, name))
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        content = next(out.iterdir(), None)
+        make_folder(out)
     except OSError as error:
         raise RunFolderError(f"{out}: cannot be made a run folder: {error.strerror or error}") from error
-    if content is not None:
+    folder = RunFolder(out)
+    check_unfinished(folder)
+    return folder
+
+
+def check_unfinished(folder: RunFolder) -> None:
+    """Raise `RunFolderError` unless a folder is empty, or that of a run that finished no epoch."""
+    start = {folder.log.name}
+    if _has_begun(folder):
+        start |= {folder.config.name, folder.environment.name, folder.metrics.name}
+    try:
+        content = sorted(entry.name for entry in folder.path.iterdir())
+    except OSError as error:
+        raise RunFolderError(f"{folder.path}: cannot be made a run folder: {error.strerror or error}") from error
+    others = [name for name in content if name not in start and not _LEFTOVER.fullmatch(name)]
+    if not others and len(epochs_recorded(folder.metrics)) > 1:
+        others = [folder.metrics.name]
+    if others:
         raise RunFolderError(
-            f"{out}: is not empty (it has {content.name}); a run is never overwritten. Name a new folder, "
-            f"or continue that run with --resume {out}"
+            f"{folder.path}: is not empty (it has {printable(others[0])}); a run is never overwritten. Name a new folder, "
+            f"or continue that run with --resume {folder.path}"
         )
-    return RunFolder(out)
 
 
 def open_run_folder(path: Path) -> RunFolder:
-    """Return an existing run folder in which at least one epoch was finished; raises `RunFolderError` otherwise."""
+    """Return an existing run folder that can go on: with a checkpoint, or of a run that was ended before its first.
+
+    Raises
+    ------
+    RunFolderError
+        It is no run folder, or its checkpoint is lost.
+    """
     folder = RunFolder(path)
     if not path.is_dir():
         raise RunFolderError(f"{path}: there is no such run folder")
-    if not folder.last.is_file():
-        reason = "no epoch of this run was finished" if folder.config.is_file() else "this is no run folder"
-        raise RunFolderError(f"{path}: has no {folder.last.name}: {reason}")
+    if folder.last.is_file():
+        return folder
+    if not (folder.config.is_file() and _has_begun(folder)):
+        raise RunFolderError(f"{path}: has no {folder.last.name}: this is no run folder")
+    if folder.best.exists() or len(epochs_recorded(folder.metrics)) > 1:
+        raise RunFolderError(
+            f"{path}: {folder.last.name} is lost: the run had finished an epoch, and cannot go on without it. "
+            f"Train anew in another folder"
+        )
     return folder
+
+
+def _has_begun(folder: RunFolder) -> bool:
+    """Tell a run's files from somebody's own of the same names: by its log, the first file of all."""
+    try:
+        with folder.log.open("rb") as file:
+            return _LOGGED.match(file.read(40)) is not None
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager
 def hold(folder: RunFolder) -> Iterator[None]:
     """Keep other processes from training in a folder; raises `RunFolderError` if one does.
 
-    The operating system drops the lock with the process, however it ends. Leftovers of a process that was killed in
-    the middle of a write are removed.
+    The lock is on the folder itself, so that no file in it can be removed with the lock; on the log too, for file systems
+    that lock files alone. The operating system drops both with the process, however it ends. Leftovers of a process that
+    was killed in the middle of a write are removed.
     """
-    try:
-        file = folder.log.open("a")
-    except OSError as error:
-        raise RunFolderError(f"{folder.log}: cannot be written: {error.strerror or error}") from error
-    with file:
+    with contextlib.ExitStack() as held:
         try:
             if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RunFolderError(f"{folder.path}: another process is training in this run folder") from error
-        except OSError:
-            pass  # some network file systems have no locks
-        for leftover in folder.path.glob(".*.tmp"):
-            with contextlib.suppress(OSError):
-                leftover.unlink()
+                _lock(folder, os.open(folder.path, os.O_RDONLY), held)
+            log = os.open(folder.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise RunFolderError(f"{folder.log}: cannot be written: {error.strerror or error}") from error
+        _lock(folder, log, held)
+        for leftover in folder.path.iterdir():
+            if _LEFTOVER.fullmatch(leftover.name):
+                with contextlib.suppress(OSError):
+                    leftover.unlink()
         yield
+
+
+def _lock(folder: RunFolder, descriptor: int, held: contextlib.ExitStack) -> None:
+    held.callback(os.close, descriptor)
+    try:
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise RunFolderError(f"{folder.path}: another process is training in this run folder") from None
+    except OSError:
+        pass  # some network file systems have no locks, or none on folders
 
 
 def find_checkpoint(path: Path) -> Path:
     """Return the checkpoint that a run folder (its best) or a file stands for; raises `RunFolderError` if none."""
     if path.is_dir():
-        best = RunFolder(path).best
-        if best.is_file():
-            return best
-        reason = "no epoch of this run was finished" if RunFolder(path).config.is_file() else "this is no run folder"
-        raise RunFolderError(f"{path}: has no {best.name}: {reason}")
+        folder = RunFolder(path)
+        if folder.best.is_file():
+            return folder.best
+        if folder.last.is_file():
+            raise RunFolderError(
+                f"{path}: {folder.best.name} is lost; there is {folder.last} of the last finished epoch. Name that file"
+            )
+        reason = "no epoch of this run was finished" if folder.config.is_file() else "this is no run folder"
+        raise RunFolderError(f"{path}: has no {folder.best.name}: {reason}")
     if not path.exists():
         raise RunFolderError(f"{path}: there is no such run folder or checkpoint")
     return path
 
 
 def _next_free(parent: Path, name: str) -> Path:
-    pattern = re.compile(re.escape(name) + r"-(\d+)")
+    pattern = re.compile(re.escape(name) + r"-([0-9]{1,18})")
     try:
-        parent.mkdir(parents=True, exist_ok=True)
+        make_folder(parent)
         taken = (pattern.fullmatch(entry.name) for entry in parent.iterdir())
         number = 1 + max((int(match[1]) for match in taken if match), default=0)
         while True:
             path = parent / f"{name}-{number}"
             try:
-                path.mkdir()  # fails if another process was quicker: that is what makes the number ours
+                make_folder(path, new=True)  # fails if another process was quicker: that is what makes the number ours
                 return path
             except FileExistsError:
                 number += 1

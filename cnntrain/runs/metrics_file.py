@@ -1,14 +1,15 @@
-"""metrics.csv: one row per epoch, on the disk as soon as the epoch ends."""
+"""metrics.csv: one row per epoch, on the disk before the checkpoint that it belongs to."""
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from cnntrain.errors import RunFolderError
-from cnntrain.runs.atomic import write_atomically
+from cnntrain.runs.disk import Addition, write_atomically
 from cnntrain.runs.progress import Metrics
 
 COLUMNS = (
@@ -22,6 +23,7 @@ COLUMNS = (
     "images_per_second",
     "seconds",
 )
+_ROW = re.compile(r"([0-9]{1,18}),([0-9]{1,18}),")
 
 
 @dataclass(frozen=True)
@@ -66,31 +68,39 @@ class EpochRecord:
 
 
 def append_record(path: Path, record: EpochRecord) -> None:
-    """Add a row, with the head line in front of the first; raises `RunFolderError`."""
+    """Add a row, with the head line in front of the first, and see it onto the disk; raises `RunFolderError`."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    try:
-        with path.open("a", encoding="utf-8", newline="") as file:
-            if file.tell() == 0:
-                writer.writerow(COLUMNS)
-            writer.writerow(record.cells())
-            file.write(text.getvalue())
-    except OSError as error:
-        raise RunFolderError(f"{path}: could not be written: {error.strerror or error}") from error
+    with Addition(path) as file:
+        if file.size == 0:
+            writer.writerow(COLUMNS)
+        writer.writerow(record.cells())
+        file.add(text.getvalue().encode())
+        file.sync()
 
 
 def drop_records_after(path: Path, step: int) -> None:
     """Remove what a run wrote after its last checkpoint: rows of later steps and a line that was cut short."""
-    try:
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunFolderError(f"{path}: cannot be read: {error}") from error
+    text = _read(path)
     whole = text[: text.rfind("\n") + 1]
-    kept = [line for line in whole.splitlines(keepends=True) if not _is_later(line, step)]
+    kept = [line for line in whole.splitlines(keepends=True) if (_position(line) or (0, 0))[1] <= step]
     if "".join(kept) != text:
         write_atomically(path, "".join(kept).encode())
 
 
-def _is_later(line: str, step: int) -> bool:
-    cells = line.split(",")
-    return len(cells) > 1 and cells[1].isdecimal() and int(cells[1]) > step
+def epochs_recorded(path: Path) -> list[int]:
+    """Return the epochs that have a row, in the file's order; raises `RunFolderError`."""
+    return [position[0] for position in map(_position, _read(path).splitlines()) if position is not None]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunFolderError(f"{path}: cannot be read: {error}; move it away to go on without its rows") from error
+
+
+def _position(line: str) -> tuple[int, int] | None:
+    """Return a row's epoch and step; None if the line is none, as the head line is."""
+    match = _ROW.match(line)
+    return (int(match[1]), int(match[2])) if match else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from datetime import datetime
@@ -11,12 +10,16 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from cnntrain.errors import RunFolderError
+from cnntrain.printable import message
+from cnntrain.runs.disk import Addition
 from cnntrain.runs.metrics_file import EpochRecord
+from cnntrain.streams import Lasting, reason
 
 
 class Reporter:
     """Prints to stderr and to the log.
+
+    A stream that breaks (a reader that left, a terminal that vanished, a full disk) is done without; the log says so.
 
     Parameters
     ----------
@@ -28,35 +31,51 @@ class Reporter:
 
     def __init__(self, *, quiet: bool = False, stream: TextIO | None = None) -> None:
         self._quiet = quiet
-        self._stream = sys.stderr if stream is None else stream
-        self._log: TextIO | None = None
-        self._path: Path | None = None
+        self._stream = Lasting.of(sys.stderr if stream is None else stream)
+        self._told_of_loss = False
+        self._log: Addition | None = None
+        self._early: list[str] = []  # said before the log is open
 
     def open_log(self, path: Path) -> None:
-        """Append to this file from now on; raises `RunFolderError`."""
-        self._path = path
-        try:
-            self._log = path.open("a", encoding="utf-8")
-        except OSError as error:
-            raise RunFolderError(f"{path}: cannot be written: {error.strerror or error}") from error
+        """Append to this file from now on, first what was said before; raises `RunFolderError`."""
+        self._log = Addition(path)
+        self._log.add("".join(self._early).encode(errors="backslashreplace"))
+        self._early.clear()
+
+    def sync(self) -> None:
+        """Return when the log is on the disk; raises `RunFolderError`."""
+        if self._log is not None:
+            self._log.sync()
 
     def close(self) -> None:
         """Close the log."""
         if self._log is not None:
-            with contextlib.suppress(OSError):  # what could not be written was reported when it was
-                self._log.close()
+            self._log.close()
             self._log = None
 
     def line(self, text: str) -> None:
         """Report something."""
-        if not self._quiet:
-            tqdm.write(text, file=self._stream)
-        self.log(text)
+        self.show(text)
+        self.log(message(text))
 
     def warning(self, text: str) -> None:
         """Report something that the user should act on: printed even when quiet."""
-        tqdm.write(f"warning: {text}", file=self._stream)
-        self.log(f"warning: {text}")
+        self._print(f"warning: {text}")
+        self.log(f"warning: {message(text)}")
+
+    def show(self, text: str) -> None:
+        """Print without the log."""
+        if not self._quiet:
+            self._print(text)
+
+    def log(self, text: str) -> None:
+        """Write to the log alone; raises `RunFolderError`."""
+        time = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+        entry = f"{time}  {text}\n"
+        if self._log is None:
+            self._early.append(entry)
+        else:
+            self._log.add(entry.encode(errors="backslashreplace"))
 
     def bar(self, images: int, done: int) -> ProgressBar:
         """Return a bar over the images of all epochs, of which some are done."""
@@ -67,19 +86,14 @@ class Reporter:
             **_terminal_size(self._stream),
         ))  # fmt: skip
 
-    def log(self, text: str) -> None:
-        """Write to the log alone; raises `RunFolderError`."""
-        if self._log is None:
-            return
-        time = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
-        try:
-            self._log.write(f"{time}  {text}\n")
-            self._log.flush()
-        except OSError as error:
-            raise RunFolderError(f"{self._path}: could not be written: {error.strerror or error}") from error
+    def _print(self, text: str) -> None:
+        tqdm.write(message(text), file=self._stream)
+        if self._stream.lost is not None and not self._told_of_loss:
+            self._told_of_loss = True
+            self.log(f"what is printed can no longer be seen ({reason(self._stream.lost)}); this log goes on")
 
 
-def _terminal_size(stream: TextIO) -> dict[str, Any]:
+def _terminal_size(stream: Lasting) -> dict[str, Any]:
     """Follow the terminal's size; some terminals (in containers, under `script`) claim to have no size at all."""
     try:
         columns, lines = os.get_terminal_size(stream.fileno())

@@ -6,29 +6,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.network import Network
+from cnntrain.optimizers import Optimizer
 
 
-def where_not_finite(network: Network) -> str:
+def where_not_finite(network: Network, *, updated: bool = True) -> str:
     """Find where NaN or infinity first appears, after a forward pass whose loss is not finite.
 
-    In the order in which things are computed: the gradients of the last update, the parameters that it changed, the
-    outputs of the layers in the forward pass just made.
+    In the order in which things are computed: the gradients of the last update, the parameters that it changed (without
+    one, their initial values), the outputs of the layers in the forward pass just made.
     """
+    found = _parameter(network, "after the previous update" if updated else None)
+    if found is not None:
+        return found
+
+    def look(path: str, output: NDArray[np.floating]) -> None:
+        nonlocal found
+        if found is None and not np.isfinite(output).all():
+            found = f"the output of layer {path} holds {_count(output)}, from finite parameters and inputs"
+
+    network.watch(look)
+    return found or "the loss itself; all parameters and outputs of layers are finite"
+
+
+def left_not_finite(network: Network, optimizer: Optimizer) -> str | None:
+    """Find NaN or infinity in what an update left behind, which no loss has seen yet; None if all is finite."""
+    found = _parameter(network, "after the update")
+    if found is not None:
+        return found
+    kept = {f"statistic {statistic.name}": statistic.value for statistic in network.statistics}
+    kept |= {f"the optimiser's {name}": value for name, value in optimizer.state().items()}
+    for name, value in kept.items():
+        if not np.isfinite(value).all():
+            return f"{name} holds {_count(value)}; all parameters are finite"
+    return None
+
+
+def _parameter(network: Network, when: str | None) -> str | None:
     for parameter in network.parameters:
         if not np.isfinite(parameter.value).all():
+            holds = f"parameter {parameter.name} holds {_count(parameter.value)}"
+            if when is None:
+                return f"{holds} from the start: its initialiser gives such values"
             gradient_is_bad = not np.isfinite(parameter.gradient).all()
             cause = (
                 "its gradient already did" if gradient_is_bad else "its gradient was finite: the update was too large"
             )
-            return f"parameter {parameter.name} holds {_count(parameter.value)} after the previous update ({cause})"
-    found: list[str] = []
-
-    def look(path: str, output: NDArray[np.floating]) -> None:
-        if not found and not np.isfinite(output).all():
-            found.append(f"the output of layer {path} holds {_count(output)}, from finite parameters and inputs")
-
-    network.watch(look)
-    return found[0] if found else "the loss itself; all parameters and outputs of layers are finite"
+            return f"{holds} {when} ({cause})"
+    return None
 
 
 def _count(values: NDArray[np.floating]) -> str:

@@ -15,12 +15,13 @@ from cnntrain.data import batches
 from cnntrain.errors import TrainingError
 from cnntrain.evaluation.evaluate import evaluate
 from cnntrain.randomness import generator
-from cnntrain.runs.checkpoint import save_checkpoint
+from cnntrain.runs.checkpoint import Checkpoint, save_checkpoint
 from cnntrain.runs.folder import RunFolder
-from cnntrain.runs.metrics_file import EpochRecord, append_record
+from cnntrain.runs.metrics_file import EpochRecord, append_record, drop_records_after
 from cnntrain.runs.progress import Metrics, Progress, Sums
 from cnntrain.runs.reporter import ProgressBar, Reporter, epoch_line
-from cnntrain.training.divergence import where_not_finite
+from cnntrain.training.best import Best
+from cnntrain.training.divergence import left_not_finite, where_not_finite
 from cnntrain.training.interruption import StopSignals
 from cnntrain.training.setup import Training
 
@@ -54,26 +55,27 @@ class Loop:
     folder : RunFolder
         Gets metrics and checkpoints.
     reporter : Reporter
-    progress : Progress or None
+    checkpoint : Checkpoint or None
         Where to go on; None begins.
     """
 
     def __init__(
-        self, training: Training, folder: RunFolder, reporter: Reporter, progress: Progress | None = None
+        self, training: Training, folder: RunFolder, reporter: Reporter, checkpoint: Checkpoint | None = None
     ) -> None:
         self._training = training
         self._folder = folder
         self._reporter = reporter
-        self._progress = progress
+        self._progress = progress = checkpoint.metadata.progress if checkpoint else None
         self._step = progress.step if progress else 0
+        self._best = Best(folder.best, checkpoint)
 
     def run(self) -> Outcome:
-        """Train to the end, or until Ctrl-C or SIGTERM.
+        """Train to the end, or until Ctrl-C, SIGTERM or SIGHUP.
 
         Raises
         ------
         TrainingError
-            The loss became NaN or infinite; the checkpoints of the epochs before stay.
+            The loss, or something that a checkpoint would hold, became NaN or infinite; earlier checkpoints stay.
         RunFolderError
             Something could not be written; earlier checkpoints stay.
         """
@@ -93,7 +95,10 @@ class Loop:
         if sums is None:
             return
         seconds = time.perf_counter() - began
-        metrics = self._validated(epoch, sums)
+        broken = left_not_finite(self._training.network, self._training.optimizer)
+        if broken is not None:
+            raise self._diverged(self._step - 1, "the epoch's last update left NaN or infinity", broken)
+        metrics = self._validated(sums)
         rate = (sums.images - before.images) / seconds
         record = EpochRecord(
             epoch=epoch + 1,
@@ -117,7 +122,8 @@ class Loop:
             network.forward(training=True, step=self._step)
             loss = network.loss(batch.labels, batch.mixture)
             if not math.isfinite(loss):
-                raise self._diverged(epoch, f"the training loss became {loss}", where_not_finite(network))
+                where = where_not_finite(network, updated=self._step > 0)
+                raise self._diverged(self._step, f"the training loss became {loss}", where)
             network.backward()
             training.optimizer.step(training.learning_rate_at(self._step))
             self._step += 1
@@ -138,7 +144,7 @@ class Loop:
         )
         return islice(order, self._step - first, training.total_steps - first)
 
-    def _validated(self, epoch: int, sums: Sums) -> Metrics:
+    def _validated(self, sums: Sums) -> Metrics:
         training = self._training
         train_loss, train_accuracy = sums.mean_loss, sums.correct / sums.images
         if training.data.validation is None:
@@ -149,9 +155,8 @@ class Loop:
                     training.network, training.data.validation, training.data.normalization, training.batch_size
                 )
             except TrainingError as error:
-                raise self._diverged(
-                    epoch, f"validation failed: {error}", where_not_finite(training.network)
-                ) from error
+                where = where_not_finite(training.network)
+                raise self._diverged(self._step - 1, f"validation failed: {error}", where) from error
         return Metrics(
             train_loss=train_loss,
             train_accuracy=train_accuracy,
@@ -160,36 +165,48 @@ class Loop:
         )
 
     def _save(self, record: EpochRecord, sums: Sums) -> None:
-        """Write the row, then the checkpoints: resuming drops a row that has none, so nothing is ever missing."""
-        previous = self._progress
-        is_best = previous is None or record.metrics.better_than(previous.best_metrics)
-        is_whole = record.step % self._training.steps_per_epoch == 0
+        """Write the row and the log, then the checkpoints, each onto the disk before the next begins.
+
+        Resuming drops a row that has no checkpoint, and makes `best` from `last` if it stopped between the two.
+        """
+        previous, best = self._progress, self._best
+        is_best, is_whole = best.is_beaten_by(record.metrics), record.step % self._training.steps_per_epoch == 0
         if is_whole:  # a run may be continued inside an epoch: its schedule must see the epoch's end only
             self._training.schedule.observe(record.metrics)
         progress = Progress(
             epoch=record.epoch,
             step=record.step,
             metrics=record.metrics,
-            best_epoch=record.epoch if is_best or previous is None else previous.best_epoch,
-            best_metrics=record.metrics if is_best or previous is None else previous.best_metrics,
+            best_epoch=record.epoch if is_best or best.epoch is None else best.epoch,
+            best_metrics=record.metrics if is_best or best.metrics is None else best.metrics,
             unfinished=Sums() if is_whole else sums,
             schedule=self._training.schedule.state(),
         )
+        before = best.checkpoint(self._reporter.warning) if is_best and not is_whole else None
+        last = self._training.checkpoint(progress, before)
+        if previous is not None and previous.unfinished.images:  # this epoch's row, from when it was cut short
+            drop_records_after(self._folder.metrics, (record.epoch - 1) * self._training.steps_per_epoch)
         append_record(self._folder.metrics, record)
+        line = epoch_line(record, self._training.epochs, best=is_best)
+        self._reporter.log(line)
+        self._reporter.sync()
+        if not is_best:
+            best.restore()
+        save_checkpoint(self._folder.last, last)
         if is_best:
-            save_checkpoint(self._folder.best, self._training.checkpoint(progress, with_optimizer=False))
-        save_checkpoint(self._folder.last, self._training.checkpoint(progress, with_optimizer=True))
-        self._progress = progress
-        self._reporter.line(epoch_line(record, self._training.epochs, best=is_best))
+            save_checkpoint(self._folder.best, last.as_best())
+        self._progress, self._best = progress, Best(self._folder.best, last)
+        self._reporter.show(line)
 
-    def _diverged(self, epoch: int, what: str, where: str) -> TrainingError:
-        rate, setting = self._training.learning_rate_at(self._step), self._training.learning_rate
+    def _diverged(self, step: int, what: str, where: str) -> TrainingError:
+        """Return the error of a training that broke in a 0-based step."""
+        rate, setting = self._training.learning_rate_at(step), self._training.learning_rate
         kept = "no epoch was finished before"
         if self._progress:
             kept = f"the checkpoint of epoch {self._progress.epoch} is in {self._folder.last}"
         name = self._training.config.optimizer.name
         return TrainingError(
-            f"epoch {epoch + 1}, step {self._step + 1}, learning rate {rate:.4g}: {what}\n"
+            f"epoch {step // self._training.steps_per_epoch + 1}, step {step + 1}, learning rate {rate:.4g}: {what}\n"
             f"  first found: {where}\n"
             f"  {kept}\n"
             f"  a smaller learning rate often helps: --set optimizer.{name}.learning_rate={setting / 10:.4g}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,34 +12,46 @@ import yaml
 from cnntrain.config import Config, load_config, resolved_yaml
 from cnntrain.errors import ArgumentError, CheckpointError
 from cnntrain.evaluation.restored import config_of, load_network
-from cnntrain.runs.checkpoint import Checkpoint, Metadata, check_tensors
+from cnntrain.runs.checkpoint import (
+    Checkpoint,
+    Metadata,
+    check_tensors,
+    checkpoint_bytes,
+    read_checkpoint,
+    save_checkpoint,
+)
 from cnntrain.runs.folder import RunFolder
-from cnntrain.training.setup import Training, schedule_of
+from cnntrain.runs.progress import Metrics, Progress
+from cnntrain.training.setup import Training, rate_at, schedule_of
 
 MAY_CHANGE = ("train.epochs", "train.steps")
 
 
 def configs_of_run(
-    folder: RunFolder, metadata: Metadata, config_file: Path | None, overrides: Sequence[str]
+    folder: RunFolder, metadata: Metadata | None, config_file: Path | None, overrides: Sequence[str]
 ) -> tuple[Config, Config]:
     """Return the config that a run began with, and the one to go on with.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    metadata : Metadata or None
+        Of the checkpoint; None if the run was ended before its first.
+    config_file : Path or None
+        None takes the folder's `config.yaml`, or the checkpoint's own config if that is lost.
+    overrides : sequence of str
 
     Raises
     ------
     ArgumentError
         They differ in more than `MAY_CHANGE`; names the differences.
     """
-    old = config_of(folder.last, metadata)
-    if config_file is None and not folder.config.exists():
+    old = load_config(folder.config) if metadata is None else config_of(folder.last, metadata)
+    if config_file is None and metadata is not None and not folder.config.exists():
         new = config_of(folder.last, metadata, overrides)
     else:
         new = load_config(config_file or folder.config, overrides)
-    before, after = _flat(yaml.safe_load(resolved_yaml(old))), _flat(yaml.safe_load(resolved_yaml(new)))
-    changed = [
-        f"{key}: {before.get(key, 'not there')} -> {after.get(key, 'not there')}"
-        for key in sorted(before.keys() | after.keys())
-        if before.get(key) != after.get(key) and key not in MAY_CHANGE
-    ]
+    changed = _changes(old, new)
     if changed:
         raise ArgumentError(
             f"{folder.path}: a run goes on with the config that it began with; only {' and '.join(MAY_CHANGE)} may "
@@ -47,24 +60,127 @@ def configs_of_run(
     return old, new
 
 
+def _changes(old: Config, new: Config) -> list[str]:
+    before, after = _flat(yaml.safe_load(resolved_yaml(old))), _flat(yaml.safe_load(resolved_yaml(new)))
+    return [
+        f"{key}: {before.get(key, 'not there')} -> {after.get(key, 'not there')}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key) and key not in MAY_CHANGE
+    ]
+
+
+def check_storable(path: Path, training: Training) -> None:
+    """Raise `RunFolderError` now, rather than after an epoch, if a checkpoint could not be read again."""
+    metrics = Metrics(train_loss=0.0, train_accuracy=0.0)
+    progress = Progress(epoch=1, step=1, metrics=metrics, best_epoch=1, best_metrics=metrics)
+    checkpoint_bytes(path, training.checkpoint(progress))
+
+
 def load_state(path: Path, checkpoint: Checkpoint, training: Training) -> None:
     """Put everything into a checkpoint's state; raises `CheckpointError` if the data, tensors or numbers do not fit."""
-    _check_data(path, checkpoint.metadata, training)
-    load_network(path, training.network, checkpoint.network, "the network of its config")
+    metadata, network = checkpoint.metadata, training.network
+    changed = _data_changes(metadata, training)
+    if changed:
+        raise CheckpointError(f"{path}: the data are not those of the run. Different now:\n  " + "\n  ".join(changed))
+    progress = metadata.progress
+    if progress.epoch != -(-progress.step // training.steps_per_epoch):
+        raise CheckpointError(f"{path}: its progress makes no sense: epoch {progress.epoch}, step {progress.step}")
+    if checkpoint.not_finite:
+        raise CheckpointError(
+            f"{path}: NaN or infinity in {', '.join(checkpoint.not_finite[:5])}: a training cannot go on from there"
+        )
+    load_network(path, network, checkpoint.network, "the network of its config")
+    if checkpoint.best_before:
+        check_tensors(path, checkpoint.best_before, network.state(), "the network of its config, as the best before,")
     optimizer = f"the optimizer {training.config.optimizer.name}"
     check_tensors(path, checkpoint.optimizer, training.optimizer.state(), optimizer)
     try:
         training.optimizer.load_state(checkpoint.optimizer)
-        training.schedule.load_state(checkpoint.metadata.progress.schedule)
+        training.schedule.load_state(progress.schedule)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
+
+
+def mend_best(folder: RunFolder, checkpoint: Checkpoint, training: Training, warn: Callable[[str], None]) -> Checkpoint:
+    """See to it that `best.safetensors` is what `last.safetensors` says, and has the config to go on with.
+
+    Where it is not and cannot be made again, the best epoch is the last one from now on.
+
+    Returns
+    -------
+    Checkpoint
+        The last one, with the config to go on with.
+    """
+    config = {"config": resolved_yaml(training.config)}
+    progress = checkpoint.metadata.progress
+    checkpoint = replace(checkpoint, metadata=checkpoint.metadata.model_copy(update=config))
+    best, problem, aside = _best(folder, progress, training)
+    if best is not None:
+        if best.metadata.config != config["config"]:
+            save_checkpoint(folder.best, replace(best, metadata=best.metadata.model_copy(update=config)))
+        return checkpoint
+    if progress.best_epoch == progress.epoch:
+        warn(f"{folder.best}: {problem}; made again from {folder.last.name}")
+    else:
+        warn(
+            f"{folder.best}: {problem}, and cannot be made again: the best epoch was {progress.best_epoch}, "
+            f"{folder.last.name} is of epoch {progress.epoch}. From now on that one is the best, until a better comes"
+        )
+        now = {"best_epoch": progress.epoch, "best_metrics": progress.metrics}
+        metadata = checkpoint.metadata.model_copy(update={"progress": progress.model_copy(update=now)})
+        checkpoint = replace(checkpoint, metadata=metadata)
+        save_checkpoint(folder.last, checkpoint)
+    if aside:
+        folder.best.replace(folder.best.with_name(f"{folder.best.name}.foreign"))
+    save_checkpoint(folder.best, checkpoint.as_best())
+    return checkpoint
+
+
+def _best(folder: RunFolder, progress: Progress, training: Training) -> tuple[Checkpoint | None, str, bool]:
+    """Find the best checkpoint that belongs to a run's progress.
+
+    Returns
+    -------
+    Checkpoint or None
+    str
+        What is wrong with it.
+    bool
+        Somebody may want the file that is there, because it is no earlier one of this run.
+    """
+    if not folder.best.exists():
+        return None, "is lost", False
+    try:
+        best = read_checkpoint(folder.best)
+        foreign = _changes(config_of(folder.best, best.metadata), training.config)
+        check_tensors(folder.best, best.network, training.network.state(), "the network of the run")
+    except CheckpointError as error:
+        return None, str(error).removeprefix(f"{folder.best}: ").splitlines()[0], True
+    if foreign or _data_changes(best.metadata, training):
+        return None, "is of another run", True
+    theirs = best.metadata.progress
+    if (theirs.epoch, theirs.metrics) == (progress.best_epoch, progress.best_metrics):
+        return best, "", False
+    problem = f"is of epoch {theirs.epoch}, the best was epoch {progress.best_epoch}"
+    return None, problem, theirs.epoch >= progress.best_epoch
+
+
+def unrecorded(epochs: Sequence[int], last: int) -> str:
+    """Return the epochs up to `last` that are not among those recorded, in words; empty if none is missing."""
+    spans, expected = [], 1
+    for epoch in [*sorted(set(epochs)), last + 1]:
+        if epoch > last + 1:
+            break
+        if epoch > expected:
+            spans.append(f"{expected}" if epoch == expected + 1 else f"{expected} to {epoch - 1}")
+        expected = epoch + 1
+    return ", ".join(spans)
 
 
 def schedule_change(training: Training, old: Config, step: int) -> str | None:
     """Say how a longer training changes what the schedule would have done; None if it does not."""
     schedule, _ = schedule_of(old, training.steps_per_epoch)
     schedule.load_state(training.schedule.state())
-    rate, now = training.learning_rate * schedule.factor(step - 1), training.learning_rate_at(step - 1)
+    rate, now = rate_at(training.learning_rate, schedule, step - 1), training.learning_rate_at(step - 1)
     if rate == now:
         return None
     return (
@@ -73,16 +189,14 @@ def schedule_change(training: Training, old: Config, step: int) -> str | None:
     )
 
 
-def _check_data(path: Path, metadata: Metadata, training: Training) -> None:
-    now = training.checkpoint(metadata.progress, with_optimizer=False).metadata
+def _data_changes(metadata: Metadata, training: Training) -> list[str]:
+    now = training.metadata(metadata.progress)
     names = ("images", "class_names", "input_shape", "image_type", "normalization")
-    changed = [
+    return [
         f"{name}: {getattr(metadata, name)} -> {getattr(now, name)}"
         for name in names
         if getattr(metadata, name) != getattr(now, name)
     ]
-    if changed:
-        raise CheckpointError(f"{path}: the data are not those of the run. Different now:\n  " + "\n  ".join(changed))
 
 
 def _flat(value: Any, path: str = "") -> dict[str, Any]:

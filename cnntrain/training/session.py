@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from cnntrain import __version__
 from cnntrain.config import Config, resolved_yaml
-from cnntrain.errors import ArgumentError, CnntrainError, RunFolderError
+from cnntrain.errors import ArgumentError, RunFolderError
 from cnntrain.kernels.compiler.threads import set_threads, threading_layer, threading_layer_warning
-from cnntrain.runs.atomic import write_atomically
-from cnntrain.runs.checkpoint import read_checkpoint
+from cnntrain.runs.checkpoint import Checkpoint, read_checkpoint
+from cnntrain.runs.disk import write_atomically
 from cnntrain.runs.environment import describe_environment, record_environment
-from cnntrain.runs.folder import RunFolder, create_run_folder, hold, open_run_folder
-from cnntrain.runs.metrics_file import drop_records_after
+from cnntrain.runs.folder import RunFolder, check_unfinished, create_run_folder, hold, open_run_folder
+from cnntrain.runs.metrics_file import drop_records_after, epochs_recorded
 from cnntrain.runs.progress import Metrics
 from cnntrain.runs.reporter import Reporter
 from cnntrain.training.interruption import signal_name
 from cnntrain.training.loop import Loop, Outcome
-from cnntrain.training.resume import configs_of_run, load_state, schedule_change
+from cnntrain.training.resume import (
+    check_storable,
+    configs_of_run,
+    load_state,
+    mend_best,
+    schedule_change,
+    unrecorded,
+)
 from cnntrain.training.setup import Training, build_training
 from cnntrain.training.warm_up import compiling
 from cnntrain.warm_up import warm_up
@@ -44,16 +53,15 @@ def start_run(
     DataError, ConfigError, ArgumentError, RunFolderError
         Something the training needs is wrong; found before the first step as far as possible.
     TrainingError
-        The loss became NaN or infinite.
+        The loss, or something that a checkpoint would hold, became NaN or infinite.
     """
     set_threads(threads)
-    training = build_training(config, reporter.warning)
-    folder = create_run_folder(config.name, out)
-    with hold(folder), _logged(folder, reporter):
-        write_atomically(folder.config, resolved_yaml(config).encode())
-        _describe(training, folder, reporter)
-        _prepare(training, folder, reporter)
-        return folder, _finish(Loop(training, folder, reporter).run(), folder, reporter)
+    with _warnings(reporter):
+        training = build_training(config, reporter.warning)
+        folder = create_run_folder(config.name, out)
+        with hold(folder):
+            check_unfinished(folder)  # again: until now it was not ours
+            return _begin(training, folder, reporter)
 
 
 def resume_run(
@@ -65,6 +73,8 @@ def resume_run(
     threads: int | None = None,
 ) -> tuple[RunFolder, Outcome]:
     """Continue a run after its last finished epoch, to the bit as if it had never stopped.
+
+    One that was ended before its first checkpoint begins again.
 
     Parameters
     ----------
@@ -89,27 +99,73 @@ def resume_run(
     """
     set_threads(threads)
     folder = open_run_folder(run)
-    with hold(folder):  # before reading: nobody else may move on from this checkpoint
+    with hold(folder), _warnings(reporter):  # before reading: nobody else may move on from this checkpoint
+        if not open_run_folder(run).last.exists():
+            _, config = configs_of_run(folder, None, config_file, overrides)
+            return _begin(build_training(config, reporter.warning), folder, reporter)
         checkpoint = read_checkpoint(folder.last)
-        progress = checkpoint.metadata.progress
         old, new = configs_of_run(folder, checkpoint.metadata, config_file, overrides)
         training = build_training(new, reporter.warning)
-        if training.total_steps < progress.step:
-            raise ArgumentError(
-                f"{run}: has already made {progress.step:,} steps ({progress.epoch} epochs); "
-                f"the config now ends after {training.total_steps:,}"
-            )
+        _check_length(training, checkpoint, folder)
         load_state(folder.last, checkpoint, training)
-        with _logged(folder, reporter):
-            write_atomically(folder.config, resolved_yaml(new).encode())
-            drop_records_after(folder.metrics, progress.step)
-            reporter.line(f"continuing {folder.path} after epoch {progress.epoch} (step {progress.step:,})")
-            _describe(training, folder, reporter)
-            change = schedule_change(training, old, progress.step)
-            if change:
-                reporter.line(change)
-            _prepare(training, folder, reporter)
-            return folder, _finish(Loop(training, folder, reporter, progress).run(), folder, reporter)
+        return _continue(training, checkpoint, old, folder, reporter)
+
+
+def _check_length(training: Training, checkpoint: Checkpoint, folder: RunFolder) -> None:
+    progress = checkpoint.metadata.progress
+    if training.total_steps < progress.step:
+        raise ArgumentError(
+            f"{folder.path}: has already made {progress.step:,} steps ({progress.epoch} epochs); "
+            f"the config now ends after {training.total_steps:,}"
+        )
+
+
+def _begin(training: Training, folder: RunFolder, reporter: Reporter) -> tuple[RunFolder, Outcome]:
+    """Train from the first step, in a folder that is held."""
+    again = folder.config.exists()
+    with _logged(folder, reporter):
+        if again:
+            reporter.line(f"beginning again: no epoch was finished in {folder.path}")
+        reporter.log(f"cnntrain {__version__}")
+        reporter.sync()  # the log comes first: it tells whose folder this is
+        check_storable(folder.last, training)
+        write_atomically(folder.config, resolved_yaml(training.config).encode())
+        drop_records_after(folder.metrics, 0)
+        _describe(training, folder, reporter)
+        _prepare(training, folder, reporter)
+        return folder, _finish(Loop(training, folder, reporter).run(), folder, reporter)
+
+
+def _continue(
+    training: Training, checkpoint: Checkpoint, old: Config, folder: RunFolder, reporter: Reporter
+) -> tuple[RunFolder, Outcome]:
+    """Train from a checkpoint whose state is loaded, in a folder that is held."""
+    progress = checkpoint.metadata.progress
+    with _logged(folder, reporter):
+        write_atomically(folder.config, resolved_yaml(training.config).encode())
+        drop_records_after(folder.metrics, progress.step)
+        reporter.line(f"continuing {folder.path} after epoch {progress.epoch} (step {progress.step:,})")
+        goes_on_inside = progress.unfinished.images > 0 and training.total_steps > progress.step
+        missing = unrecorded(epochs_recorded(folder.metrics), progress.epoch - goes_on_inside)
+        if missing:
+            reporter.warning(
+                f"{folder.metrics}: has no row of epoch {missing}: lost, although there is a later checkpoint"
+            )
+        checkpoint = mend_best(folder, checkpoint, training, reporter.warning)
+        _describe(training, folder, reporter)
+        change = schedule_change(training, old, progress.step)
+        if change:
+            reporter.line(change)
+        _prepare(training, folder, reporter)
+        return folder, _finish(Loop(training, folder, reporter, checkpoint).run(), folder, reporter)
+
+
+@contextmanager
+def _warnings(reporter: Reporter) -> Iterator[None]:
+    """Let Python's warnings be the reporter's."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: reporter.warning(str(message))
+        yield
 
 
 @contextmanager
@@ -118,15 +174,14 @@ def _logged(folder: RunFolder, reporter: Reporter) -> Iterator[None]:
     reporter.open_log(folder.log)
     try:
         yield
-    except CnntrainError as error:
+    except BaseException as error:
+        what = "interrupted" if isinstance(error, KeyboardInterrupt) else f"error: {error or type(error).__name__}"
         with suppress(RunFolderError):  # a full disk is full for the log too
-            reporter.log(f"error: {error}")
-        raise
-    except KeyboardInterrupt:
-        with suppress(RunFolderError):
-            reporter.log("interrupted")
+            reporter.log(what)
         raise
     finally:
+        with suppress(RunFolderError):
+            reporter.sync()
         reporter.close()
 
 
@@ -171,7 +226,10 @@ def _finish(outcome: Outcome, folder: RunFolder, reporter: Reporter) -> Outcome:
     if outcome.stopped_by:
         name = signal_name(outcome.stopped_by)
         if progress is None:
-            reporter.line(f"stopped by {name} before an epoch was finished: {folder.path} has no checkpoint")
+            reporter.line(
+                f"stopped by {name} before an epoch was finished: {folder.path} has no checkpoint; "
+                f"begin again with: cnntrain train --resume {folder.path}"
+            )
         else:
             reporter.line(
                 f"stopped by {name}: the checkpoint of epoch {progress.epoch} is in {folder.last}; "

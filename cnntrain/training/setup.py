@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -57,11 +58,22 @@ class Training:
 
     def learning_rate_at(self, step: int) -> float:
         """Return the learning rate of a 0-based step."""
-        return self.learning_rate * self.schedule.factor(step)
+        return rate_at(self.learning_rate, self.schedule, step)
 
-    def checkpoint(self, progress: Progress, *, with_optimizer: bool) -> Checkpoint:
-        """Gather what a checkpoint holds: the averaged weights (`Optimizer.averaged`) or, with the optimiser, all."""
-        metadata = Metadata(
+    def checkpoint(self, progress: Progress, before: Checkpoint | None = None) -> Checkpoint:
+        """Gather what `last.safetensors` holds.
+
+        `before` is the best checkpoint before an epoch that was cut short and is better.
+        """
+        metadata = self.metadata(progress, None if before is None else before.metadata.progress)
+        mean = self.data.normalization.mean
+        mean_image = mean if mean.ndim == 3 else None
+        network, optimizer = dict(self.network.state()), dict(self.optimizer.state())
+        return Checkpoint(metadata, network, optimizer, mean_image, {} if before is None else before.network)
+
+    def metadata(self, progress: Progress, best_before: Progress | None = None) -> Metadata:
+        """Return what a checkpoint says besides its tensors."""
+        return Metadata(
             config=resolved_yaml(self.config),
             class_names=tuple(self.data.class_names),
             input_shape=tuple(self.data.train.images.shape[1:]),
@@ -69,13 +81,8 @@ class Training:
             normalization=normalization_values(self.data.normalization),
             images=self.split_sizes,
             progress=progress,
+            best_before=best_before,
         )
-        mean = self.data.normalization.mean
-        mean_image = mean if mean.ndim == 3 else None
-        if with_optimizer:
-            return Checkpoint(metadata, dict(self.network.state()), dict(self.optimizer.state()), mean_image)
-        with self.optimizer.averaged():
-            return Checkpoint(metadata, dict(self.network.state()), mean_image=mean_image)
 
 
 def build_training(config: Config, warn: Callable[[str], None]) -> Training:
@@ -111,6 +118,14 @@ def schedule_of(config: Config, steps_per_epoch: int) -> tuple[Schedule, int]:
     """Return the config's schedule, and the number of steps that it runs over."""
     total_steps = config.train.steps or (config.train.epochs or 0) * steps_per_epoch
     return SCHEDULES[config.schedule.name](config.schedule.settings, total_steps, steps_per_epoch), total_steps
+
+
+def rate_at(learning_rate: float, schedule: Schedule, step: int) -> float:
+    """Return the learning rate of a 0-based step; infinity where the factor is too large for a number."""
+    try:
+        return learning_rate * schedule.factor(step)
+    except OverflowError:
+        return math.inf
 
 
 def build_network(config: Config, input_shape: Shape, classes: int, batch_size: int) -> Network:

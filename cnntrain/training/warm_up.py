@@ -4,13 +4,17 @@ Numba compiles one function at a time. The helper is a process of its own that b
 the layers from the second on, where the longest kernels are. What it has compiled, this process finds in the cache: it
 begins with the optimiser, the first layer and the loss, then goes through the layers from the last to the second. For a
 kernel that the other is compiling, each waits.
+
+The helper ends with this process, however that ends: it watches the pipe that its task came through.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -34,37 +38,55 @@ def compiling(config: Config, shape: Shape, classes: int, batch_size: int, repor
             })  # fmt: skip
 
     try:
-        with announce(start), reported(reporter.line):
+        with announce(start), reported(reporter.line, reporter.warning):
             yield
     finally:
         if helper is not None:
-            helper.kill()
-            helper.wait()
+            _end(helper)
 
 
 def _start(task: dict[str, Any]) -> subprocess.Popen[str] | None:
     """Start the helper; None if the system refuses: this process then compiles everything itself."""
-    with suppress(OSError):
-        command = [sys.executable, "-m", "cnntrain.training.warm_up"]
-        quiet = subprocess.DEVNULL
+    command = [sys.executable, "-m", "cnntrain.training.warm_up"]
+    quiet = subprocess.DEVNULL
+    try:
         helper = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, text=True)
-        assert helper.stdin is not None
-        helper.stdin.write(json.dumps(task))
+    except OSError:
+        return None
+    assert helper.stdin is not None
+    try:
+        helper.stdin.write(json.dumps(task) + "\n")
+        helper.stdin.flush()  # and left open: its end says that this process has ended
+    except OSError:
+        _end(helper)
+        return None
+    return helper
+
+
+def _end(helper: subprocess.Popen[str]) -> None:
+    helper.kill()
+    helper.wait()
+    assert helper.stdin is not None
+    with suppress(OSError):
         helper.stdin.close()
-        return helper
-    return None
 
 
 def _help() -> None:
-    """Be the helper: compile the network that standard input describes, from its second layer on."""
+    """Be the helper: compile the network that standard input describes, from its second layer on; end when it ends."""
     from cnntrain.config import parse_config
     from cnntrain.training.setup import build_network
     from cnntrain.warm_up import help_warm_up
 
-    task = json.load(sys.stdin)
+    task = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_input, daemon=True).start()
     config = parse_config(task["config"], "the config of the training")
     network = build_network(config, Shape(*task["shape"]), task["classes"], task["batch_size"])
     help_warm_up(network)
+
+
+def _end_with_input() -> None:
+    sys.stdin.read()
+    os._exit(1)  # the process that asked is gone, perhaps killed: nobody waits for what is being compiled
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cnntrain.bench.shapes import measure_shapes, parse_shapes
+from cnntrain.bench.shapes import measure_shapes, parse_only, parse_shapes
 from cnntrain.errors import ArgumentError
 
 
@@ -49,8 +49,55 @@ def test_every_pass_of_every_shape_is_measured() -> None:
     peaks, passes = measure_shapes(parse_shapes(["20,2,6x6,3,3,1,0 20,30,10"]), [1], 0.01)
     assert list(peaks) == [1]
     assert peaks[1].median > 0
-    assert [(found.shape, found.name) for found in passes] == [
+    assert [(found.choice.path, found.choice.name) for found in passes] == [
         (shape, name) for shape in ("20,2,6x6,3,3,1,0", "20,30,10") for name in ("forward", "to input", "to weights")
     ]
     assert [found.operations for found in passes[::3]] == [2 * 20 * 4 * 4 * 9 * 2 * 3, 2 * 20 * 30 * 10]
+    assert [found.choice.algorithm for found in passes[3:]] == ["matrix product", "matrix product", "by positions"]
     assert all(0 < found.seconds.least <= found.seconds.median for found in passes)
+
+
+def test_algorithms_by_name() -> None:
+    shapes = parse_shapes(["20,2,6x6,16,3,1,0"])
+    assert parse_only([], shapes) == {}
+    assert parse_only(["forward=winograd-rows", "to input=winograd transposed", "to_weights = winograd"], shapes) == {
+        "forward": "winograd rows",
+        "to input": "winograd transposed",
+        "to weights": "winograd",
+    }
+    _, passes = measure_shapes(shapes, [1], 0.01, only={"to weights": "by positions"})
+    assert [found.choice.algorithm for found in passes] == ["direct", "direct", "by positions"]
+    assert set(passes[2].choice.refusals.values()) == {"only by positions is asked for"}
+
+
+PASSES = "must be PASS=ALGORITHM; passes are forward, to-input, to-weights"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sideways=direct", f'--only "sideways=direct": {PASSES}'),
+        ("forward", f'--only "forward": {PASSES}'),
+        (
+            "forward=direkt",
+            '--only "forward=direkt": algorithms forward are depthwise, winograd-rows, winograd-patches, direct',
+        ),
+        (
+            "to-weights=direct",
+            '--only "to-weights=direct": algorithms to weights are depthwise, winograd, by-lanes, by-positions',
+        ),
+        (
+            "to-input=winograd-transposed",
+            '--only "to input=winograd transposed": cannot compute "20,2,6x6,3,7,1,3": 7x7 taps, not 3x3 or 5x5',
+        ),
+    ],
+)
+def test_wrong_algorithms(text: str, message: str) -> None:
+    with pytest.raises(ArgumentError) as error:
+        parse_only([text], parse_shapes(["20,2,6x6,3,7,1,3"]))
+    assert str(error.value) == message
+
+
+def test_dense_layers_have_no_choice() -> None:
+    with pytest.raises(ArgumentError, match='^"20,30,10" is a dense layer: there are no algorithms to choose from$'):
+        parse_only(["forward=direct"], parse_shapes(["20,2,6x6,3,3,1,0 20,30,10"]))

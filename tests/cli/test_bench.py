@@ -66,6 +66,17 @@ def test_every_pass_of_every_layer_is_measured(measured: dict[str, Any]) -> None
         (None, "update"),
         (None, "other"),
     ]
+    chosen = {(found["layer"], found["pass"]): found["algorithm"] for found in run["passes"] if found["algorithm"]}
+    assert chosen == {
+        ("0.conv2d", "forward"): "direct",
+        ("0.conv2d", "to weights"): "by lanes",
+        ("1.residual.body.1.conv2d", "forward"): "direct",
+        ("1.residual.body.1.conv2d", "to input"): "direct",
+        ("1.residual.body.1.conv2d", "to weights"): "by positions",
+        ("3.dense", "forward"): "matrix product",
+        ("3.dense", "to input"): "matrix product",
+        ("3.dense", "to weights"): "by positions",
+    }
 
 
 def test_the_figures_fit_together(measured: dict[str, Any]) -> None:
@@ -75,8 +86,8 @@ def test_the_figures_fit_together(measured: dict[str, Any]) -> None:
     assert measured["peak_memory_bytes"] > 10_000_000
     assert run["training_images_per_second"]["median"] > 0
     assert run["evaluation_images_per_second"]["median"] > 0
-    # medians of parts do not add up to the median of the whole exactly
-    assert sum(found["share_of_step"] for found in run["passes"]) == pytest.approx(1, abs=0.3)
+    # medians of parts do not add up to the median of the whole: on a busy machine to half of it
+    assert 0 < sum(found["share_of_step"] for found in run["passes"]) < 1.3
     for found in run["passes"]:
         seconds = found["seconds"]
         assert 0 < seconds["least"] <= seconds["low"] <= seconds["median"] <= seconds["high"] <= seconds["most"]
@@ -111,13 +122,22 @@ def test_what_runs_in_one_kernel_is_measured_as_one(tmp_path: Path) -> None:
 
 
 def test_the_table(config: str) -> None:
-    result = bench("--config", config, *SIZE)
+    result = bench("--config", config, *SIZE, "--explain")
     assert result.exit_code == 0, result.stderr
     lines = result.stdout.splitlines()
     assert lines[0] == "small: 335 parameters, batches of 20, float32"
     assert lines[1].startswith("passes of a training step with 1 thread (peak ")
-    assert any(line.startswith("0.conv2d") and " 2→4 3x3 on 6x6 " in line and " forward " in line for line in lines)
-    assert any(line.startswith("peak memory: ") for line in lines)
+    assert any(
+        line.startswith("0.conv2d") and " 2→4 3x3 on 6x6 " in line and " forward " in line and " direct " in line
+        for line in lines
+    )
+    memory = next(number for number, line in enumerate(lines) if line.startswith("peak memory: "))
+    assert lines[memory + 1 :][:4] == [
+        "",
+        "0.conv2d  2→4 3x3 on 6x6",
+        "  forward     direct",
+        "              not depthwise: filters see more than a channel of their own",
+    ]
     assert max(map(len, lines)) <= 120
 
 
@@ -130,9 +150,21 @@ def test_given_shapes() -> None:
         ("20,30,10", "forward"),
     ]
     assert found["peak_gflops"]["1"]["median"] > 0
+    assert [row["algorithm"] for row in found["passes"]][2:4] == ["by lanes", "matrix product"]
+    assert list(found["passes"][2]["refusals"]) == ["depthwise", "winograd"]
     text = bench("--shapes", "20,30,10").stdout.splitlines()
-    assert text[0].split() == ["shape", "threads", "pass", "µs", "best", "±", "GF/s", "peak"]
-    assert text[1].split()[:3] == ["20,30,10", "1", "forward"]
+    assert text[0].split() == ["shape", "threads", "pass", "algorithm", "µs", "best", "±", "GF/s", "peak"]
+    assert text[1].split()[:5] == ["20,30,10", "1", "forward", "matrix", "product"]
+
+
+def test_shapes_by_an_algorithm_of_one_s_choice() -> None:
+    result = bench("--shapes", "20,2,6x6,3,3,1,1", "--only", "to-weights=by-positions", "--explain")
+    assert result.exit_code == 0, result.stderr
+    below = result.stdout.partition("20,2,6x6,3,3,1,1  2→3 3x3 on 6x6\n")[2]
+    assert below.splitlines()[-2:] == [
+        "  to weights  by positions",
+        "              not depthwise, winograd, by lanes: only by positions is asked for",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -147,6 +179,8 @@ def test_given_shapes() -> None:
         (["--config", "a.yaml", "--image", "28x28"], "must be channels, rows and columns: 3x32x32"),
         (["--config", "a.yaml", "--image", "0x28x28"], "must be channels, rows and columns: 3x32x32"),
         (["--config", "nowhere.yaml"], "nowhere.yaml"),
+        (["--config", "a.yaml", "--only", "forward=direct"], "--only goes with --shapes"),
+        (["--shapes", "9,9,9x9,9,9,1,4", "--only", "forward=best"], '--only "forward=best": algorithms forward are '),
     ],
 )
 def test_wrong_usage(arguments: list[str], message: str) -> None:

@@ -123,6 +123,32 @@ def test_missing_config() -> None:
     assert "Missing option '--config'" in result.stderr
 
 
+def test_explanations(tmp_path: Path) -> None:
+    plain, explained = (check(tmp_path, SAMPLE, *arguments).stdout for arguments in ([], ["--explain"]))
+    assert explained.startswith(f"{plain}\npasses: batches of 64, float32, ")
+    assert "0.conv2d  1→6 5x5 on 28x28\n  forward     direct, in one kernel with 2.max_pool2d\n" in explained
+    assert explained.endswith("  convolution and max-pooling as one\n    0.conv2d + 2.max_pool2d\n")
+    assert max(map(len, explained.splitlines())) <= 100
+
+
+def test_explanations_as_json(tmp_path: Path) -> None:
+    summary = json.loads(check(tmp_path, SAMPLE, "--explain", "--json", "--set", "train.batch_size=3").stdout)
+    assert summary["parameters"] == 8806
+    explanation = summary["explanation"]
+    assert explanation["batch_size"] == 3
+    found = {(one["layer"], one["pass"]): one["algorithm"] for one in explanation["passes"]}
+    assert (found["0.conv2d", "forward"], found["3.dense", "to weights"]) == ("direct", "by positions")
+    assert explanation["fusions"][0]["layers"] == ["1.tanh", "2.max_pool2d"]
+
+
+def test_the_image_may_be_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    summary = json.loads(check(tmp_path, SAMPLE, "--json", "--image", "3x12x12").stdout)
+    assert (summary["input_shape"], summary["classes"], summary["layers"][-1]["macs"]) == ([3, 12, 12], 10, 6 * 16 * 10)
+    monkeypatch.setattr("cnntrain.data.describe", None)
+    both = check(tmp_path, SAMPLE, "--image", "1x12x12", "--classes", "4")
+    assert (both.exit_code, both.stdout.splitlines()[0]) == (0, "net: 4 classes")
+
+
 def test_missing_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def describe(settings: object) -> None:
         raise DataError("data/mnist: no such folder")

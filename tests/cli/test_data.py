@@ -81,3 +81,37 @@ def test_download_mistakes(tmp_path: Path) -> None:
     result = run("download", "mnist", "--to", tmp_path)
     assert result.exit_code == 2
     assert "it is left alone" in result.stderr
+
+
+def test_inspect_of_equal_pixels(tmp_path: Path) -> None:
+    arrays = {name: np.full_like(array, 7) if name.startswith("x") else array for name, array in digits().items()}
+    config = write_config(tmp_path)
+    np.savez(tmp_path / "digits.npz", allow_pickle=False, **arrays)
+    warning = "warning: channel 0: all training pixels are equal (deviation 0): it tells the network nothing\n"
+    for options in ((), ("--set", "data.normalize=unit")):
+        result = run("inspect", "--config", config, "--no-images", *options)
+        assert result.stderr == warning
+        assert "channel 0 7 to 7, mean 7.0000, standard deviation 0.0000" in result.stdout
+    assert run("inspect", "--config", config, "--split", "test", "--set", "data.normalize=unit").stderr == ""
+
+
+def test_class_names_do_not_reach_the_terminal_as_commands(tmp_path: Path) -> None:
+    names = ["\x1b[31mRED", "\x1b]0;x\a", "a\rb", "\x1b[2J", "d", "e\nf", "\u202eevil", "می\u200cخ", "i", "j"]
+    config = write_config(tmp_path)
+    result = run("inspect", "--config", config, "--set", f"data.class_names={json.dumps(names)}")
+    assert result.exit_code == 0
+    assert not {"\x1b", "\a", "\r", "\u202e"} & set(result.stdout + result.stderr)
+    assert "  \\x1b[31mRED " in result.stdout
+    assert "می\u200cخ" in result.stdout
+    as_json = run("inspect", "--config", config, "--json", "--set", f"data.class_names={json.dumps(names)}").stdout
+    assert list(json.loads(as_json)["classes"]) == names
+    assert "\x1b" not in as_json
+    twice = run("inspect", "--config", config, "--set", 'data.class_names=[a, "\\e[2J", "\\e[2J"]')
+    assert twice.exit_code == 2
+    assert 'the class name "\\x1b[2J" is given twice' in twice.stderr
+
+
+def test_misspelt_commands() -> None:
+    result = run("dowload")
+    assert result.exit_code == 2
+    assert 'no command "dowload"; did you mean download? (known: cache, download, inspect)' in result.stderr

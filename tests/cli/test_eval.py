@@ -245,15 +245,18 @@ def test_nan_in_a_checkpoint_is_a_warning_and_then_an_error(trained: RunFolder, 
 
 def test_many_classes_list_the_most_frequent_confusions() -> None:
     from cnntrain.evaluation.evaluate import Evaluation
+    from cnntrain.evaluation.metrics import ranks
     from cnntrain.evaluation.report import EvaluationReport
 
     labels = np.arange(30).repeat(2)
     logits = np.eye(30)[labels]
     logits[[10, 11, 20]] = np.eye(30)[[7, 7, 8]]
     names = tuple(f"class{i}" for i in range(30))
-    text = EvaluationReport("file", 1, "test", names, Evaluation(0.5, logits, labels), None).as_text()
+    text = EvaluationReport(
+        "file", 1, "test", names, Evaluation(0.5, 30, labels, logits.argmax(axis=1), ranks(logits, labels)), None
+    ).as_text()
     lines = text.splitlines()
-    start = lines.index("most frequent confusions (--json has the whole matrix)")
+    start = lines.index("most frequent confusions (--json has them all)")
     assert [line.split() for line in lines[start + 1 :]] == [
         ["class5", "taken", "for", "class7", "2", "times"],
         ["class10", "taken", "for", "class8", "1", "times"],

@@ -64,7 +64,7 @@ def test_python_m_cnntrain() -> None:
 def test_an_unknown_command_is_wrong_usage() -> None:
     result = CliRunner().invoke(main, ["chek"])
     assert result.exit_code == 2
-    assert "No such command 'chek'" in result.stderr
+    assert 'no command "chek"; did you mean check?' in result.stderr
 
 
 @pytest.mark.parametrize(

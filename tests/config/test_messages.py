@@ -110,7 +110,7 @@ MESSAGES = [
     (
         "validation: 5000",
         "augment: [flip]",
-        'a.yaml:5:13: unknown augmentation "flip" (known: horizontal_flip, random_crop, shift, ',
+        'a.yaml:5:13: unknown augmentation "flip"; did you mean horizontal_flip? (known: horizontal_flip, r',
     ),
     ("validation: 5000", "clas_names: []", 'a.yaml:5:3: unknown key "clas_names" in data'),
     (

@@ -180,4 +180,4 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     ]:
         with pytest.raises(ConfigError) as caught:
             read_text(path)
-        assert str(caught.value) == f"{path}: cannot read the config: {reason}"
+        assert str(caught.value) == f"{path}: cannot read the config: {reason}".replace("\0", "\\x00")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,8 @@ def test_a_wrong_pixel_is_named_with_line_and_column(tmp_path: Path, value: str,
 @pytest.mark.parametrize("value", ["cat", "1.5", ""])
 def test_a_wrong_label(tmp_path: Path, values: str, value: str) -> None:
     message = refused(write(tmp_path, changed(7, 0, value)), values=values)
-    assert message == f"train.csv: line 7, column 0: {value!r} is no label: labels must be whole numbers"
+    names = ", or names that data.class_names would have to list" if value == "cat" else ""
+    assert message == f"train.csv: line 7, column 0: {value!r} is no label: labels must be whole numbers{names}"
 
 
 def test_labels_out_of_range(tmp_path: Path) -> None:
@@ -150,4 +152,111 @@ def test_other_mistakes(tmp_path: Path) -> None:
         assert refused(tmp_path).startswith(message)
     (tmp_path / "train.csv").unlink()
     (tmp_path / "train.csv").mkdir()
-    assert refused(tmp_path) == "train.csv: cannot be read: Is a directory"
+    assert refused(tmp_path) == "train.csv: is a folder, not a file"
+
+
+def test_labels_as_text_and_as_floats(tmp_path: Path) -> None:
+    named = [f"{'abc'[int(line[0])]}{line[1:]}" for line in lines()]
+    path = write(tmp_path, ["what,a,b,c,d,e,f,g,h,i", *named], named)  # the first line of the test file is an image
+    for values in ("byte", "float"):
+        data = load(path, class_names=["a", "b", "c"], values=values)
+        assert data.train.labels.tolist() == data.test.labels.tolist() == LABELS
+        np.testing.assert_array_equal(data.test.images[:, 0], PIXELS)
+    assert load(path, class_names=["a", "b", "c"], first_label=1).train.labels.tolist() == LABELS
+    assert "'c' is no label: labels must be whole numbers, or names that data.class_names has" in refused(
+        path, class_names=["a", "b"]
+    )
+    floats = [f"{line[0]}.0{line[1:]}" for line in lines()]
+    assert load(write(tmp_path, floats)).train.labels.tolist() == LABELS
+    assert describe(settings(source="csv", path=tmp_path)) == ((1, 3, 3), 3)
+
+
+def test_a_first_label(tmp_path: Path) -> None:
+    counted = [f"{int(line[0]) + 1}{line[1:]}" for line in lines()]
+    data = load(write(tmp_path, counted), first_label=1)
+    assert data.train.labels.tolist() == LABELS
+    assert data.class_names == ["1", "2", "3"]
+    with pytest.warns(
+        UserWarning, match="no image of 1 of 4 classes .0.; if labels count from 1, set data.first_label: 1"
+    ):
+        load(tmp_path)
+    assert refused(tmp_path, first_label=2).endswith(
+        "labels go from 1 to 3; they must be 2 to 2 + classes - 1 (at most 100000 classes)"
+    )
+
+
+def test_a_header_that_counts(tmp_path: Path) -> None:
+    """As pandas writes an array's columns: it was taken for an image."""
+    path = write(tmp_path, lines("0,1,2,3,4,5,6,7,8,9"))
+    assert len(load(path).train) == 6
+
+
+def test_what_a_file_looks_like(tmp_path: Path) -> None:
+    """Files as they are published, and what was said of them: "63 pixels per image, which make no square"."""
+    path = write(tmp_path, lines(), [line.split(",", 1)[1] for line in lines()])
+    assert refused(path) == (
+        "test.csv: has 9 columns, one fewer than train.csv: does it lack the labels, as the test.csv of a competition "
+        "does? Nothing can be measured on it; data.test must name a file with labels"
+    )
+    for separator, called in ((";", "semicolons"), ("\t", "tabs"), (" ", "spaces"), ("|", "bars")):
+        path = write(tmp_path, [line.replace(",", separator) for line in lines()])
+        assert refused(path) == (f"train.csv: line 1 has 9 {called} and no comma: columns must be separated by commas")
+    fer = ["emotion,pixels,Usage", *(f"{line[0]},{line[2:].replace(',', ' ')},Training" for line in lines())]
+    assert refused(write(tmp_path, fer)) == (
+        "train.csv: has 2 pixels per image, which make no square: column 1 holds 9 numbers separated by spaces (as in "
+        "FER2013): give every pixel a column of its own"
+    )
+    for name, says in (("", "has no name"), ("Unnamed: 0", "is called 'Unnamed: 0'"), ("id", "is called 'id'")):
+        index = [f"{name},label,a,b,c,d,e,f,g,h,i", *(f"{n},{line}" for n, line in enumerate(lines()))]
+        for keys, before in (
+            ({}, "which make no square"), ({"shape": [3, 3]}, "but data.shape 3x3 means 9"),
+        ):  # fmt: skip
+            assert refused(write(tmp_path, index), **keys) == (
+                f"train.csv: has 10 pixels per image, {before}: its first column {says}: an index? Leave it out "
+                "(pandas: to_csv(index=False))"
+            )
+    counted = [f"{n},{line}" for n, line in enumerate(lines())]
+    assert "does its first column count the lines?" in refused(write(tmp_path, counted))
+
+
+def test_one_class_and_where_the_label_may_be(tmp_path: Path) -> None:
+    pixels = PIXELS.copy()
+    pixels[:, 0, 0] = 0
+    path = write(tmp_path, lines("a,b,c,d,e,f,g,h,i,class", label_last=True, pixels=pixels))
+    said = "so there is nothing to learn; its header names a column 'class': set data.label: class"
+    assert refused(path) == f"{path}: all 6 training images have the label 0, {said}"
+    assert refused(path, class_names=["x", "y"]).endswith(said)
+    with pytest.raises(CnntrainError, match="there is only one class, so there is nothing to learn; its header names"):
+        describe(settings(source="csv", path=path))
+    path = write(tmp_path, lines(label_last=True, pixels=pixels))
+    assert refused(path).endswith(
+        "; labels are read from column 0: if they are elsewhere, set data.label (-1 is the last column)"
+    )
+
+
+@pytest.mark.parametrize("value", ["1_0", "\uff15", "0x5", "5 5", "--5", "5\x005"])
+@pytest.mark.parametrize("column", [0, 3])
+@pytest.mark.parametrize("values", ["byte", "float"])
+def test_what_only_python_takes_for_a_number(tmp_path: Path, value: str, column: int, values: str) -> None:
+    """Some ended in "cannot be read as numbers"."""
+    assert f"line 5, column {column}: " in refused(write(tmp_path, changed(5, column, value)), values=values)
+
+
+@pytest.mark.parametrize("value", ["\x1c{}", "{}\x85", "\u2009{}", "{}\x1f"])
+@pytest.mark.parametrize("values", ["byte", "float"])
+def test_blanks_that_int_does_not_know(tmp_path: Path, value: str, values: str) -> None:
+    """NumPy skips them; looking for something wrong behind them ended in a ValueError of int()."""
+    rows = changed(5, 3, value.format(5))
+    rows[5] = f"{value.format(1)},{rows[5].partition(',')[2]}"
+    np.testing.assert_array_equal(load(write(tmp_path, rows), values=values).train.images[3, 0, 0, 2], 5)
+    rows[6] = rows[6].replace(",", ",x", 1)
+    assert "train.csv: line 7, column 1: 'x" in refused(write(tmp_path, rows), values=values)
+
+
+@pytest.mark.parametrize("name", ["train.csv", "test.csv"])
+def test_a_pipe_in_place_of_a_file(tmp_path: Path, name: str) -> None:
+    """Opening it waited for ever."""
+    write(tmp_path, lines())
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    assert refused(tmp_path) == f"{name}: is a device or pipe, not a file"

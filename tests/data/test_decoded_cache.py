@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 from pathlib import Path
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 
 from cnntrain.data import decoding
-from cnntrain.data.decoded_cache import cache_folder
+from cnntrain.data.decoded_cache import CacheIndex, cache_folder, read_index
 from cnntrain.errors import DataError
 from tests.data.pictures import encoded, load, pixels, tree, write_folder, write_zip
 
@@ -95,7 +97,11 @@ def test_a_damaged_entry_is_made_again(tmp_path: Path, damage: str) -> None:
         index.write_text('{"source": "x", "shape": [3, 4, 6], "splits": {"../../../etc/passwd": {"labels": [1]}}}')
     else:
         train.unlink()
-    np.testing.assert_array_equal(load(path).train.images, expected)
+    with pytest.warns(
+        UserWarning, match=f"{entry}: decoded images kept here are not what was written .*; decoding again"
+    ):
+        again = load(path).train.images
+    np.testing.assert_array_equal(again, expected)
     assert train.stat().st_size == expected.size
     assert entries() == [entry]
 
@@ -148,3 +154,84 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cache_folder() == Path("/b/cnntrain")
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache_folder() == Path.home() / ".cache" / "cnntrain"
+
+
+def forged(entry: Path, **changed: object) -> None:
+    """Change an entry's index, with a digest of the index that is right."""
+    index = json.loads((entry / "index.json").read_text()) | changed
+    made = CacheIndex.model_validate_json(json.dumps(index))
+    index["digest"] = made.own_digest()
+    (entry / "index.json").write_text(json.dumps(index))
+
+
+@pytest.mark.parametrize("file", ["train.u8", "test.u8"])
+def test_changed_pixels_are_not_used(tmp_path: Path, file: str) -> None:
+    path = write_zip(tmp_path / "a.zip", tree())
+    first = load(path)
+    train, test = first.train.images.copy(), first.test.images.copy()
+    entry = entries()[0]
+    content = bytearray((entry / file).read_bytes())
+    content[100] ^= 1
+    (entry / file).write_bytes(content)
+    with pytest.warns(UserWarning, match=f"not what was written \\({file} has another digest\\); decoding again"):
+        again = load(path)
+    np.testing.assert_array_equal(again.train.images, train)
+    np.testing.assert_array_equal(again.test.images, test)
+    assert len(load(path).train) == 6  # whole again: no warning
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"labels":[0,0,0,1,1,1]', '"labels":[0,0,1,1,1,1]'),
+        ('"labels":[0,0,0,1,1,1]', '"labels":[0,0,0,1,1,9]'),  # ended in an IndexError
+        ('"labels":[0,0,0,1,1,1]', '"labels":[0,0,0,1,1]'),
+        ('"shape":[3,4,6]', '"shape":[3,6,4]'),
+        ('"shape":[3,4,6]', '"shape":[6,4,3]'),
+        ('"test":{', '"validation":{'),  # ended in a KeyError
+        ('"skipped":[]', '"skipped":[["x","y"]]'),
+    ],
+)
+def test_a_changed_index_is_not_used(tmp_path: Path, old: str, new: str) -> None:
+    path = write_zip(tmp_path / "a.zip", tree())
+    expected = load(path)
+    index = entries()[0] / "index.json"
+    text = index.read_text()
+    assert old in text
+    index.write_text(text.replace(old, new))
+    with pytest.warns(UserWarning, match="not what was written .its index is damaged.; decoding again"):
+        again = load(path)
+    assert again.train.labels.tolist() == expected.train.labels.tolist()
+    np.testing.assert_array_equal(again.train.images, expected.train.images)
+
+
+def test_the_digest_of_a_split_is_over_its_pixels(tmp_path: Path) -> None:
+    images = load(write_zip(tmp_path / "a.zip", tree())).train.images
+    splits = json.loads((entries()[0] / "index.json").read_text())["splits"]
+    assert splits["train"]["digest"] == hashlib.blake2b(np.ascontiguousarray(images).tobytes()).hexdigest()
+
+
+def test_entries_of_other_settings_of_what_is_seen(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "a.zip", tree())
+    for keys in ({}, {"background": "black"}, {"white": 4095}):
+        load(path, **keys)
+    assert len(entries()) == 3
+
+
+def test_an_index_with_a_right_digest_and_wrong_labels_cannot_be_read_beyond_its_pixels(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "a.zip", tree())
+    load(path)
+    splits = json.loads((entries()[0] / "index.json").read_text())["splits"]
+    splits["train"]["labels"].append(1)
+    forged(entries()[0], splits=splits)
+    with pytest.warns(UserWarning, match="train.u8 does not fit the index"):
+        assert len(load(path).train) == 6
+
+
+def test_a_source_whose_name_is_no_utf8(tmp_path: Path) -> None:
+    path = write_folder(tmp_path / os.fsdecode(b"p\xf6ts"), tree())
+    (tmp_path / "link").symlink_to(path)
+    load(tmp_path / "link")
+    index = read_index(entries()[0])
+    assert index is not None
+    assert index.path == path

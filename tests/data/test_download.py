@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import gzip
 import hashlib
+import os
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnntrain.data import SOURCES
+from cnntrain.data import SOURCES, answer
 from cnntrain.data import download as module
 from cnntrain.data.download import download
 from cnntrain.data.published import PublishedData, PublishedFile
@@ -29,6 +33,7 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
     requests: list[tuple[str, str | None]]
+    stopping: threading.Event
     breaks: int  # how many answers of /breaks/ stop halfway
 
     @property
@@ -48,6 +53,20 @@ class Handler(BaseHTTPRequestHandler):
         self.server.requests.append((kind, asked))
         start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
         content, status, headers = CONTENT, 200, {}
+        if kind in ("drip", "drip-header", "drip-chunks"):
+            self.drip(kind)
+            return
+        if kind in REDIRECTS:
+            self.send_response(302)
+            self.send_header("Location", REDIRECTS[kind])
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        if kind == "odd-reason":
+            self.send_response(404, "No \x1b[31m\x9b way")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         if kind == "missing":
             content, status = b"no", 404
         elif kind == "ill":
@@ -79,16 +98,42 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.wfile.write(content)
 
+    def drip(self, kind: str) -> None:
+        """Send a byte at a time, and never end."""
+        self.close_connection = True
+        start = {
+            "drip": f"HTTP/1.1 200 OK\r\nContent-Length: {len(CONTENT)}\r\n\r\n",
+            "drip-header": "HTTP/1.1 200 OK\r\nX-Header: ",
+            "drip-chunks": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        }[kind]
+        with contextlib.suppress(OSError):
+            self.wfile.write(start.encode())
+            for byte in CONTENT if kind == "drip" else b"1" * len(CONTENT):
+                self.wfile.write(bytes([byte]))
+                if self.server.stopping.wait(0.02):
+                    return
+
+
+REDIRECTS = {
+    "to-brackets": "http://[::1/x",
+    "to-port": "http://a:port/x",
+    "to-blank": "http://a b/x",
+    "to-file": "file:///etc/passwd",
+    "to-label": f"http://{'a' * 64}.example/x",
+    "to-nul": "http://a\x00b/",
+}
+
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr(module, "PAUSE", 0)
-    monkeypatch.setattr(module, "TIMEOUT", 10)
+    monkeypatch.setattr(answer, "TIMEOUT", 10)
     running = Server(("127.0.0.1", 0), Handler)
-    running.requests, running.breaks = [], 0
+    running.requests, running.breaks, running.stopping = [], 0, threading.Event()
     thread = threading.Thread(target=running.serve_forever)
     thread.start()
     yield running
+    running.stopping.set()
     running.shutdown()
     thread.join()
     running.server_close()
@@ -256,3 +301,51 @@ def test_the_files_of_this_repository_are_the_published_ones() -> None:
     published = SOURCES["mnist"].published
     assert published is not None
     assert module._wrong_checksum(Path("data/mnist/t10k-labels-idx1-ubyte.gz"), published.files[3]) == ""
+
+
+@pytest.mark.parametrize("kind", ["drip", "drip-header", "drip-chunks"])
+def test_a_server_that_drips_is_left(
+    server: Server, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A socket's timeout begins anew with each byte: this took for ever."""
+    monkeypatch.setattr(answer, "PATIENCE", 0.5)
+    told: list[str] = []
+    [path] = fetch(server, tmp_path, kind, "good", tell=told.append)
+    assert path.read_bytes() == CONTENT
+    assert re.search(r"too slow: \d* bytes in 0.5 seconds, at least 1,000 per second are expected", told[0])
+    assert [kind for kind, _ in server.requests] == [kind, "good"]
+
+
+def test_a_slow_start_is_no_drip(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rate is that of each stretch of time; a small file that comes whole has none."""
+    monkeypatch.setattr(answer, "PATIENCE", 20)
+    assert fetch(server, tmp_path, "good")[0].read_bytes() == CONTENT
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # urllib leaves the socket open
+@pytest.mark.parametrize("kind", REDIRECTS)
+def test_a_redirect_to_a_malformed_address(server: Server, tmp_path: Path, kind: str) -> None:
+    told: list[str] = []
+    [path] = fetch(server, tmp_path, kind, "good", tell=told.append)
+    assert path.read_bytes() == CONTENT
+    assert told[0].startswith(f"{server.address}/{kind}/{NAME}: ")
+    gc.collect()
+
+
+@pytest.mark.parametrize("mirror", ["http://[::1/", "http://", "http://a:port/", "http://a b/", "http://\x00/"])
+def test_a_malformed_mirror(tmp_path: Path, mirror: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PAUSE", 0)
+    with pytest.raises(DataError, match="could not be fetched"):
+        download(data_of(()), tmp_path, mirrors=[mirror])
+
+
+def test_what_a_server_says_cannot_confuse_a_terminal(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"answers 404 No \\x1b\[31m"):
+        fetch(server, tmp_path, "odd-reason")
+
+
+@pytest.mark.parametrize("name", [NAME, f"{NAME}.part"])
+def test_a_pipe_in_place_of_a_file(server: Server, tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(DataError, match=f"{name}: is a device or pipe, not a file"):
+        fetch(server, tmp_path, "good")

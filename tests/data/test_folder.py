@@ -61,7 +61,8 @@ def test_palette_transparency_and_jpeg(tmp_path: Path) -> None:
     )
     files["train/cat/2.JPG"] = encoded(pixels(7), "JPEG", quality=75)
     images = load(write_folder(tmp_path, files)).train.images
-    np.testing.assert_array_equal(images[0], transparent[..., :3].transpose(2, 0, 1))
+    covered = np.round((transparent[..., :3] * 7.0 + 255.0 * 248) / 255)  # alpha 7 of 255, over white
+    assert np.abs(images[0] - covered.transpose(2, 0, 1)).max() <= 1
     np.testing.assert_array_equal(images[1], np.asarray(palette.convert("RGB")).transpose(2, 0, 1))
     assert images.shape[0] == 7
 
@@ -125,7 +126,6 @@ def damaged() -> dict[str, tuple[bytes, str]]:
     jpeg, png = encoded(pixels(1), "JPEG"), encoded(pixels(1))
     bomb = png[:16] + struct.pack(">II", 60_000, 60_000) + png[24:29]
     bomb += struct.pack(">I", zlib.crc32(bomb[12:29])) + png[33:]
-    deep = encoded(np.zeros((4, 6), np.uint16))
     return {
         "empty": (b"", "is empty (0 bytes)"),
         "html": (b"<!doctype html><p>moved", "is text or a web page (23 bytes)"),
@@ -133,7 +133,6 @@ def damaged() -> dict[str, tuple[bytes, str]]:
         "truncated PNG": (png[:60], "is damaged ("),
         "truncated JPEG": (jpeg[:-20], "is damaged ("),
         "PNG that announces billions": (bomb, "60000"),
-        "16 bits": (deep, "has more than 8 bits per channel (Pillow's mode I;16)"),
         "PostScript": (
             b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 6\n%%EndComments\n",
             "is no image in a known format",
@@ -195,7 +194,9 @@ def test_missing_parts(tmp_path: Path) -> None:
     assert gone.startswith(f"{tmp_path}/gone: no such folder or zip file (looked for ")
     files = {name: content for name, content in tree().items() if name.startswith("train")}
     message = refused(write_folder(tmp_path / "a", files))
-    assert message.startswith(f"{tmp_path}/a: no image files in test/<class>/; expected train/<class>/<image files>")
+    assert message.startswith(
+        f"{tmp_path}/a: no image files in test/<class>/; found 6 images of the train split; expected train/<class>/"
+    )
     message = refused(write_folder(tmp_path / "b", tree(**{"test/bird/1.png": encoded(pixels(1))})))
     assert message == (
         f"{tmp_path}/b/test/bird/1.png: the test split has a class that the training split has not: bird; "
@@ -258,7 +259,7 @@ def test_names_cannot_confuse_a_terminal(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "a.zip", tree(**{"train/\x1b[2Jcat/0.png": b"x"}))
     message = refused(path)
     assert "\x1b" not in message
-    assert "train/\ufffd[2Jcat/0.png" in message
+    assert "train/\\x1b[2Jcat/0.png" in message
 
 
 def test_names_that_lead_elsewhere_are_only_names(tmp_path: Path) -> None:

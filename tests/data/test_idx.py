@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -50,3 +51,59 @@ def test_test_label_that_training_never_saw(tmp_path: Path) -> None:
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere: no such file \(looked for "):
         load_data(mine(tmp_path, [0, 1], test_labels="nowhere"), seed=1)
+
+
+def letters(folder: Path, **keys: Any) -> DataSettings:
+    """Labels 1..26, images that lie on their side: as EMNIST's letters."""
+    labels = [*range(1, 27), 3]
+    chosen = mine(folder, labels, **keys)
+    (folder / "d").write_bytes(idx([26, 1]))
+    return chosen
+
+
+def test_labels_that_count_from_1(tmp_path: Path) -> None:
+    data = load_data(letters(tmp_path, first_label=1), seed=1)
+    assert data.train.labels.tolist() == [*range(26), 2]
+    assert data.test.labels.tolist() == [25, 0]
+    assert data.class_names == [str(label) for label in range(1, 27)]
+    assert describe(letters(tmp_path, first_label=1)) == ((1, 3, 2), 26)
+    names = [chr(97 + n) for n in range(26)]
+    assert load_data(letters(tmp_path, first_label=1, class_names=names), seed=1).class_names == names
+
+
+def test_labels_that_count_from_1_unsaid(tmp_path: Path) -> None:
+    with pytest.warns(
+        UserWarning, match=r"no image of 1 of 27 classes \(0\); if labels count from 1, set data.first_label: 1"
+    ):
+        load_data(letters(tmp_path), seed=1)
+    with pytest.raises(
+        DataError, match=r"with 26 classes labels must be 0 to 25; .*; if they count from 1, set data.first"
+    ):
+        load_data(letters(tmp_path, class_names=[chr(97 + n) for n in range(26)]), seed=1)
+    with pytest.raises(DataError, match=r"labels go from 1 to 26; they must be 2 to 2 \+ classes - 1"):
+        load_data(letters(tmp_path, first_label=2), seed=1)
+
+
+def test_transposed_images(tmp_path: Path) -> None:
+    data = load_data(mine(tmp_path, [0, 2, 1, 1], transpose=True), seed=1)
+    np.testing.assert_array_equal(data.train.images[:, 0], images(4).transpose(0, 2, 1))
+    assert data.train.images.flags.c_contiguous
+    assert describe(mine(tmp_path, [0, 1], transpose=True))[0] == (1, 2, 3)
+
+
+def test_one_class(tmp_path: Path) -> None:
+    for chosen in (mine(tmp_path, [0]), mine(tmp_path, [0], class_names=["only"])):
+        with pytest.raises(DataError, match="there is only one class, so there is nothing to learn$"):
+            describe(chosen)
+    (tmp_path / "d").write_bytes(idx([0, 0]))
+    with pytest.raises(DataError, match="all 3 training images have the label 0, so there is nothing to learn$"):
+        load_data(mine(tmp_path, [0, 0, 0], class_names=["a", "b"]), seed=1)
+
+
+@pytest.mark.parametrize("file", "abcd")
+def test_a_pipe_in_place_of_a_file(tmp_path: Path, file: str) -> None:
+    chosen = mine(tmp_path, [0, 1])
+    (tmp_path / file).unlink()
+    os.mkfifo(tmp_path / file)
+    with pytest.raises(DataError, match=f"{file}: is a device or pipe, not a file"):
+        load_data(chosen, seed=1)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from cnntrain.data.images import LazyRows
 from cnntrain.data.normalization import Normalization, byte_counts, channel_statistics, normalization_of
@@ -129,3 +130,31 @@ def test_statistics_of_lazy_images_are_those_of_the_array() -> None:
         lazy, plain = normalization_of(normalize, LazyRows(images, rows)), normalization_of(normalize, images[rows])
         np.testing.assert_array_equal(lazy.mean, plain.mean)
         np.testing.assert_array_equal(lazy.std, plain.std)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 255.0])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_a_constant_channel_has_no_deviation_and_is_named(value: float, dtype: Any) -> None:
+    images = np.random.default_rng(1).integers(0, 255, (7, 2, 3, 3)).astype(dtype)
+    images[:, 1] = value
+    assert channel_statistics(images)[1][1] == pytest.approx(0, abs=1e-6)
+    if value != 0.1:
+        assert normalization_of("standard", images).constant_channels == (1,)
+    assert normalization_of("standard", images[:, :1]).constant_channels == ()
+
+
+@pytest.mark.parametrize(("mean", "std"), [(0, 1e-300), (0, 1e-38), (0, 1e300), (1e300, 1), (1e10, 1e-25), (-1e31, 1)])
+def test_given_statistics_that_no_32_bit_number_can_follow(mean: float, std: float) -> None:
+    """std: 1e-300 became a division by 0."""
+    with pytest.raises(ValidationError, match=f"found mean {mean:g} and std {std:g}".replace("+", r"\+")):
+        MeanStd(mean=[0.0, float(mean)], std=[1.0, float(std)])
+
+
+@pytest.mark.parametrize(("mean", "std"), [(0, 1e-30), (1e-30, 1e-30), (1e29, 0.1), (0, 1e30)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_given_statistics_at_the_limits(mean: float, std: float, dtype: Any) -> None:
+    n = normalization_of(MeanStd(mean=[float(mean)], std=[float(std)]), IMAGES.astype(dtype))
+    with np.errstate(all="raise"):
+        for values in n.affine():
+            assert np.isfinite(values).all()
+        assert n.affine()[0].min() > 0

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +114,31 @@ def test_refused_content(tmp_path: Path) -> None:
     path = write(tmp_path / "o")
     np.save(path / "y_train.npy", np.array([{}], dtype=object))
     assert "holds Python objects (dtype object); they are refused" in refused(path)
+
+
+def test_a_validation_split_and_whole_floats(tmp_path: Path) -> None:
+    path = write(tmp_path, y_train=LABELS / 1, x_val=GREY[:3], y_val=LABELS[:3])
+    data = load(path)
+    assert data.train.labels.tolist() == LABELS.tolist()
+    assert len(data.split("validation")) == 3
+
+
+def test_a_damaged_header(tmp_path: Path) -> None:
+    """One byte of it ended in a tokenize.TokenError."""
+    path = write(tmp_path)
+    content = (path / "x_train.npy").read_bytes()
+    for position in range(12, 80):
+        for byte in b" ([{'":
+            damaged = bytearray(content)
+            damaged[position] = byte
+            (path / "x_train.npy").write_bytes(damaged)
+            with contextlib.suppress(DataError):
+                load(path)
+
+
+def test_a_pipe_in_place_of_a_file(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    for name in ("y_test", "y_train"):
+        (path / f"{name}.npy").unlink()
+        os.mkfifo(path / f"{name}.npy")
+        assert refused(path) == f"/{name}.npy: is a device or pipe, not a file"

@@ -125,7 +125,7 @@ def test_pixels_that_are_no_numbers(tmp_path: Path, value: float, shown: str) ->
         ),
         ({"x_test": GREY[:2] / 255}, "x_train is uint8, x_test is float32: they must be alike"),
         ({"y_train": LABELS[:5]}, "x_train: holds 6 images but y_train holds 5 labels"),
-        ({"y_train": LABELS / 1}, "y_train: has dtype float64; labels must be whole numbers"),
+        ({"y_train": LABELS / 2}, "y_train: label 0.5 (of image 1, counted from 0) of dtype float64: labels must be"),
         (
             {"y_train": np.eye(3, dtype=int)[LABELS]},
             "y_train: has shape (6, 3); labels must be (N,) or (N, 1); is it one-hot?",
@@ -241,3 +241,75 @@ def test_validation_of_its_own(tmp_path: Path) -> None:
     assert "no array named y_validation" in refused(write(tmp_path, arrays(x_validation=GREY)))
     wrong = arrays(x_validation=GREY[:, :3], y_validation=LABELS)
     assert "x_validation of (1, 3, 5)" in refused(write(tmp_path, wrong))
+
+
+def test_whole_floats_are_labels_too(tmp_path: Path) -> None:
+    for dtype in (np.float16, np.float32, np.float64):
+        data = load(write(tmp_path, arrays(y_train=LABELS.astype(dtype))))
+        assert data.train.labels.tolist() == LABELS.tolist()
+        assert data.train.labels.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.eye(3)[LABELS], "y_train: has shape (6, 3); labels must be (N,) or (N, 1); is it one-hot? save y.argmax"),
+        (np.where(LABELS == 1, np.nan, 0), "y_train: label nan (of image 1, counted from 0) of dtype float64: labels"),
+        (np.where(LABELS == 2, np.inf, 0), "y_train: label inf (of image 2, counted from 0) of dtype float64: labels"),
+        (LABELS * 1e300, "y_train: label 1e+300 (of image 1"),
+        (LABELS.astype(str), "labels must be whole numbers; number the classes: np.unique(y, return_inverse=True)"),
+        (LABELS.astype(complex), "y_train: has dtype complex128; labels must be whole numbers"),
+    ],
+)
+def test_labels_that_are_none(tmp_path: Path, labels: NDArray[Any], message: str) -> None:
+    assert message in refused(write(tmp_path, arrays(y_train=labels)))
+
+
+@pytest.mark.parametrize("name", ["validation", "valid", "val"])
+def test_a_validation_split_under_its_usual_names(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path, arrays(**{f"x_{name}": GREY[:3], f"y_{name}": LABELS[:3]}))
+    np.testing.assert_array_equal(load(path).split("validation").images, GREY[:3, None])
+    assert refused(write(tmp_path, arrays(**{f"x_{name}": GREY}))).startswith(f"no array named y_{name}; found x_train")
+
+
+def test_two_validation_splits(tmp_path: Path) -> None:
+    both = {f"{axis}_{name}": GREY if axis == "x" else LABELS for axis in "xy" for name in ("val", "validation")}
+    assert refused(write(tmp_path, arrays(**both))) == (
+        "x_validation and x_val could both be the validation split: leave one out"
+    )
+
+
+def test_a_first_label(tmp_path: Path) -> None:
+    data = load(write(tmp_path, arrays(y_train=LABELS + 1, y_test=LABELS[:2] + 1)), first_label=1)
+    assert (data.train.labels.tolist(), data.class_names) == (LABELS.tolist(), ["1", "2", "3"])
+
+
+# Headers of .npy files: each ended in another exception of the parser of Python literals, or in a warning.
+HEADERS = [
+    b"{'descr': '|u1', 'fortran_order': False, 'shape': (6, 4, 5), ",  # tokenize.TokenError
+    b"{'descr': '|u1', 'fortran_order': False, 'shape': " + b"(" * 5000,  # MemoryError or RecursionError
+    b"{'descr': [[[]]], 'fortran_order': False, 'shape': (6, 4, 5), }",
+    b"{'descr': {'names': 3}, 'fortran_order': False, 'shape': (6, 4, 5), }",
+    b"{'descr': '|u1', 'fortran_order': False, 'shape': (1e999, 4, 5), }",
+    b"{'descr': '|u1', 'fortran_order': False, 'shape': (None,), }",
+    b"\xff\x00\x0b",
+    b"[" * 9000,
+    b"'" * 3,
+]
+
+
+@pytest.mark.parametrize("header", HEADERS)
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_a_damaged_header_of_an_array(tmp_path: Path, header: bytes, version: int) -> None:
+    length = struct.pack("<H" if version == 1 else "<I", len(header) + 1)
+    content = b"\x93NUMPY" + bytes([version, 0]) + length + header + b"\n" + GREY.tobytes()
+    for name in ("x_train", "y_test"):
+        message = refused(write_entries(tmp_path, **{name: content}))
+        assert message.startswith(f"{name}: corrupt, or not an array (")
+
+
+def test_a_file_that_python_2_wrote_is_read_without_a_warning(tmp_path: Path) -> None:
+    header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (6L, 4L, 5L), }\n"
+    content = b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header + GREY.tobytes()
+    np.testing.assert_array_equal(load(write_entries(tmp_path, x_train=content)).train.images[:, 0], GREY)
+    assert describe(settings(source="npz", path=tmp_path / "data.npz")) == ((1, 4, 5), 3)

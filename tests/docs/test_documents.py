@@ -16,6 +16,7 @@ from cnntrain import extensions
 from cnntrain.cli import main
 from cnntrain.config import infer_shapes, parse_config
 from cnntrain.data.idx_format import read_idx
+from cnntrain.machine import AVX512
 from cnntrain.shape import Shape
 from tests.docs import listed
 from tests.docs.blocks import DOCUMENTS, ROOT, Block, Command, blocks_of, commands_of, pattern
@@ -156,6 +157,7 @@ def test_every_block_does_what_it_shows(
         if not runs.exists():
             runs.symlink_to(kept)
     monkeypatch.chdir(furnished)
+    monkeypatch.setattr("cnntrain.layers.explanation.this_machine", lambda: AVX512)  # what `--explain` is shown for
     reader = Reader(document, furnished)
     for block in blocks:
         reader.run(block)

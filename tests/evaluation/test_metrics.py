@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ from hypothesis import strategies as st
 
 from cnntrain.errors import ArgumentError
 from cnntrain.evaluation.metrics import (
+    Confusion,
     Quality,
     class_qualities,
-    confusion_matrix,
+    count_confusion,
     macro_average,
     top_k_correct,
     weighted_average,
@@ -59,38 +61,59 @@ def test_top_k_refuses_bad_input(logits: np.ndarray, labels: np.ndarray, k: int,
         top_k_correct(logits, labels, k)
 
 
-def test_confusion_matrix_has_labels_as_rows() -> None:
-    matrix = confusion_matrix(np.array([0, 1, 1, 1]), np.array([0, 0, 1, 2]), 3)
-    np.testing.assert_array_equal(matrix, [[1, 1, 0], [0, 1, 0], [0, 1, 0]])
-    assert matrix.dtype == np.int64
+def test_confusion_has_labels_as_rows() -> None:
+    confusion = count_confusion(np.array([0, 1, 1, 1]), np.array([0, 0, 1, 2]), 3)
+    np.testing.assert_array_equal(confusion.matrix(), [[1, 1, 0], [0, 1, 0], [0, 1, 0]])
+    assert confusion.matrix().dtype == np.int64
+    assert (confusion.images.tolist(), confusion.answers.tolist(), confusion.right.tolist()) == (
+        [2, 1, 1], [1, 3, 0], [1, 1, 0],
+    )  # fmt: skip
 
 
-def test_confusion_matrix_refuses_bad_input() -> None:
+def test_the_most_frequent_mistakes_stand_first() -> None:
+    assert of([[5, 1, 0], [0, 0, 3], [1, 0, 2]]).mistakes() == [(1, 2, 3), (0, 1, 1), (2, 0, 1)]
+    assert of([[2, 0], [0, 1]]).mistakes() == []
+
+
+def test_many_classes_take_the_memory_of_the_images_alone() -> None:
+    """A matrix of a million classes would take 8 TB."""
+    confusion = count_confusion(np.array([7, 999_999]), np.array([7, 0]), 1_000_000)
+    assert (confusion.right.sum(), confusion.mistakes()) == (1, [(0, 999_999, 1)])
+
+
+def test_confusion_refuses_bad_input() -> None:
     with pytest.raises(ArgumentError, match=r"predicted must lie in 0\.\.1, got 0\.\.2"):
-        confusion_matrix(np.array([0, 2]), np.array([0, 1]), 2)
+        count_confusion(np.array([0, 2]), np.array([0, 1]), 2)
     with pytest.raises(ArgumentError, match=r"labels must lie in 0\.\.1, got -1\.\.1"):
-        confusion_matrix(np.array([0, 1]), np.array([-1, 1]), 2)
+        count_confusion(np.array([0, 1]), np.array([-1, 1]), 2)
     with pytest.raises(ArgumentError, match="not the same"):
-        confusion_matrix(np.array([0, 1]), np.array([0]), 2)
+        count_confusion(np.array([0, 1]), np.array([0]), 2)
+
+
+def of(matrix: Any) -> Confusion:
+    """Count from a matrix: class as row, answer as column."""
+    matrix = np.asarray(matrix)
+    labels, answers = np.indices(matrix.shape).reshape(2, -1)
+    return count_confusion(answers.repeat(matrix.ravel()), labels.repeat(matrix.ravel()), len(matrix))
 
 
 # Of 4 cats 3 are found; of 2 dogs none, since both were taken for cats; a horse was taken for a dog.
-ANIMALS = np.array([[3, 1, 0], [2, 0, 0], [0, 1, 0]])
+ANIMALS = [[3, 1, 0], [2, 0, 0], [0, 1, 0]]
 
 
 def test_qualities_of_a_worked_example() -> None:
-    assert class_qualities(ANIMALS) == [
+    assert class_qualities(of(ANIMALS)) == [
         Quality(precision=3 / 5, recall=3 / 4, f1=6 / 9),
         Quality(precision=0.0, recall=0.0, f1=0.0),
         Quality(precision=None, recall=0.0, f1=0.0),
     ]
-    assert astuple(macro_average(ANIMALS)) == pytest.approx((0.2, 0.25, 2 / 9))
-    assert astuple(weighted_average(ANIMALS)) == pytest.approx((4 * 0.6 / 7, 3 / 7, 4 * 6 / 9 / 7))
+    assert astuple(macro_average(of(ANIMALS))) == pytest.approx((0.2, 0.25, 2 / 9))
+    assert astuple(weighted_average(of(ANIMALS))) == pytest.approx((4 * 0.6 / 7, 3 / 7, 4 * 6 / 9 / 7))
 
 
 def test_a_class_without_images() -> None:
     """Answers for it are wrong, and pull the macro average down; without answers it does not take part."""
-    answered, absent = np.array([[3, 1], [0, 0]]), np.array([[4, 0], [0, 0]])
+    answered, absent = of([[3, 1], [0, 0]]), of([[4, 0], [0, 0]])
     assert class_qualities(answered)[1] == Quality(precision=0.0, recall=None, f1=0.0)
     assert class_qualities(absent)[1] == Quality(precision=None, recall=None, f1=None)
     assert astuple(macro_average(answered)) == pytest.approx((0.5, 0.375, 6 / 7 / 2))
@@ -99,7 +122,7 @@ def test_a_class_without_images() -> None:
 
 
 def test_no_images_at_all() -> None:
-    nothing = np.zeros((2, 2), np.int64)
+    nothing = of(np.zeros((2, 2), np.int64))
     assert macro_average(nothing) == weighted_average(nothing) == Quality(None, None, None)
 
 
@@ -108,7 +131,7 @@ def test_qualities_by_counting(seed: int, classes: int) -> None:
     """From labels and answers, as the words define them."""
     generator = np.random.default_rng(seed)
     labels, answers = generator.integers(0, classes, (2, 25))
-    confusion = confusion_matrix(answers, labels, classes)
+    confusion = count_confusion(answers, labels, classes)
     for k, quality in enumerate(class_qualities(confusion)):
         right, taken, there = ((labels == k) & (answers == k)).sum(), (answers == k).sum(), (labels == k).sum()
         assert quality.precision == (right / taken if taken else None)

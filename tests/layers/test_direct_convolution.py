@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from cnntrain.bench.subject import subject_of_config
-from cnntrain.config import load_config, resolved_yaml
+from cnntrain.config import infer_shapes, load_config, resolved_yaml
 from cnntrain.evaluation.restored import restore
 from cnntrain.layers.conv2d import Conv2d
+from cnntrain.layers.explanation import Explanation
 from cnntrain.network import Network
 from cnntrain.runs.checkpoint import save_checkpoint
 from cnntrain.runs.progress import Metrics, Progress
 from cnntrain.training.setup import build_training
+from cnntrain.shape import Shape
 from cnntrain.verify.case import case_of_config
 from tests.training.small import write_config
 
@@ -62,7 +64,11 @@ def test_every_network_of_a_config(tmp_path: Path, choice: str) -> None:
 
 
 def test_the_reason_is_told(tmp_path: Path) -> None:
-    network = build_training(load_config(written(tmp_path, "direct")), print).network
-    told = list(algorithms(network))
+    config = load_config(written(tmp_path, "direct"))
+    told = list(algorithms(build_training(config, print).network))
     assert len(told) == 9
     assert all(ASKED in choice for choice in told), told
+    rows = infer_shapes(config, Shape(1, 14, 14), 10)
+    explained = [found for found in Explanation.of(rows, 32, direct=True).passes if found.shape.startswith("16→16")]
+    assert len(explained) == 6
+    assert all(ASKED in found.refusals.values() for found in explained)

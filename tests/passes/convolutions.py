@@ -13,7 +13,8 @@ from cnntrain.memory import line_aligned
 from cnntrain.passes.convolution import Convolution
 from cnntrain.passes.problem import ConvolutionGeometry, Window
 from cnntrain.shape import LANES
-from tests.functional.arrays import Array, Case
+from tests import naive
+from tests.functional.arrays import Array, Case, assert_same, whole
 
 
 def geometry_of(case: Case) -> ConvolutionGeometry:
@@ -65,3 +66,16 @@ class Passes:
         inside = enter(array)[: lanes.size]
         lanes[: inside.size] = inside
         return lanes
+
+
+def compare_with_naive(passes: Passes) -> None:
+    """Compare all passes in float32 with the naive loops: exactly, on whole numbers."""
+    case, generator = passes.case, np.random.default_rng(81)
+    x, weight = (whole(generator, shape, np.float32) for shape in (case.x_shape, case.weight_shape))
+    bias = whole(generator, (case.filters,), np.float32)
+    y = passes.conv2d(x, weight, bias)
+    assert_same(y, naive.conv2d(x, weight, bias, **case.settings), np.float32)
+    grad_output = whole(generator, y.shape, np.float32)
+    expected = naive.conv2d_backward(grad_output, x, weight, **case.settings)
+    for received, wanted in zip(passes.conv2d_backward(grad_output, x, weight), expected, strict=True):
+        assert_same(received, wanted, np.float32)

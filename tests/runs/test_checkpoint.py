@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cnntrain.errors import CheckpointError
+from cnntrain.errors import CheckpointError, RunFolderError
 from cnntrain.runs.checkpoint import (
     Checkpoint,
     Metadata,
@@ -28,7 +30,7 @@ METRICS = Metrics(train_loss=0.1 + 0.2, train_accuracy=1 / 3, validation_loss=1e
 def checkpoint() -> Checkpoint:
     metadata = Metadata(
         config="network: [dense: classes]\n",
-        class_names=("zero", "ünö"),
+        class_names=("ze\u200cro\u3000\x1b[2J", "ünö"),
         input_shape=(1, 2, 3),
         image_type="uint8",
         normalization=NormalizationValues(mean=(float(np.float32(0.1307)),), std=(0.3081,), unit=255.0),
@@ -81,8 +83,12 @@ def with_header(path: Path, change: Any) -> None:
 
 
 def with_metadata(path: Path, **fields: Any) -> None:
+    """Change the metadata, in a file without digests."""
+
     def change(header: dict[str, Any]) -> None:
-        header["__metadata__"]["cnntrain"] = json.dumps(json.loads(header["__metadata__"]["cnntrain"]) | fields)
+        metadata = json.loads(header["__metadata__"]["cnntrain"]) | fields
+        without = {key: value for key, value in metadata.items() if key not in ("digest", "digests")}
+        header["__metadata__"]["cnntrain"] = json.dumps(without)
 
     with_header(path, change)
 
@@ -126,17 +132,97 @@ def test_every_truncation_is_noticed(path: Path) -> None:
             read_checkpoint(path)
 
 
+def test_every_flipped_bit_is_noticed(path: Path) -> None:
+    content = path.read_bytes()
+    random = np.random.default_rng(1)
+    for place in range(len(content)):
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << random.integers(8)
+        path.write_bytes(flipped)
+        with pytest.raises(CheckpointError, match=re.escape(str(path))):
+            read_checkpoint(path)
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
-def test_a_flipped_byte_never_gives_another_error(path: Path, data: st.DataObject) -> None:
+def test_changed_bytes_are_noticed_or_mean_the_same(path: Path, data: st.DataObject) -> None:
     save_checkpoint(path, checkpoint())
     content = bytearray(path.read_bytes())
-    content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(content)
     try:
-        read_checkpoint(path)
+        found = read_checkpoint(path)
     except CheckpointError as error:
-        assert str(path) in str(error)  # noqa: PT017, most flips in the tensors are legal numbers
+        assert str(path) in str(error)  # noqa: PT017
+    else:
+        assert found.metadata == checkpoint().metadata
+        for name, value in checkpoint().network.items():
+            np.testing.assert_array_equal(found.network[name], value)
+
+
+def test_files_without_digests_are_still_read(path: Path) -> None:
+    with_metadata(path)
+    assert b"digest" not in path.read_bytes()
+    assert read_checkpoint(path).metadata == checkpoint().metadata
+
+
+def test_tensors_that_were_exchanged(path: Path) -> None:
+    def exchange(header: dict[str, Any]) -> None:
+        one, other = header["0.dense.weight"], header["optimizer/velocity/0"]
+        one["data_offsets"], other["data_offsets"] = other["data_offsets"], one["data_offsets"]
+
+    with_header(path, exchange)
+    with pytest.raises(CheckpointError, match=r"tensor 0\.dense\.weight is not the one that was written .*another copy"):
+        read_checkpoint(path)
+
+
+def test_a_tensor_that_was_renamed(path: Path) -> None:
+    def rename(header: dict[str, Any]) -> None:
+        header["0.dense.bios"] = header.pop("0.dense.bias")
+
+    with_header(path, rename)
+    with pytest.raises(CheckpointError, match=r"is damaged: tensor 0\.dense\.bias is missing"):
+        read_checkpoint(path)
+
+
+def test_a_header_that_would_take_much_memory(tmp_path: Path) -> None:
+    path = tmp_path / "bad.safetensors"
+    header = b'{"__metadata__":{"cnntrain":"' + b"[" * 5_000_000 + b'"}}'
+    path.write_bytes(struct.pack("<Q", len(header)) + header)
+    with pytest.raises(CheckpointError, match=r"promise a header of 5,000,\d+ bytes \(at most 4,000,000 are allowed\)"):
+        read_checkpoint(path)
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
+    names = tuple(f"class {number} {'x' * 40}" for number in range(90_000))
+    metadata = checkpoint().metadata.model_copy(update={"class_names": names})
+    with pytest.raises(RunFolderError, match=r"file: its header would have .* the names of 90,000 classes are too long"):
+        save_checkpoint(tmp_path / "file", Checkpoint(metadata, checkpoint().network))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_pipe_is_no_checkpoint(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CheckpointError, match="pipe: is no file"):
+        read_checkpoint(tmp_path / "pipe")
+
+
+def test_the_best_before_reads_back_and_is_whole(path: Path) -> None:
+    original = checkpoint()
+    before = original.metadata.progress.model_copy(update={"epoch": 1})
+    metadata = original.metadata.model_copy(update={"best_before": before})
+    weights = {name: value + 1 for name, value in original.network.items()}
+    save_checkpoint(path, Checkpoint(metadata, original.network, original.optimizer, best_before=weights))
+    found = read_checkpoint(path)
+    assert found.before is not None
+    assert found.before.metadata == original.metadata.model_copy(update={"progress": before})
+    np.testing.assert_array_equal(found.before.network["0.dense.weight"], weights["0.dense.weight"])
+    assert found.network.keys() == original.network.keys()
+    assert found.as_best().metadata == original.metadata
+    save_checkpoint(path, Checkpoint(metadata, original.network, best_before={"0.dense.weight": weights["0.dense.weight"]}))
+    with pytest.raises(CheckpointError, match="is damaged: the tensors best_before/"):
+        read_checkpoint(path)
 
 
 @pytest.mark.parametrize(
@@ -145,6 +231,7 @@ def test_a_flipped_byte_never_gives_another_error(path: Path, data: st.DataObjec
         ({"format_version": 2}, "has format version 2; this cnntrain reads version 1"),
         ({"config": 3}, "its metadata is wrong: config: Input should be a valid string"),
         ({"class_names": []}, "its metadata is wrong: class_names: "),
+        ({"class_names": ["a", "a"]}, "its metadata is wrong: class_names: two classes have the same name"),
         ({"input_shape": [1, 0, 3]}, r"its metadata is wrong: input_shape\.1: "),
         ({"input_shape": [3, 2, 3]}, "its metadata is wrong: 1 values of mean for 3 channels"),
         ({"surprise": 1}, "its metadata is wrong: surprise: "),

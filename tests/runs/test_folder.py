@@ -8,6 +8,8 @@ import pytest
 from cnntrain.errors import RunFolderError
 from cnntrain.runs.folder import RunFolder, create_run_folder, find_checkpoint, hold, open_run_folder
 
+LOGGED = "2026-01-02 03:04:05+00:00  cnntrain 0.1.0\n"
+
 
 @pytest.fixture(autouse=True)
 def _working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,17 +52,50 @@ def test_a_place_that_cannot_hold_folders_is_one_clear_error() -> None:
         create_run_folder("net", Path("runs/x"))
 
 
-def test_open_needs_a_finished_epoch() -> None:
+def test_open_needs_a_run() -> None:
     with pytest.raises(RunFolderError, match="nowhere: there is no such run folder"):
         open_run_folder(Path("nowhere"))
     folder = create_run_folder("net")
     with pytest.raises(RunFolderError, match=r"runs/net-1: has no last\.safetensors: this is no run folder"):
         open_run_folder(folder.path)
     folder.config.touch()
-    with pytest.raises(RunFolderError, match="no epoch of this run was finished"):
+    folder.log.touch()
+    with pytest.raises(RunFolderError, match=r"runs/net-1: has no last\.safetensors: this is no run folder"):
+        open_run_folder(folder.path)
+    folder.log.write_text(LOGGED)
+    assert open_run_folder(folder.path) == folder  # ended before its first epoch was
+    folder.metrics.write_text("epoch,step,train_loss\n1,14,0.5\n")
+    assert open_run_folder(folder.path) == folder
+    folder.metrics.write_text("epoch,step,train_loss\n1,14,0.5\n2,28,0.4\n")
+    with pytest.raises(RunFolderError, match=r"last\.safetensors is lost: the run had finished an epoch"):
+        open_run_folder(folder.path)
+    folder.metrics.unlink()
+    folder.best.touch()
+    with pytest.raises(RunFolderError, match=r"last\.safetensors is lost: the run had finished an epoch"):
         open_run_folder(folder.path)
     folder.last.touch()
     assert open_run_folder(folder.path) == folder
+
+
+def test_out_may_be_the_folder_of_a_run_that_finished_nothing() -> None:
+    folder = create_run_folder("net", Path("run"))
+    folder.log.touch()
+    assert create_run_folder("net", Path("run")) == folder
+    for path in (folder.config, folder.environment, folder.path / ".last.safetensors.7.tmp"):
+        path.touch()
+    with pytest.raises(RunFolderError, match=r"run: is not empty \(it has config\.yaml\)"):  # perhaps the user's
+        create_run_folder("net", Path("run"))
+    folder.log.write_text(LOGGED)
+    assert create_run_folder("net", Path("run")) == folder
+    folder.metrics.write_text("epoch,step,train_loss\n1,14,0.5\n")
+    assert create_run_folder("net", Path("run")) == folder
+    folder.metrics.write_text("epoch,step,train_loss\n1,14,0.5\n2,28,0.4\n")
+    with pytest.raises(RunFolderError, match=r"run: is not empty \(it has metrics\.csv\)"):
+        create_run_folder("net", Path("run"))
+    folder.metrics.unlink()
+    folder.best.touch()
+    with pytest.raises(RunFolderError, match=r"run: is not empty \(it has best\.safetensors\)"):
+        create_run_folder("net", Path("run"))
 
 
 def test_a_run_folder_stands_for_its_best_checkpoint() -> None:
@@ -73,8 +108,10 @@ def test_a_run_folder_stands_for_its_best_checkpoint() -> None:
     folder.config.touch()
     with pytest.raises(RunFolderError, match="no epoch of this run was finished"):
         find_checkpoint(folder.path)
-    folder.best.touch()
     folder.last.touch()
+    with pytest.raises(RunFolderError, match=r"run: best\.safetensors is lost; there is run/last\.safetensors of the last"):
+        find_checkpoint(folder.path)
+    folder.best.touch()
     assert find_checkpoint(folder.path) == folder.best
     assert find_checkpoint(folder.last) == folder.last
 
@@ -82,8 +119,9 @@ def test_a_run_folder_stands_for_its_best_checkpoint() -> None:
 def test_a_folder_is_held_by_one_and_cleared_of_leftovers() -> None:
     folder = create_run_folder("net")
     (folder.path / ".best.safetensors.7.tmp").touch()
+    (folder.path / ".somebodys.tmp").touch()
     with hold(folder):
-        assert not list(folder.path.glob(".*"))
+        assert [path.name for path in folder.path.glob(".*")] == [".somebodys.tmp"]
         with (
             pytest.raises(RunFolderError, match="runs/net-1: another process is training in this run folder"),
             hold(folder),
@@ -91,6 +129,15 @@ def test_a_folder_is_held_by_one_and_cleared_of_leftovers() -> None:
             pass
     with hold(folder):
         pass
+
+
+def test_no_file_of_the_folder_can_be_removed_with_the_lock() -> None:
+    folder = create_run_folder("net")
+    with hold(folder):
+        for path in folder.path.iterdir():
+            path.unlink()
+        with pytest.raises(RunFolderError, match="another process is training in this run folder"), hold(folder):
+            pass
 
 
 def test_a_log_that_cannot_be_opened() -> None:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import errno
 import io
+import os
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cnntrain.errors import RunFolderError
-from cnntrain.runs.metrics_file import EpochRecord, append_record, drop_records_after
+from cnntrain.runs.metrics_file import EpochRecord, append_record, drop_records_after, epochs_recorded
 from cnntrain.runs.progress import Metrics
 from cnntrain.runs.reporter import Reporter, epoch_line
 
@@ -45,6 +49,57 @@ def test_lines_go_to_the_stream_and_the_log(tmp_path: Path) -> None:
         "warning: beware",
         "only here",
     ]
+
+
+def test_what_was_said_before_the_log_is_open_is_in_it(tmp_path: Path) -> None:
+    reporter = Reporter(quiet=True, stream=io.StringIO())
+    reporter.warning("early")
+    reporter.open_log(tmp_path / "log.txt")
+    reporter.line("late")
+    reporter.close()
+    assert [line[27:] for line in (tmp_path / "log.txt").read_text().splitlines()] == ["warning: early", "late"]
+
+
+class Broken(Terminal):
+    """Fails after its first write, as a terminal does whose window was closed."""
+
+    def write(self, text: str) -> int:
+        if self.tell():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return super().write(text)
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_stream_that_breaks_is_done_without(tmp_path: Path, closed: bool) -> None:
+    stream: Any = Terminal() if closed else Broken()
+    reporter = Reporter(stream=stream)
+    reporter.open_log(tmp_path / "log.txt")
+    if closed:
+        stream.close()
+    with reporter.bar(100, 0) as bar:
+        bar._bar.mininterval = 0
+        for text in ("one", "two", "three"):
+            reporter.line(text)
+            bar.advance(30, 0.5)
+    reporter.close()
+    lines = [line[27:] for line in (tmp_path / "log.txt").read_text().splitlines()]
+    reason = r"I/O operation on closed file\.?" if closed else "Input/output error"
+    assert [line for line in lines if "longer be seen" not in line] == ["one", "two", "three"]
+    assert len(lines) == 4
+    assert re.search(rf"what is printed can no longer be seen \({reason}\); this log goes on", "\n".join(lines))
+
+
+def test_escapes_in_names_are_shown_and_not_obeyed(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    reporter = Reporter(stream=stream)
+    reporter.open_log(tmp_path / "log.txt")
+    reporter.line("a\x1b[2Jb")
+    reporter.warning("c\u202ed\udcff")
+    reporter.close()
+    assert stream.getvalue() == "a\\x1b[2Jb\nwarning: c\\u202ed\\xff\n"
+    log = (tmp_path / "log.txt").read_text()
+    assert "a\\x1b[2Jb" in log
+    assert "\x1b" not in log
 
 
 def test_quiet_prints_warnings_only(tmp_path: Path) -> None:
@@ -95,7 +150,7 @@ def test_metrics_rows(tmp_path: Path) -> None:
 
 
 def test_rows_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(RunFolderError, match=r"gone/metrics\.csv: could not be written: No such file or directory"):
+    with pytest.raises(RunFolderError, match=r"gone/metrics\.csv: cannot be written: No such file or directory"):
         append_record(tmp_path / "gone" / "metrics.csv", record())
 
 
@@ -112,6 +167,12 @@ def test_dropping_rows(tmp_path: Path) -> None:
     assert path.read_bytes() == before
     drop_records_after(path, 41)
     assert len(path.read_text().splitlines()) == 1
+    assert epochs_recorded(path) == []
+    damaged = before + b"1" * 5000 + b"," + b"2" * 5000 + b",x\n\0\0\0\n"
+    path.write_bytes(damaged)
+    drop_records_after(path, 42)
+    assert path.read_bytes() == damaged
+    assert epochs_recorded(path) == [3]
     path.write_bytes(b"\xff\xfe")
-    with pytest.raises(RunFolderError, match=r"metrics\.csv: cannot be read"):
+    with pytest.raises(RunFolderError, match=r"metrics\.csv: cannot be read.*; move it away to go on"):
         drop_records_after(path, 42)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -61,3 +62,18 @@ def train(config: Path, out: Path, *overrides: str) -> RunFolder:
 
 def resume(run: Path, *overrides: str) -> RunFolder:
     return resume_run(run, Reporter(quiet=True), overrides=overrides)[0]
+
+
+def rows(folder: RunFolder) -> list[dict[str, str]]:
+    with folder.metrics.open() as file:
+        return list(csv.DictReader(file))
+
+
+def without_times(folder: RunFolder) -> list[dict[str, str]]:
+    return [{key: row[key] for key in row if key not in ("images_per_second", "seconds")} for row in rows(folder)]
+
+
+def same_files(one: RunFolder, other: RunFolder) -> bool:
+    return (one.last.read_bytes(), one.best.read_bytes(), without_times(one)) == (
+        other.last.read_bytes(), other.best.read_bytes(), without_times(other),
+    )  # fmt: skip

@@ -5,20 +5,39 @@ import threading
 
 import pytest
 
+from cnntrain.training import interruption
 from cnntrain.training.interruption import StopSignals, exit_code, signal_name
 
 
-@pytest.mark.parametrize(("number", "name", "code"), [(signal.SIGINT, "Ctrl-C", 130), (signal.SIGTERM, "SIGTERM", 143)])
-def test_the_first_signal_is_a_flag_and_the_second_leaves_at_once(number: int, name: str, code: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "name", "code"),
+    [(signal.SIGINT, "Ctrl-C", 130), (signal.SIGTERM, "SIGTERM", 143), (signal.SIGHUP, "SIGHUP", 129)],
+)
+def test_the_first_signal_is_a_flag_and_the_second_leaves_at_once(
+    monkeypatch: pytest.MonkeyPatch, number: int, name: str, code: int
+) -> None:
+    left: list[int] = []
+    monkeypatch.setattr(interruption, "leave", lambda code, message: left.append(code))
     before = signal.getsignal(number)
     with StopSignals() as stop:
         signal.raise_signal(number)
         assert stop.received == number
-        with pytest.raises(SystemExit) as caught:
-            signal.raise_signal(number)
-        assert caught.value.code == code == exit_code(number)
+        assert left == []
+        signal.raise_signal(number)
+        assert left == [code] == [exit_code(number)]
     assert signal.getsignal(number) == before
     assert signal_name(number) == name
+
+
+def test_a_hangup_that_is_ignored_stays_so() -> None:
+    """As `nohup` wants it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopSignals() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert stop.received is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_another_thread_leaves_the_signals_alone() -> None:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 import time
-import warnings
 from collections.abc import Callable
 from functools import cache, cached_property
 from pathlib import Path
 from typing import IO, Any
 
+import llvmlite
+import numba
 from numba.core import event
-from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache
 
+from cnntrain.errors import EnvironmentVariableError
+from cnntrain.kernels.compiler import trust
 from cnntrain.kernels.compiler.checked import CHECKED
+from cnntrain.kernels.compiler.files import KernelFiles
 from cnntrain.kernels.compiler.versions import KNOWN
 
 try:
@@ -31,8 +37,8 @@ _GROUND = (_KERNELS.parent / "shape.py",)  # what kernels use from outside their
 
 @cache
 def source_stamp() -> str:
-    """SHA-256 over all files that kernels are made of, in the order of their names."""
-    digest = hashlib.sha256()
+    """SHA-256 over all files that kernels are made of, in the order of their names, and the compiler's versions."""
+    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__}".encode())
     for path in (*sorted(_KERNELS.rglob("*.py")), *_GROUND):
         digest.update(path.relative_to(_KERNELS.parent).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
@@ -41,7 +47,23 @@ def source_stamp() -> str:
 def _stamp_for(file: Path) -> str:
     if _KERNELS in file.resolve().parents:
         return source_stamp()
-    return source_stamp() + hashlib.sha256(file.read_bytes()).hexdigest()
+    return hashlib.sha256(source_stamp().encode() + file.read_bytes()).hexdigest()
+
+
+class _TrustedFolder:
+    """Of a folder for the cache that Numba knows: it is used only if nobody else could write there."""
+
+    def ensure_cache_path(self) -> None:
+        trust.prepare(Path(self.get_cache_path()))  # type: ignore[attr-defined]
+
+
+_trusted: list[Any] = [
+    type(f"Trusted{known.__name__}", (_TrustedFolder, known), {}) for known in CompileResultCacheImpl._locator_classes
+]
+
+
+class _TrustedFolders(CompileResultCacheImpl):
+    _locator_classes = _trusted
 
 
 class KernelCache(FunctionCache):
@@ -50,15 +72,20 @@ class KernelCache(FunctionCache):
     Numba's own stamp is the file of the compiled function alone, although machine code depends on every kernel file it
     inlines from. Here the stamp covers the sources of the whole kernel package (`kernels/`), and for a kernel
     outside it (in a file of the user's own layers) that file too: editing any of them, or installing another version,
-    recompiles.
+    recompiles. Nothing is taken from folders and files that others could have written (`trust.py`), and nothing that is
+    damaged (`files.py`).
     """
+
+    _impl_class = _TrustedFolders
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
+        folder = Path(self._cache_path)
+        trust.prepare(folder)  # which NUMBA_CACHE_LOCATOR_CLASSES may have chosen
         stamp = _stamp_for(Path(function.__code__.co_filename))
         name = self._impl.filename_base + (".checked" if CHECKED else "")
-        self._cache_file = _KernelCacheFile(self._cache_path, name, stamp)
-        self._turn = _Turn(Path(self._cache_path, f"{name}.lock"), function.__name__)
+        self._cache_file = KernelFiles(folder, name, stamp)
+        self._turn = _Turn(folder / f"{name}.lock", function.__name__)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return machine code, perhaps that which another process is just compiling; None to compile it here."""
@@ -85,7 +112,7 @@ class KernelCache(FunctionCache):
         try:
             super().save_overload(sig, data)
         except OSError as error:
-            warnings.warn(f"compiled kernels could not be kept in {self._cache_path}: {error}", stacklevel=2)
+            trust.warn_once(f"compiled kernels could not be kept in {self._cache_path}: {error}")
         finally:
             self._turn.end()
 
@@ -93,7 +120,7 @@ class KernelCache(FunctionCache):
 class LateKernelCache:
     """The `KernelCache` of a kernel, made at its first call: looking for a folder takes longer than making the kernel.
 
-    Where no folder can be written (neither NUMBA_CACHE_DIR nor the package nor the user's own), nothing is kept.
+    Where no folder can be used (neither NUMBA_CACHE_DIR nor the package nor the user's own), nothing is kept.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -106,10 +133,12 @@ class LateKernelCache:
     def _made(self) -> KernelCache | NullCache:
         try:
             return KernelCache(self._function)
-        except RuntimeError as error:
-            if "no locator available" not in str(error):
-                raise
+        except trust.UntrustedFolderError:
             return NullCache()
+        except RuntimeError as error:
+            if "no locator available" in str(error):
+                return NullCache()
+            raise EnvironmentVariableError(f"{error}; unset it to let cnntrain choose the folder") from error
 
 
 class _Turn:
@@ -127,7 +156,7 @@ class _Turn:
         if fcntl is None or self._file is not None:
             return False
         try:
-            file = self._path.open("ab")
+            file = _open_lock(self._path)
         except OSError:
             return False
         try:
@@ -151,6 +180,15 @@ class _Turn:
             self._file = None
 
 
+def _open_lock(path: Path) -> IO[bytes]:
+    """Open or make a file to lock; raises `OSError`, also for what is no regular file."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{path} is no regular file")
+    return os.fdopen(descriptor, "r+b")
+
+
 def _lock(file: IO[bytes]) -> bool:
     """Lock a file for this process; False if another has it. Raises `OSError` where files cannot be locked."""
     try:
@@ -158,24 +196,3 @@ def _lock(file: IO[bytes]) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-class _KernelCacheFile(IndexDataCacheFile):
-    """Each entry says what it is, and what cannot be read is compiled again.
-
-    Numba writes its index before the machine code, and processes that compile at the same time overwrite each other's
-    index: a file may hold the code of older sources, or of other types, than the index says.
-    """
-
-    def save(self, key: Any, data: Any) -> None:
-        super().save(key, (self._source_stamp, key, data))
-
-    def load(self, key: Any) -> Any:
-        try:
-            entry = super().load(key)
-        except Exception:  # cut off or overwritten: unpickling raises nearly anything
-            Path(self._index_path).unlink(missing_ok=True)
-            return None
-        if not isinstance(entry, tuple) or len(entry) != 3 or entry[:2] != (self._source_stamp, key):
-            return None
-        return entry[2]

@@ -119,7 +119,7 @@ class _Watched:
     """A parallel kernel whose calls raise `AddressError`."""
 
     def __init__(self, dispatcher: Any) -> None:
-        self._dispatcher = dispatcher
+        self._dispatcher, self.__doc__ = dispatcher, dispatcher.__doc__
         self._names = tuple(inspect.signature(dispatcher.py_func).parameters)
 
     def __getattr__(self, name: str) -> Any:

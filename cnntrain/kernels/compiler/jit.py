@@ -19,9 +19,11 @@ from numba.core.imputils import lower_constant
 from numba.core.registry import CPUDispatcher
 from numba.extending import models, register_model
 
-from cnntrain.kernels.compiler import checked
+from cnntrain.kernels.compiler import checked, environment, forks
 from cnntrain.kernels.compiler.cache import LateKernelCache
 from cnntrain.kernels.compiler.versions import KNOWN
+
+environment.check_machine()
 
 FLOATING_POINT = {"contract"}  # fused multiply-add allowed; never nnan/ninf: a NaN must stay visible
 _ALWAYS: dict[str, Any] = {
@@ -123,10 +125,12 @@ class shared:  # noqa: N801 - a decorator
 def parallel_kernel(function: Callable[..., Any]) -> Any:
     """Compile a kernel that Python calls, with `prange` loops over units that own what they write; cached.
 
-    Where no folder for the cache can be written, every process compiles for itself. With CNNTRAIN_CHECKED=1 a call
-    that read or wrote outside an array raises `AddressError`.
+    Where no folder for the cache can be used, every process compiles for itself. With CNNTRAIN_CHECKED=1 a call
+    that read or wrote outside an array raises `AddressError`. In a process that was forked after kernels had run, where
+    OpenMP would end the process, it raises `ForkError`.
     """
     dispatcher = _whole(function)
     # Numba offers no public way to choose the cache; the attribute has had this name since 0.20.
     dispatcher._cache = LateKernelCache(function)
+    forks.watch(dispatcher)
     return checked.watched(dispatcher) if checked.CHECKED else dispatcher

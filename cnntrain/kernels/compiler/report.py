@@ -10,6 +10,7 @@ from typing import Any
 from numba.core import event
 from numba.core.dispatcher import Dispatcher
 
+from cnntrain.kernels.compiler import trust
 from cnntrain.kernels.compiler.cache import WAITING
 from cnntrain.kernels.layout import to_lanes
 
@@ -48,8 +49,11 @@ def announce(callback: Callable[[str], None]) -> Iterator[None]:
 
 
 @contextmanager
-def reported(line: Callable[[str], None]) -> Iterator[list[str]]:
-    """Say with `line` what compiles, here or elsewhere, and where it is kept; gives the names so far of those here."""
+def reported(line: Callable[[str], None], warning: Callable[[str], None] = trust.warn) -> Iterator[list[str]]:
+    """Say with `line` what compiles, here or elsewhere, and where it is kept; gives the names so far of those here.
+
+    With `warning`, say which folders and files of the cache could not be used.
+    """
     compiled: list[str] = []
     begun = False
 
@@ -57,7 +61,7 @@ def reported(line: Callable[[str], None]) -> Iterator[list[str]]:
         nonlocal begun
         if not begun:
             folder = cache_folder()
-            note = f"once; kept in {folder}" if folder else "each time: no folder for them can be written"
+            note = f"once; kept in {folder}" if folder else "each time: no folder for them can be used"
             line(f"compiling kernels for this machine ({note})")
         begun = True
 
@@ -70,12 +74,16 @@ def reported(line: Callable[[str], None]) -> Iterator[list[str]]:
         begin()
         line(f"  {name}, by another process")
 
-    with announce(compiling), event.install_listener(WAITING, _Waiting(waiting)):
+    with (
+        announce(compiling),
+        event.install_listener(WAITING, _Waiting(waiting)),
+        trust.warnings_to(warning),
+    ):
         yield compiled
 
 
 def cache_folder() -> str | None:
-    """Return the folder that keeps the machine code; None if none can be written (then set NUMBA_CACHE_DIR)."""
+    """Return the folder that keeps the machine code; None if none can be used (then set NUMBA_CACHE_DIR)."""
     folder: str | None = to_lanes.stats.cache_path
     return folder
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numba
 
 from cnntrain.errors import ArgumentError
@@ -37,7 +39,18 @@ def threading_layer_warning(layer: str) -> str | None:
     """Say what to do about a slow threading layer; None if it is a good one."""
     if layer != "workqueue":
         return None
+    slow = "are slow: small networks train at a fraction of their speed."
+    variable = _that_chose_workqueue()
+    if variable is not None:
+        return f"the 'workqueue' threads that {variable}={os.environ[variable]} chose {slow} Unset it"
     return (
-        "Numba found neither OpenMP nor TBB and uses its slow 'workqueue' threads: small networks train at a fraction "
-        "of their speed. Install OpenMP (Debian, Ubuntu: apt install libgomp1) or TBB (pip install tbb)"
+        f"Numba found neither OpenMP nor TBB, and its 'workqueue' threads {slow} "
+        "Install OpenMP (Debian, Ubuntu: apt install libgomp1) or TBB (pip install tbb)"
     )
+
+
+def _that_chose_workqueue() -> str | None:
+    if os.environ.get("NUMBA_THREADING_LAYER", "").lower() in ("workqueue", "forksafe"):
+        return "NUMBA_THREADING_LAYER"
+    order = os.environ.get("NUMBA_THREADING_LAYER_PRIORITY", "omp workqueue").split()
+    return None if order.index("omp") < order.index("workqueue") else "NUMBA_THREADING_LAYER_PRIORITY"

@@ -1,126 +1,16 @@
-"""The cache of compiled kernels: never stale, never in the way. On a copy of the package, in processes of their own."""
+"""The cache of compiled kernels: never stale, never in the way."""
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-import cnntrain
 from cnntrain.kernels.compiler.versions import KNOWN
-
-KERNEL = """
-from numba import prange
-
-from cnntrain.kernels.lanes.exponential import hyperbolic_tangent
-from cnntrain.kernels.compiler.jit import parallel_kernel
-from cnntrain.kernels.lanes import constant, load, select, store
-from cnntrain.shape import LANES
-
-
-@parallel_kernel
-def sample(z, y):
-    for index in prange(1):
-        for i in range(0, z.size, LANES):
-            v = load(z, i)
-            store(y, i, select(v <= constant(z, 0), constant(z, 2), hyperbolic_tangent(v)))
-"""
-PROGRAM = """
-import json, sys, warnings
-import numpy as np
-from cnntrain.kernels.compiler.report import announce, cache_folder, loaded_kernels, reported
-from cnntrain.kernels.sample import sample
-
-warnings.simplefilter("error")
-compiled, lines = [], []
-for dtype in (TYPES,):
-    z = np.linspace(-2, 2, 32, dtype=dtype)
-    y = np.zeros_like(z)
-    with announce(compiled.append), reported(lines.append):
-        sample(z, y)
-ready = "numba.cpython.cmathimpl" in sys.modules
-print(json.dumps([compiled, loaded_kernels(), cache_folder(), y.tolist(), lines[1:], ready]))
-"""
-
-
-@dataclass
-class Outcome:
-    compiled: list[str]
-    loaded: list[str]
-    folder: str | None
-    result: list[float]
-    lines: list[str]
-    ready_to_compile: bool
-
-
-@dataclass
-class Copy:
-    """A copy of the package that nobody else uses, and a program that runs one of its kernels."""
-
-    root: Path
-
-    @property
-    def kernels(self) -> Path:
-        return self.root / "cnntrain" / "kernels"
-
-    @property
-    def cache(self) -> Path:
-        return self.kernels / "__pycache__"
-
-    def run(self, types: str = "np.float32", **environment: str) -> Outcome:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_CACHE")}
-        finished = subprocess.run(
-            [sys.executable, "-c", PROGRAM.replace("TYPES", types)],
-            env={**inherited, "PYTHONPATH": str(self.root), **environment},
-            cwd=self.root,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
-        assert finished.returncode == 0, finished.stderr
-        return Outcome(*json.loads(finished.stdout))
-
-    def edit(self, file: str, old: str, new: str) -> None:
-        """Change a kernel file in one place; its size and time stay what they were."""
-        path = self.kernels / file
-        text, times = path.read_text(), path.stat()
-        assert text.count(old) == 1
-        assert len(old) == len(new)
-        path.write_text(text.replace(old, new))
-        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> tuple[Copy, Outcome]:
-    """A copy of the package and what came of the first run."""
-    root = tmp_path_factory.mktemp("original")
-    source = Path(cnntrain.__file__).parent
-    shutil.copytree(source, root / "cnntrain", ignore=shutil.ignore_patterns("__pycache__"))
-    made = Copy(root)
-    (made.kernels / "sample.py").write_text(KERNEL)
-    return made, made.run()
-
-
-@pytest.fixture
-def copy(original: tuple[Copy, Outcome], tmp_path: Path) -> Copy:
-    """A copy that has run once: the cache is copied along, and does not depend on the place."""
-    shutil.copytree(original[0].root, tmp_path / "copy")
-    return Copy(tmp_path / "copy")
-
-
-@pytest.fixture
-def before(original: tuple[Copy, Outcome]) -> list[float]:
-    """What the first run computed."""
-    return original[1].result
+from tests.kernels.compiler.copied import Copy, Outcome
 
 
 def test_the_second_process_compiles_nothing(original: tuple[Copy, Outcome]) -> None:
@@ -169,7 +59,7 @@ def test_another_version_in_the_same_place_is_noticed(copy: Copy, before: list[f
 
 
 def test_code_of_older_sources_under_a_new_index_is_not_used(copy: Copy, before: list[float]) -> None:
-    """Numba writes the index first: a process that dies in between leaves the old file under the new index."""
+    """The stamp of each file counts, not that of the index alone."""
     (data,) = copy.cache.glob("sample*.nbc")
     content = data.read_bytes()
     copy.edit("sample.py", "constant(z, 2)", "constant(z, 3)")
@@ -224,7 +114,7 @@ def test_processes_that_begin_together_compile_once(copy: Copy, before: list[flo
 def test_a_process_that_does_not_come_to_an_end_is_not_waited_for(copy: Copy, before: list[float]) -> None:
     fcntl = pytest.importorskip("fcntl")
     (lock,) = copy.cache.glob("sample.sample*.lock")
-    copy.edit("cache.py", "PATIENCE = 60.0", "PATIENCE = 0.25")
+    copy.edit("compiler/cache.py", "PATIENCE = 60.0", "PATIENCE = 0.25")
     with lock.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         outcome = copy.run()
