@@ -15,8 +15,8 @@ from cnntrain.layers.explanation import Explanation
 from cnntrain.network import Network
 from cnntrain.runs.checkpoint import save_checkpoint
 from cnntrain.runs.progress import Metrics, Progress
-from cnntrain.training.setup import build_training
 from cnntrain.shape import Shape
+from cnntrain.training.setup import build_training
 from cnntrain.verify.case import case_of_config
 from tests.training.small import write_config
 
