@@ -53,6 +53,8 @@ class Network:
     fusions : bool
         Run some layers as one or in another order, where a rule of `layers.fusion` says that it gives the same in less
         time; without, every layer runs by itself in the order of the rows.
+    direct : bool
+        Compute convolutions directly even where another algorithm takes less time (`train.convolution: direct`).
 
     Attributes
     ----------
@@ -76,6 +78,7 @@ class Network:
         seed: int = 1,
         needs_grad_input: bool = False,
         fusions: bool = True,
+        direct: bool = False,
     ) -> None:
         self.batch_size, self.dtype = batch_size, np.dtype(dtype)
         self.input_shape, self.output_shape = Shape(*rows[0].input_shape), Shape(*rows[-1].output_shape)
@@ -87,6 +90,7 @@ class Network:
             needs_grad_input=needs_grad_input,
             seed=seed,
             gradients=GradientBuffers(self.dtype),
+            direct=direct,
         )
         self.body = LayerSequence.build(fuse(rows) if fusions else rows, context)
         layers = [layer for _, layer in self.body.walk()]

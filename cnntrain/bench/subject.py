@@ -119,7 +119,8 @@ def subject_of_config(
         found, number = _describe(config)
         image, classes = image or found, classes or number
     rows = infer_shapes(config, image, classes)
-    network = Network(rows, batch_size=config.train.batch_size, loss=config.loss, seed=config.seed)
+    train = config.train
+    network = Network(rows, batch_size=train.batch_size, loss=config.loss, seed=config.seed, direct=train.direct)
     optimizer = OPTIMIZERS[config.optimizer.name](config.optimizer.settings, network.parameters)
     return Subject(config, network, optimizer)
 

@@ -61,7 +61,7 @@ def command(
         found, number = describe(config.data)
         image, classes = image or Shape(*found), classes or number
     rows = infer_shapes(config, image, classes)
-    explanation = _explanation(rows, config.train.batch_size) if explain else None
+    explanation = _explanation(rows, config.train.batch_size, config.train.direct) if explain else None
     summary = {
         "name": config.name,
         "input_shape": list(image),
@@ -85,10 +85,10 @@ def command(
         click.echo(f"\n{explanation.as_text()}")
 
 
-def _explanation(rows: Sequence[LayerRow], batch_size: int) -> Explanation:
+def _explanation(rows: Sequence[LayerRow], batch_size: int, direct: bool) -> Explanation:
     from cnntrain.layers.explanation import Explanation
 
-    return Explanation.of(rows, batch_size)
+    return Explanation.of(rows, batch_size, direct=direct)
 
 
 def as_dict(row: LayerRow) -> dict[str, Any]:

@@ -66,8 +66,9 @@ def command(
 
     The network of a config (as a training would begin) or of RUN_OR_CHECKPOINT runs on some of its training images in
     double precision, through the same kernels that train. One backward pass gives the gradients of the input and of
-    all parameters; a sample of each is compared with central differences of the loss. An entry where a ReLU or a
-    pooling winner changes within the difference is counted as a kink, neither right nor wrong.
+    all parameters; a sample of each is compared with central differences of the loss. Before, the network trains on
+    random images, and gradients are filled with NaN: what a layer keeps from a batch before is WRONG. An entry where
+    a ReLU or a pooling winner changes within the difference is counted as a kink, neither right nor wrong.
 
     Exits with 0 if all gradients are right, with 1 if one is wrong or none could be checked.
     """
@@ -102,7 +103,9 @@ def command(
             seed=seed,
             on_tensor=lambda check: bar.update(),
         )
-    report = GradientReport(case.name, len(case.images), seed, tolerance, checks)
+    report = GradientReport(
+        case.name, len(case.images), seed, tolerance, checks, [path for path, _ in case.network.layers()]
+    )
     click.echo(json.dumps(report.as_dict()) if as_json else report.as_text())
     if not report.passed:
         ctx.exit(1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
@@ -43,6 +43,16 @@ class TrainSettings(Settings):
     )
     steps: PositiveInt | None = Field(None, description="Updates of the weights, in place of epochs.")
     batch_size: PositiveInt = Field(64, description="Images per update.")
+    convolution: Literal["fastest", "direct"] = Field(
+        "fastest",
+        description="direct: without Winograd's algorithm, which is faster for many 3x3 and 5x5 filters, but lets a "
+        "very large pixel, infinity or NaN disturb outputs close by that do not see it.",
+    )
+
+    @property
+    def direct(self) -> bool:
+        """Convolutions are computed directly, whatever it costs."""
+        return self.convolution == "direct"
 
     @model_validator(mode="before")
     @classmethod

@@ -121,6 +121,6 @@ def _network(path: Path, config: Config, checkpoint: Checkpoint, batch_size: int
     held = sum(value.size for value in checkpoint.network.values())
     if learned > held:
         raise CheckpointError(f"{path}: does not fit {whose}: it holds {held:,} numbers, {learned:,} are needed")
-    network = Network(rows, batch_size=batch_size, loss=config.loss, seed=config.seed)
+    network = Network(rows, batch_size=batch_size, loss=config.loss, seed=config.seed, direct=config.train.direct)
     load_network(path, network, checkpoint.weights_to_use, whose)
     return network

@@ -16,6 +16,7 @@ from cnntrain.passes.problem import ConvolutionGeometry, Window
 
 Pair = int | tuple[int, int]
 Mode = Literal["cross_correlation", "convolution"]
+Algorithm = Literal["fastest", "direct"]
 
 
 def padding_of(padding: Pair | str, taps: int, dilation: int, stride: int, axis: int) -> tuple[int, int]:
@@ -69,6 +70,12 @@ def _geometry(
     return ConvolutionGeometry(channels, filters, windows[0], windows[1], groups=groups, rotated=mode == "convolution")
 
 
+def _passes(geometry: ConvolutionGeometry, images: int, dtype: np.dtype, convolution: str) -> Convolution:
+    if convolution not in ("fastest", "direct"):
+        raise ArgumentError(f'convolution must be "fastest" or "direct"; received {convolution!r}')
+    return Convolution(geometry, this_machine().capacity(images, dtype), dtype, direct=convolution == "direct")
+
+
 def conv2d(
     x: NDArray,
     weight: NDArray,
@@ -79,6 +86,7 @@ def conv2d(
     dilation: Pair = 1,
     groups: int = 1,
     mode: Mode = "cross_correlation",
+    convolution: Algorithm = "fastest",
 ) -> NDArray:
     """Slide filters over images: z = bias + sum of weight times window.
 
@@ -93,6 +101,9 @@ def conv2d(
         Filters of a group see the channels of that group only.
     mode : "cross_correlation" or "convolution"
         "convolution" rotates the filter by 180° first.
+    convolution : "fastest" or "direct"
+        "direct" forbids Winograd's algorithm, with which a very large pixel, infinity or NaN disturbs outputs close by
+        that do not see it.
 
     Returns
     -------
@@ -116,9 +127,7 @@ def conv2d(
     blocks = block_count(x.shape[0])
     shape = (x.shape[0], geometry.filters, geometry.rows.output_size, geometry.columns.output_size)
     output = room(shape[0], int(np.prod(shape[1:])), x.dtype)
-    Convolution(geometry, this_machine().capacity(shape[0], x.dtype), x.dtype).forward(
-        enter(x), flat(weight), flat(bias), output, blocks
-    )
+    _passes(geometry, shape[0], x.dtype, convolution).forward(enter(x), flat(weight), flat(bias), output, blocks)
     return leave(output, shape)
 
 
@@ -132,6 +141,7 @@ def conv2d_backward(
     dilation: Pair = 1,
     groups: int = 1,
     mode: Mode = "cross_correlation",
+    convolution: Algorithm = "fastest",
 ) -> tuple[NDArray, NDArray, NDArray]:
     """Gradients of a loss L through `conv2d`.
 
@@ -139,7 +149,7 @@ def conv2d_backward(
     ----------
     grad_output : ndarray, (images, filters, output rows, output columns)
         dL/dz, the delta.
-    x, weight, stride, padding, dilation, groups, mode
+    x, weight, stride, padding, dilation, groups, mode, convolution
         As in `conv2d`.
 
     Returns
@@ -167,10 +177,10 @@ def conv2d_backward(
     floating("grad_output", grad_output, "images, filters, rows, columns", x.dtype)
     same_shape("grad_output", grad_output, shape, "that of the output of conv2d")
     blocks = block_count(x.shape[0])
-    convolution = Convolution(geometry, this_machine().capacity(shape[0], x.dtype), x.dtype)
+    passes = _passes(geometry, shape[0], x.dtype, convolution)
     image, delta = enter(x), enter(grad_output)
     grad_weight, grad_bias = np.empty(weight.size, x.dtype), np.empty(geometry.filters, x.dtype)
-    convolution.backward_weight(image, delta, grad_weight, grad_bias, blocks)
+    passes.backward_weight(image, delta, grad_weight, grad_bias, blocks)
     grad_input = line_aligned(image.size, image.dtype)
-    convolution.backward_input(delta, flat(weight), grad_input, blocks)
+    passes.backward_input(delta, flat(weight), grad_input, blocks)
     return leave(grad_input, x.shape), grad_weight.reshape(weight.shape), grad_bias

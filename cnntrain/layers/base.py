@@ -117,11 +117,14 @@ class Conditions(NamedTuple):
         Blocks of 16 images that buffers hold: a `Machine.capacity`.
     dtype : float32 or float64
     machine : Machine
+    direct : bool
+        The config asks for direct convolution.
     """
 
     blocks: int
     dtype: np.dtype
     machine: Machine
+    direct: bool = False
 
 
 class PassChoice(NamedTuple):

@@ -38,6 +38,8 @@ class LayerContext:
         Of the sequence that the layer is in.
     overwrites : bool
         The layer may write its output over its input: nobody else needs it.
+    direct : bool
+        Convolutions take products of weights and pixels only; see `passes.problem.Problem`.
     path : str
         Where the layer stands, e.g. "0.conv2d"; its parameters are named path + "." + tensor.
     parameter_shapes : mapping
@@ -52,6 +54,7 @@ class LayerContext:
     gradients: GradientBuffers
     level: Level = (0, 0)
     overwrites: bool = False
+    direct: bool = False
     path: str = ""
     parameter_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 

@@ -134,7 +134,7 @@ class Conv2d(Layer):
         from cnntrain.passes.convolution import Convolution
 
         self.geometry = row.settings.geometry(row.input_shape)
-        self.passes = Convolution(self.geometry, context.blocks, context.dtype)
+        self.passes = Convolution(self.geometry, context.blocks, context.dtype, direct=context.direct)
         self.weight, self.bias = row.settings.create(context)
         self.parameters = [self.weight] if self.bias is None else [self.weight, self.bias]
         self._no_bias = np.zeros(self.geometry.filters, context.dtype)

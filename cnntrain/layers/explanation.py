@@ -43,11 +43,16 @@ class Explanation:
 
     @classmethod
     def of(
-        cls, rows: Sequence[LayerRow], batch_size: int, dtype: Any = np.float32, machine: Machine | None = None
+        cls,
+        rows: Sequence[LayerRow],
+        batch_size: int,
+        dtype: Any = np.float32,
+        machine: Machine | None = None,
+        direct: bool = False,
     ) -> Explanation:
         """Explain what `Network` would build of planned layers, on this machine or on another."""
         machine, dtype = machine or this_machine(), np.dtype(dtype)
-        conditions = Conditions(machine.capacity(batch_size, dtype), dtype, machine)
+        conditions = Conditions(machine.capacity(batch_size, dtype), dtype, machine, direct)
         return cls(batch_size, dtype, machine, list(choices_of(fuse(rows), conditions)), explain(rows))
 
     def as_dict(self) -> dict[str, Any]:

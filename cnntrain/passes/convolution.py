@@ -47,6 +47,8 @@ class Convolution:
         What work is cut for; None is this one.
     only : mapping of str to str
         Algorithms to take whatever they cost, by direction: {"forward": "direct"}.
+    direct : bool
+        See `Problem`.
 
     Attributes
     ----------
@@ -68,10 +70,11 @@ class Convolution:
         dtype: np.dtype,
         machine: Machine | None = None,
         only: Mapping[str, str] | None = None,
+        direct: bool = False,
     ) -> None:
         self.geometry, self.blocks, self.dtype = geometry, blocks, dtype
         self.machine = this_machine() if machine is None else machine
-        problems = problems_of(geometry, blocks, dtype, self.machine)
+        problems = problems_of(geometry, blocks, dtype, self.machine, direct)
         forward, to_input, to_weights = self.choices = choices_of(problems, only or {})
         self.forward = forward.algorithm(problems["forward"])
         self._full = to_input.algorithm(problems["to input"])
@@ -126,10 +129,10 @@ class Convolution:
 
 
 def problems_of(
-    geometry: ConvolutionGeometry, blocks: int, dtype: np.dtype, machine: Machine
+    geometry: ConvolutionGeometry, blocks: int, dtype: np.dtype, machine: Machine, direct: bool = False
 ) -> dict[Direction, Problem]:
     """Return a layer's three problems by direction."""
-    return {direction: Problem(geometry, direction, blocks, dtype, machine) for direction in ALGORITHMS}
+    return {direction: Problem(geometry, direction, blocks, dtype, machine, direct) for direction in ALGORITHMS}
 
 
 class Choices(NamedTuple):

@@ -131,6 +131,8 @@ class Problem:
     dtype : float32 or float64
     machine : Machine
         What work is cut for; this one, unless a test asks for another's choices.
+    direct : bool
+        Products of weights and pixels only: an output depends on no pixel outside its window, not even by rounding.
     """
 
     geometry: ConvolutionGeometry
@@ -138,6 +140,7 @@ class Problem:
     blocks: int
     dtype: np.dtype
     machine: Machine = field(default_factory=this_machine)
+    direct: bool = False
 
     @cached_property
     def rows(self) -> list[Phase]:

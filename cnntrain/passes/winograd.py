@@ -44,6 +44,8 @@ def patches_of(axis: Axis) -> int:
 
 def not_computable(problem: Problem) -> str | None:
     """Say why a problem is no convolution with 3x3 or 5x5 taps, one pixel apart, one pixel after the other."""
+    if problem.direct:
+        return "the config asks for direct convolution"
     rows, columns = problem.forward_axes
     for value, name in (("stride", "stride"), ("dilation", "dilation")):
         steps = getattr(rows, value), getattr(columns, value)

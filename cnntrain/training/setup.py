@@ -131,7 +131,7 @@ def rate_at(learning_rate: float, schedule: Schedule, step: int) -> float:
 def build_network(config: Config, input_shape: Shape, classes: int, batch_size: int) -> Network:
     """Build the config's network for images of a shape; raises `ConfigError` if the layers do not fit."""
     rows = infer_shapes(config, input_shape, classes)
-    return Network(rows, batch_size=batch_size, loss=config.loss, seed=config.seed)
+    return Network(rows, batch_size=batch_size, loss=config.loss, seed=config.seed, direct=config.train.direct)
 
 
 def normalization_values(normalization: Normalization) -> NormalizationValues:

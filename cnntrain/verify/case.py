@@ -95,6 +95,7 @@ def _case(name: str, config: Config, data: DataSet, normalization: Normalization
     chosen = np.sort(generator(seed, "gradient check", 0).choice(len(split), count, replace=False))
     rows = infer_shapes(config, Shape(*split.images.shape[1:]), len(data.class_names))
     network = Network(
-        rows, batch_size=count, loss=config.loss, dtype=np.float64, seed=config.seed, needs_grad_input=True
-    )
+        rows, batch_size=count, loss=config.loss, dtype=np.float64, seed=config.seed, needs_grad_input=True,
+        direct=config.train.direct,
+    )  # fmt: skip
     return Case(name, network, normalization.apply(split.images[chosen], np.float64), split.labels[chosen])

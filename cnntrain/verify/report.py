@@ -28,6 +28,8 @@ class GradientReport:
     tolerance : float
         Largest relative error that passes.
     checks : sequence of TensorCheck
+    layers : sequence of str
+        Paths of the network's layers, in the order in which they run.
     """
 
     subject: str
@@ -35,6 +37,7 @@ class GradientReport:
     seed: int
     tolerance: float
     checks: Sequence[TensorCheck]
+    layers: Sequence[str] = ()
 
     def of(self, verdict: str) -> list[TensorCheck]:
         """Return the tensors with a verdict."""
@@ -81,10 +84,16 @@ class GradientReport:
             notes.append(
                 "* every entry tried was a kink or zero there, so these were checked with all parameters moved a little"
             )
+        if any(check.worst is not None and math.isnan(check.worst.analytic) for check in self.checks):
+            notes.append(
+                "nan: a gradient is NaN. It was before the backward pass, on purpose: is it added to (+=) where it "
+                "must be written (=), or not written at all?"
+            )
         if self.of("zero"):
             notes.append(
-                "zero: the backward pass and the differences agree, on nothing: units that are always off, or zero "
-                "weights behind them?"
+                "zero: the backward pass and the differences agree, on nothing. That is normal for a bias in front of "
+                "batch normalisation, which subtracts it again. Elsewhere: units that are always off, or zero weights "
+                "behind them?"
             )
         if self.of("not decided"):
             notes.append(
@@ -98,7 +107,7 @@ class GradientReport:
         if wrong:
             return (
                 f"WRONG: {len(wrong)} of {len(self.checks)} tensors. The backward pass goes from the last layer to the "
-                f"first: look first where the last of them, {wrong[-1].name}, gets its gradient."
+                f"first. {self._where(wrong[-1])}"
             )
         if not right:
             return "FAILED: no gradient is known to be wrong, but none could be checked either."
@@ -107,6 +116,25 @@ class GradientReport:
         return f"passed: {len(right)} of {len(self.checks)} tensors, {entries} entries" + (
             f"; {rest} could not be checked" if rest else ""
         )
+
+    def _where(self, wrong: TensorCheck) -> str:
+        """Say which layers lie between the last tensor that is wrong and the first behind it that is right."""
+        behind = self.checks[self.checks.index(wrong) + 1 :]
+        right = next((check for check in behind if check.verdict == "ok"), None)
+        first, last = self._layer_of(wrong), None if right is None else self._layer_of(right)
+        if right is not None and first == last:
+            return f"{right.name} is right, {wrong.name} is not: look at how {first} computes that gradient."
+        until = "nothing behind it is known to be right" if right is None else f"{right.name} is right again"
+        suspects = list(self.layers[self._place(first) : None if last is None else self._place(last) + 1])
+        return f"The last that is WRONG is {wrong.name}; {until}. The fault is in one of: " + ", ".join(
+            suspects + ["the loss"] * (last is None)
+        )
+
+    def _layer_of(self, check: TensorCheck) -> str:
+        return check.name.rpartition(".")[0]
+
+    def _place(self, layer: str) -> int:
+        return self.layers.index(layer) if layer in self.layers else 0  # the input is in front of all
 
 
 def _plain(entry: EntryCheck) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from cnntrain.cli import main
 from cnntrain.losses.cross_entropy import CrossEntropy
 from cnntrain.passes.pooled_convolution import PooledPasses
-from cnntrain.passes.problem import Window
+from cnntrain.passes.problem import Phase, Window
 from cnntrain.runs.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
 from tests.training.small import train, write_config
 
@@ -78,13 +78,14 @@ def test_the_same_seed_gives_the_same_report(folder: Path) -> None:
 
 def test_a_broken_backward_pass_exits_with_1(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     backward = Window.backward
-    monkeypatch.setattr(Window, "backward", lambda self: [(axis, taps[::-1]) for axis, taps in backward(self)])
+    monkeypatch.setattr(Window, "backward", lambda self: [Phase(axis, taps[::-1]) for axis, taps in backward(self)])
     result = gradcheck("--config", folder / "digits.yaml")
     assert result.exit_code == 1
     rows = {line.split()[0]: line for line in result.stdout.splitlines()[3:8]}
     assert "WRONG (" in rows["input"]
     assert all(rows[name].endswith("ok") for name in TENSORS[1:])
     assert result.stdout.splitlines()[-1].startswith("WRONG: 1 of 5 tensors.")
+    assert result.stdout.splitlines()[-1].endswith("The fault is in one of: 0.conv2d")
 
 
 def test_json_of_a_broken_gradient(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

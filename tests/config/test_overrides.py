@@ -55,7 +55,10 @@ def test_overrides_apply_in_order() -> None:
         ("train.batch_size=", "train.batch_size must be a whole number; received null"),
         ("train.epochs.x=1", 'train.epochs is "5", which has no part "x"; --set train.epochs=... first'),
         ("trian.epochs=3", 'unknown key "trian"; did you mean train? (known: name, seed, data, network, loss, '),
-        ("train={epoch: 3}", 'unknown key "epoch" in train; did you mean epochs? (known: epochs, steps, batch_size)'),
+        (
+            "train={epoch: 3}",
+            'unknown key "epoch" in train; did you mean epochs? (known: epochs, steps, batch_size, convolution)',
+        ),
         ("network.4=tanh", "network has 4 entries, 0 to 3"),
         ("network.x=tanh", "network has 4 entries, 0 to 3"),
         (f"network.{'9' * 5000}=tanh", "network has 4 entries, 0 to 3"),

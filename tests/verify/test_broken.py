@@ -17,7 +17,7 @@ from cnntrain.network import Network
 from cnntrain.passes.convolution import Convolution
 from cnntrain.passes.dense import Dense
 from cnntrain.passes.pooling import MaxPooling
-from cnntrain.passes.problem import Window
+from cnntrain.passes.problem import Phase, Window
 from tests.verify.networks import build, check, verdicts, wrong
 
 NETWORK = """[
@@ -56,7 +56,7 @@ def after(function: Function, spoil: Function) -> Function:
 def no_rotation(patch: Patch) -> None:
     """Full convolution without rotating the filter: the taps of each axis in the order of the forward pass."""
     backward = Window.backward
-    patch.setattr(Window, "backward", lambda self: [(axis, taps[::-1]) for axis, taps in backward(self)])
+    patch.setattr(Window, "backward", lambda self: [Phase(axis, taps[::-1]) for axis, taps in backward(self)])
 
 
 def unrotated_weight_gradient(patch: Patch) -> None:

@@ -171,6 +171,40 @@ def test_unnormalised_pixels_and_large_values() -> None:
     assert found[-1].verdict == "ok"
 
 
+def test_images_far_from_zero() -> None:
+    """What batch norm leaves of them are small differences of large numbers, where rounding counts ten thousandfold."""
+    network = build("[conv2d: {filters: 4, kernel_size: 3}, batch_norm2d, tanh]")
+    images, labels = batch(network)
+    found = verdicts({check.name: check for check in check_gradients(network, 10_000 + images, labels)})
+    assert {name for name, verdict in found.items() if verdict != "ok"} <= {"0.conv2d.bias"}
+    assert found["0.conv2d.bias"] in ("zero", "ok")
+
+
+def test_a_wrong_gradient_of_images_far_from_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    backward = Conv2d.backward
+
+    def spoil(layer: Conv2d, grad_output: Any, batch: Batch) -> Any:
+        passed = backward(layer, grad_output, batch)
+        layer.weight.gradient *= 1.01
+        return passed
+
+    monkeypatch.setattr(Conv2d, "backward", spoil)
+    network = build("[conv2d: {filters: 4, kernel_size: 3}, batch_norm2d, tanh]")
+    images, labels = batch(network)
+    found = verdicts({check.name: check for check in check_gradients(network, 10_000 + images, labels)})
+    assert found["0.conv2d.weight"] == "WRONG"
+
+
+def test_a_mostly_zero_gradient_is_checked_where_it_is_not() -> None:
+    """Few of the pixels win in the windows; first, last and some at random may all lose."""
+    network = build("[max_pool2d: {kernel_size: 9, stride: 1}, tanh, dense: 3, tanh]", (1, 40, 40), batch_size=2)
+    images, labels = batch(network, 2)
+    images[:, :, 1::2], images[:, :, :, 1::2] = -9, -9
+    images[0, 0, 0, 0] = images[1, 0, 0, 0] = -9
+    found = {seed: check_gradients(network, images, labels, samples=1, seed=seed)[0] for seed in (1, 2)}
+    assert {(check.verdict, check.checked, check.moved) for check in found.values()} == {("ok", 1, False)}
+
+
 def test_on_tensor_is_told_of_each() -> None:
     network, told = build("[dense: 5, tanh]"), list[str]()
     check(network, on_tensor=lambda found: told.append(found.name))

@@ -21,7 +21,7 @@ def tensor(
 
 
 def report(*checks: TensorCheck) -> GradientReport:
-    return GradientReport("a.yaml", 20, 1, 1e-6, checks)
+    return GradientReport("a.yaml", 20, 1, 1e-6, checks, ["0.conv2d", "1.tanh", "2.max_pool2d", "3.dense", "4.tanh"])
 
 
 def last_line(*checks: TensorCheck) -> str:
@@ -48,17 +48,42 @@ def test_one_image_is_singular() -> None:
 def test_a_wrong_gradient_says_where_to_look() -> None:
     checks = (
         tensor("input", "WRONG", WRONG, wrong=12),
-        tensor("0.bias", "WRONG", WRONG, wrong=1),
-        tensor("1.weight", "ok"),
+        tensor("0.conv2d.bias", "WRONG", WRONG, wrong=1),
+        tensor("3.dense.weight", "zero"),
+        tensor("3.dense.bias", "ok"),
     )
     lines = report(*checks).as_text().splitlines()
     assert lines[3].endswith("[2]   0.00000000e+00   2.50000000e-01     1.0e+00  WRONG (12 of 12)")
     assert lines[4].endswith("WRONG (1 of 12)")
     assert lines[-1] == (
-        "WRONG: 2 of 3 tensors. The backward pass goes from the last layer to the first: look first where the last of "
-        "them, 0.bias, gets its gradient."
+        "WRONG: 2 of 4 tensors. The backward pass goes from the last layer to the first. The last that is WRONG is "
+        "0.conv2d.bias; 3.dense.bias is right again. The fault is in one of: 0.conv2d, 1.tanh, 2.max_pool2d, 3.dense"
     )
     assert not report(*checks).passed
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "where"),
+    [
+        ("input", "0.conv2d.weight", "0.conv2d.weight is right again. The fault is in one of: 0.conv2d"),
+        ("0.conv2d.weight", "0.conv2d.bias", "look at how 0.conv2d computes that gradient."),
+        (
+            "3.dense.bias",
+            None,
+            "nothing behind it is known to be right. The fault is in one of: 3.dense, 4.tanh, the loss",
+        ),
+    ],
+)
+def test_the_layers_in_between_are_listed(wrong: str, right: str | None, where: str) -> None:
+    behind = [] if right is None else [tensor(right, "ok")]
+    assert last_line(tensor(wrong, "WRONG", WRONG, wrong=1), *behind).endswith(where)
+
+
+def test_nan_and_zero_are_explained() -> None:
+    text = report(tensor("0.conv2d.bias", "zero"), tensor("3.dense.bias", "WRONG", NAN, wrong=1)).as_text()
+    assert "It was before the backward pass, on purpose: is it added to (+=)" in text
+    assert "That is normal for a bias in front of batch normalisation" in text
+    assert "nan:" not in report(tensor("3.dense.bias", "WRONG", WRONG, wrong=1)).as_text()
 
 
 def test_what_could_not_be_checked_is_explained() -> None:

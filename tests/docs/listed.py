@@ -1,0 +1,64 @@
+"""What runs otherwise than it stands in the documents, and what does not run at all, each with its reason."""
+
+from __future__ import annotations
+
+PYTORCH = "needs PyTorch"
+INSTALLS = "installs into an environment of its own"
+PLACEHOLDER = "stands for many commands (NAME, WHERE)"
+LONG = "measures for minutes"
+
+# By document: beginnings of commands, or of blocks' first lines.
+NOT_RUN: dict[str, dict[str, str]] = {
+    "README.md": {
+        "make ": INSTALLS,
+        "python3 -m venv": INSTALLS,
+        ".venv/bin/python -m pip": INSTALLS,
+        ".venv/bin/cnntrain": "run below, with what they print",
+        "NUMBA_NUM_THREADS=1 .venv/bin/python -m pytest": "runs all tests",
+    },
+    "docs/kernels.md": {"# NUMBA_CACHE_DIR=$(mktemp -d) python this.py": "compiles anew, and depends on the processor"},
+    "docs/performance.md": {
+        "python benchmarks/compare_pytorch.py": PYTORCH,
+        "python benchmarks/start_up.py": LONG,
+        "OMP_NUM_THREADS=1 cnntrain bench": LONG,
+    },
+    "docs/results.md": {"cnntrain ": PLACEHOLDER, "python benchmarks/recipe_pytorch.py": PYTORCH},
+}
+
+# Beginnings of commands, and what is added: {mnist} is the folder with all of MNIST, where otherwise there is a part.
+STAND_INS: dict[str, list[str]] = {
+    "cnntrain gradcheck --config configs/mnist-lenet5.yaml": ["--set", "data.path={mnist}"],
+    "cnntrain train --config small.yaml": ["--set", "data.validation=11500"],
+}
+
+DATA = "data: {source: mnist, path: data/mnist}\n"
+OPTIMIZER = "optimizer: {sgd: 0.05}\n"
+LAYERS = "network: [dense: classes]\n"
+
+# By the first line of a YAML block: the file that later commands read.
+FILES = {"# small.yaml": "small.yaml", "network:": "block.yaml"}
+WRONG = """data: {source: mnist, path: data/mnist, valdation: 5000}
+network:
+  - tanh
+  - maxpool2d: 2
+  - conv2d: {filters: 0, kernel_size: 5, stride: two}
+  - dense: classes
+optimizer:
+  sgd: {learning_rate: -0.1}
+"""
+
+# By the first words of a block of text: it is what a command prints, after text of a file was replaced.
+PRINTED: dict[tuple[str, str], tuple[str, tuple[str, str, str] | None]] = {
+    ("README.md", "small.yaml:6:17"): (
+        "cnntrain check --config small.yaml",
+        ("small.yaml", "max_pool2d: 2 ", "max_pool2d: 40"),
+    ),
+    ("docs/config.md", "block.yaml:7:11"): (
+        "cnntrain check --config block.yaml",
+        ("block.yaml", "            - conv2d: {filters: 8,", "            - conv2d: {filters: 9,"),
+    ),
+    ("docs/gradcheck.md", "configs/mnist-lenet5.yaml: 20 images"): (
+        "cnntrain gradcheck --config configs/mnist-lenet5.yaml",
+        None,
+    ),
+}
