@@ -1,5 +1,6 @@
 # make train   train LeNet-5 on MNIST and evaluate it     (make train CONFIG=configs/other.yaml)
 # make test    run the tests                               (make test ARGS="-k idx")
+# make fuzz    throw damaged files and configs at everything that reads, for minutes  (make fuzz ARGS="-k npz")
 # make lint    ruff and mypy
 # make clean   remove caches and build output; distclean removes .venv too. Neither touches runs/.
 #
@@ -16,7 +17,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # where PYTHONDONTWRITEBYTECODE is set (as in many containers).
 COMPILE := $(BIN)/python -m compileall -q cnntrain
 
-.PHONY: train test lint clean distclean
+.PHONY: train test fuzz lint clean distclean
 .DEFAULT_GOAL := train
 
 # A half-made environment (python3 without ensurepip) would be mistaken for a whole one by the next run: remove it.
@@ -46,6 +47,10 @@ train: $(RUNTIME)
 # As many tests at a time as there are cores, each on one thread; tests of threads set their own number.
 test: $(DEV)
 	@NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto $(ARGS)
+
+# The same properties as in `make test`, with twenty times as many random examples, other ones each time.
+fuzz: $(DEV)
+	@NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --hypothesis-profile=fuzz tests/fuzz $(ARGS)
 
 lint: $(DEV)
 	@$(BIN)/ruff check .
