@@ -21,7 +21,7 @@ MAX_BYTES = 250_000  # PyYAML reads about 100 kB per second; the largest network
 MAX_DEPTH = 32
 
 _TAG = "tag:yaml.org,2002:"
-# At most 18 digits make a whole number (it fits 64 bits); a longer one is a float. Numbers to other bases end before that:
+# At most 18 digits make a whole number (it fits 64 bits); a longer one is a float. Other bases end before that, because
 # a config is written back in decimal.
 _SCALARS = {
     "null": r"~|null|Null|NULL|",
