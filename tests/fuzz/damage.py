@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cnntrain.errors import CnntrainError
 
 # For properties whose examples take long: a fifth of what the profile says.
-FEWER = settings(max_examples=max(5, settings.default.max_examples // 5))
+FEWER = settings(max_examples=max(5, settings().max_examples // 5))
 INTERESTING = [0, 1, 8, 32, 34, 39, 44, 45, 58, 91, 123, 127, 128, 254, 255]  # blanks, quotes, brackets, limits
 # (kind, position as a share of the length, bytes)
 _EDIT = st.tuples(

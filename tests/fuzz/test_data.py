@@ -36,8 +36,8 @@ def _folders(tmp_path_factory: pytest.TempPathFactory) -> None:
         _kept[kind] = root / kind
         _kept[kind].mkdir()
     write_mnist(_kept["idx"], [0, 1, 2, 1], [2, 0], suffix="")
-    arrays = {"x_train": images(6), "y_train": LABELS, "x_test": images(2), "y_test": LABELS[:2]}
-    np.savez(_kept["npz"] / "data.npz", **arrays)  # type: ignore[arg-type]
+    arrays: dict[str, Any] = {"x_train": images(6), "y_train": LABELS, "x_test": images(2), "y_test": LABELS[:2]}
+    np.savez(_kept["npz"] / "data.npz", **arrays)
     for name, array in arrays.items():
         np.save(_kept["npy"] / f"{name}.npy", array)
     lines = [f"{label},{','.join(map(str, range(label, label + 9)))}" for label in LABELS]
@@ -170,7 +170,8 @@ def pictures() -> list[bytes]:
     exif[0x0112] = 6
     see_through = Image.fromarray(np.dstack([pixels(1), pixels(2)[..., :1]]))
     deep = Image.fromarray(np.arange(24, dtype=np.uint16).reshape(4, 6))
-    made = []
+    made: list[bytes] = []
+    keys: dict[str, Any]
     for image, kind, keys in [
         (see_through, "PNG", {"exif": exif}), (see_through, "WEBP", {}), (see_through, "TIFF", {"exif": exif}),
         (see_through.convert("P"), "GIF", {"transparency": 1}), (see_through.convert("RGB"), "JPEG", {"exif": exif}),
@@ -215,13 +216,13 @@ def test_cache_of_decoded_images(plan: Any, name: str) -> None:
     assert found.class_names == ["cat", "dog"]
 
 
-BATCH = {b"data": np.zeros((2, 3072), np.uint8), b"labels": [1, 2]}
+BATCH: dict[bytes, Any] = {b"data": np.zeros((2, 3072), np.uint8), b"labels": [1, 2]}
 
 
 @given(edits, st.integers(0, 5))
 @example(([("set", 0.1875, b"\\")], 1.0), 0)  # Python warned of an escape
 def test_pickles(plan: Any, protocol: int) -> None:
-    content = pickle.dumps({**BATCH, b"data": BATCH[b"data"][:, :4]}, protocol)  # type: ignore[call-overload]
+    content = pickle.dumps({**BATCH, b"data": BATCH[b"data"][:, :4]}, protocol)
     with contextlib.suppress(UnsafePickleError):
         read_pickle(damaged(content, plan))
 
