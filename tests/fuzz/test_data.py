@@ -170,13 +170,13 @@ def pictures() -> list[bytes]:
     exif[0x0112] = 6
     see_through = Image.fromarray(np.dstack([pixels(1), pixels(2)[..., :1]]))
     deep = Image.fromarray(np.arange(24, dtype=np.uint16).reshape(4, 6))
-    made: list[bytes] = []
-    keys: dict[str, Any]
-    for image, kind, keys in [
+    cases: list[tuple[Image.Image, str, dict[str, Any]]] = [
         (see_through, "PNG", {"exif": exif}), (see_through, "WEBP", {}), (see_through, "TIFF", {"exif": exif}),
         (see_through.convert("P"), "GIF", {"transparency": 1}), (see_through.convert("RGB"), "JPEG", {"exif": exif}),
         (see_through.convert("RGB"), "BMP", {}), (deep, "PNG", {}), (deep, "PPM", {}), (deep, "TIFF", {}),
-    ]:  # fmt: skip
+    ]  # fmt: skip
+    made: list[bytes] = []
+    for image, kind, keys in cases:
         stream = io.BytesIO()
         image.save(stream, kind, **keys)
         made.append(stream.getvalue())
