@@ -64,7 +64,7 @@ def test_without_it_outputs_close_by_are_disturbed() -> None:
 
 def test_the_same_function() -> None:
     x, weight, _ = arrays(3)
-    fastest, direct = (f.conv2d(x, weight, padding=1, convolution=choice) for choice in ("fastest", "direct"))  # type: ignore[arg-type]
+    fastest, direct = (f.conv2d(x, weight, padding=1, convolution=choice) for choice in ("fastest", "direct"))
     assert not np.array_equal(fastest, direct)
     np.testing.assert_allclose(fastest, direct, atol=1e-4)
 

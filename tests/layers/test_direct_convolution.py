@@ -50,7 +50,7 @@ def test_every_network_of_a_config(tmp_path: Path, choice: str) -> None:
     config = written(tmp_path, choice)
     training = build_training(load_config(config), print)
     checkpoint = tmp_path / "a.safetensors"
-    save_checkpoint(checkpoint, training.checkpoint(PROGRESS, with_optimizer=False))
+    save_checkpoint(checkpoint, training.checkpoint(PROGRESS))
     networks = {
         "train": training.network,
         "eval": restore(checkpoint, batch_size=16).network,
