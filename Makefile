@@ -2,6 +2,8 @@
 # make test    run the tests                               (make test ARGS="-k idx")
 # make smoke   a first look after a change: under a minute once kernels are compiled
 # make torture kill trainings and fail their disks, hundreds of times      (make torture TIMES=1000)
+# make checked run the tests of kernels with every address checked
+# make fuzz    throw damaged files and configs at everything that reads, for minutes  (make fuzz ARGS="-k npz")
 # make lint    ruff and mypy
 # make clean   remove caches and build output; distclean removes .venv too. Neither touches runs/.
 #
@@ -19,7 +21,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # where PYTHONDONTWRITEBYTECODE is set (as in many containers).
 COMPILE := $(BIN)/python -m compileall -q cnntrain
 
-.PHONY: train test smoke torture lint clean distclean
+.PHONY: train test smoke torture checked fuzz lint clean distclean
 .DEFAULT_GOAL := train
 
 # A half-made environment (python3 without ensurepip) would be mistaken for a whole one by the next run: remove it.
@@ -57,13 +59,22 @@ smoke: $(DEV)
 torture: $(DEV)
 	@CNNTRAIN_TORTURE=$(TIMES) NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto tests/reliability $(ARGS)
 
+# Checked kernels compile anew and take their time; their cache is kept apart.
+checked: $(DEV)
+	@NUMBA_CACHE_DIR="$${NUMBA_CACHE_DIR:-$(CURDIR)/.checked-cache}" CNNTRAIN_CHECKED=1 NUMBA_NUM_THREADS=1 \
+	  $(BIN)/python -m pytest --numprocesses auto tests/functional tests/passes $(ARGS)
+
+# The same properties as in `make test`, with twenty times as many random examples, other ones each time.
+fuzz: $(DEV)
+	@NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --hypothesis-profile=fuzz tests/fuzz $(ARGS)
+
 lint: $(DEV)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
 clean:
-	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .checked-cache
 	find cnntrain tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean

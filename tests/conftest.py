@@ -11,7 +11,8 @@ from tests.canaries import Canaries
 
 # A shared two-core machine makes any deadline flaky; in CI the examples are the same in every run.
 settings.register_profile("cnntrain", deadline=None, derandomize="CI" in os.environ)
-settings.load_profile("cnntrain")
+settings.register_profile("fuzz", parent=settings.get_profile("cnntrain"), max_examples=2000, derandomize=False)
+settings.load_profile("cnntrain")  # --hypothesis-profile=fuzz, as in `make fuzz`, goes before it
 
 
 @pytest.fixture(autouse=True)

@@ -209,6 +209,18 @@ def test_the_index_of_a_parallel_loop_is_signed_before_it_is_used() -> None:
                 assert len(uses) == 1 + len(casts), f"{name}: {index} is used without np.intp"
 
 
+def test_no_function_of_the_kernels_takes_more_than_nine_parameters() -> None:
+    """Named tuples hold what belongs together: a place, a share of the work, a set of arrays."""
+    found = [
+        f"{module}.{node.name}: {len(parameters(node))}"
+        for module, tree in modules().items()
+        if part_of(module) == "kernels"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and len(parameters(node)) > 9
+    ]
+    assert found == []
+
+
 SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}$", re.MULTILINE)
 
 

@@ -21,10 +21,12 @@ MAX_BYTES = 250_000  # PyYAML reads about 100 kB per second; the largest network
 MAX_DEPTH = 32
 
 _TAG = "tag:yaml.org,2002:"
-_SCALARS = {  # at most 18 digits make a whole number (it fits 64 bits); a longer one is a float
+# At most 18 digits make a whole number (it fits 64 bits); a longer one is a float. Other bases end before that, because
+# a config is written back in decimal.
+_SCALARS = {
     "null": r"~|null|Null|NULL|",
     "bool": r"true|True|TRUE|false|False|FALSE",
-    "int": r"[-+]?[0-9]{1,18}|0o[0-7]{1,20}|0x[0-9a-fA-F]{1,15}",
+    "int": r"[-+]?[0-9]{1,18}|0o[0-7]{1,19}|0x[0-9a-fA-F]{1,14}",
     "float": r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
 }
 

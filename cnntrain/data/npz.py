@@ -42,9 +42,7 @@ def read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
             return read(stream)
     except OSError:
         raise
-    except (
-        Exception
-    ) as error:  # the header is a Python literal: its parser raises TokenError, MemoryError, TypeError...
+    except Exception as error:  # of the parser of Python literals: TokenError, MemoryError, TypeError...
         reason = error.args[0] if error.args else ""
         raise ValueError(str(reason) or type(error).__name__) from None
 

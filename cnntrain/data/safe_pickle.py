@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import pickletools
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -70,11 +71,13 @@ def read_pickle(content: bytes) -> Any:
     """
     machine = _Machine()
     try:
-        for opcode, argument, position in pickletools.genops(content):
-            machine.position = position
-            if opcode.name == "STOP":
-                return machine.result()
-            machine.step(opcode.name, argument)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's, of odd escapes in names
+            for opcode, argument, position in pickletools.genops(content):
+                machine.position = position
+                if opcode.name == "STOP":
+                    return machine.result()
+                machine.step(opcode.name, argument)
     except UnsafePickleError:
         raise
     except (ValueError, IndexError, TypeError, KeyError, OverflowError, UnicodeError, EOFError) as error:

@@ -17,7 +17,7 @@ from cnntrain.kernels.batch_norm import (
 )
 from cnntrain.kernels.slots import sum_slots
 from cnntrain.memory import line_aligned
-from cnntrain.passes.weight_sums import UNITS
+from cnntrain.passes.weight_sums import ENOUGH_UNITS
 from cnntrain.shape import LANES
 
 PIECE_BYTES = 128 * 1024  # of a block's pixels: half of a common L2 cache
@@ -26,8 +26,8 @@ PIECE_BYTES = 128 * 1024  # of a block's pixels: half of a common L2 cache
 def sheet_of(channels: int, pixels: int, blocks: int, dtype: np.dtype) -> Sheet:
     """Cut batches of up to `blocks` blocks: pieces that fit the cache, and enough of them to share among cores."""
     fitting = max(PIECE_BYTES // (channels * LANES * dtype.itemsize), 1)
-    pieces = min(max(-(-pixels // fitting), -(-UNITS // blocks)), pixels)
-    return Sheet(pixels, channels, pieces, min(UNITS, blocks * pieces))
+    pieces = min(max(-(-pixels // fitting), -(-ENOUGH_UNITS // blocks)), pixels)
+    return Sheet(pixels, channels, pieces, min(ENOUGH_UNITS, blocks * pieces))
 
 
 class BatchNormalization:

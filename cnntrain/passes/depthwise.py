@@ -15,7 +15,7 @@ from cnntrain.memory import line_aligned
 from cnntrain.passes.algorithm import Correlation, WeightGradient
 from cnntrain.passes.problem import Problem
 from cnntrain.passes.tiling import cut
-from cnntrain.passes.weight_sums import UNITS
+from cnntrain.passes.weight_sums import ENOUGH_UNITS
 
 
 def _not_depthwise(problem: Problem) -> str | None:
@@ -67,7 +67,7 @@ class DepthwiseWeights(WeightGradient):
         taps = min(columns.taps, problem.machine.accumulators // 2)
         tiles, *sizes = cut(self._channels, problem.machine.accumulators // taps)
         self._geometry, self._sizes = (*plain(rows, columns, tiles), self._channels), (*sizes, length(taps))
-        self._slots = max(min(UNITS, problem.blocks * rows.count), 1)
+        self._slots = max(min(ENOUGH_UNITS, problem.blocks * rows.count), 1)
         # sums are in the order (r, s, channel)
         self._order = problem.order.reshape(self._channels, -1).T.ravel()
         self._sums = line_aligned(self._order.size, problem.dtype)

@@ -14,7 +14,7 @@ from cnntrain.passes.algorithm import WeightGradient
 from cnntrain.passes.problem import Problem
 from cnntrain.shape import LANES
 
-UNITS = 16  # units to aim at: enough for many cores, whatever the number that this machine has
+ENOUGH_UNITS = 16  # units to aim at: enough for many cores, whatever the number that this machine has
 WORTH_SHARING = 8  # pixels whose sum takes as long as it takes to start other threads (measured on Zen 3)
 
 
@@ -22,11 +22,11 @@ class BiasGradient:
     """The gradient of the biases: the delta summed over everything but its channel."""
 
     def __init__(self, outputs: int, dtype: np.dtype) -> None:
-        self._partial = line_aligned(UNITS * outputs, dtype)
+        self._partial = line_aligned(ENOUGH_UNITS * outputs, dtype)
 
     def __call__(self, delta: NDArray[Any], gradient: NDArray[Any], pixels: int) -> None:
         """Sum over `pixels` pixels, those of all blocks counted."""
-        bias_gradient(delta, self._partial, gradient, pixels, max(min(UNITS, pixels // WORTH_SHARING), 1))
+        bias_gradient(delta, self._partial, gradient, pixels, max(min(ENOUGH_UNITS, pixels // WORTH_SHARING), 1))
 
 
 class SlottedWeights(WeightGradient):

@@ -22,7 +22,7 @@ from cnntrain.machine import Machine
 from cnntrain.passes.pooling import MaxPooling
 from cnntrain.passes.problem import Problem
 from cnntrain.passes.tiling import cut, used_heights
-from cnntrain.passes.weight_sums import UNITS, SlottedWeights
+from cnntrain.passes.weight_sums import ENOUGH_UNITS, SlottedWeights
 from cnntrain.shape import LANES
 
 SLOTTED = 1 << 16  # weights times slots: more sums apart cost more than reading the delta again (measured on Zen 3)
@@ -57,7 +57,7 @@ class WeightsByLanes(SlottedWeights):
         tall, short = used_heights(tiles, tall, short)
         sizes = Sizes(length(filters), tall, short, lanes, high, wide)
         pooled = Pooled(rows.count, columns.count) if pooling is None else pooling.counts
-        weights, units = problem.order[0].size, max(UNITS // groups, 1)
+        weights, units = problem.order[0].size, max(ENOUGH_UNITS // groups, 1)
         bundles = max(min(units * weights // SLOTTED, outputs // filters, units), 1)
         slots = max(min(units // bundles, problem.blocks * pooled.rows), 1)
         division = Division(bundles, 1, slots)

@@ -25,7 +25,7 @@ from cnntrain.machine import Machine
 from cnntrain.memory import line_aligned
 from cnntrain.passes.problem import Problem
 from cnntrain.passes.tiling import cut
-from cnntrain.passes.weight_sums import UNITS, SlottedWeights
+from cnntrain.passes.weight_sums import ENOUGH_UNITS, SlottedWeights
 from cnntrain.shape import LANES
 
 SLOTTED = 1 << 18  # weights times slots: more sums apart cost more than transposing rows again (measured on Zen 3)
@@ -50,7 +50,7 @@ class WeightsByPositions(SlottedWeights):
         vectors, height = tile_of(-(-run // LANES), problem.machine)
         tiles, *heights = cut(outputs, height)
         sizes = Sizes(length(vectors), *heights)
-        units = max(UNITS // groups, 1)
+        units = max(ENOUGH_UNITS // groups, 1)
         bundles = max(min(units * problem.order.size // SLOTTED, sum(tiles), units), 1)
         slots = max(min(units // bundles, problem.blocks * rows.input_size), 1)
         division = Division(bundles, 1, slots)

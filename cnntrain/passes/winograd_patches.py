@@ -11,7 +11,7 @@ from cnntrain.kernels.geometry import Channels
 from cnntrain.kernels.winograd_patches import correlate_patches, patches_room
 from cnntrain.passes.algorithm import Correlation
 from cnntrain.passes.problem import Problem
-from cnntrain.passes.weight_sums import UNITS
+from cnntrain.passes.weight_sums import ENOUGH_UNITS
 from cnntrain.passes.winograd import (
     COST,
     WORTH_TRANSFORMING,
@@ -46,7 +46,7 @@ class WinogradPatches(Correlation):
         [(rows, row_taps)], [(columns, column_taps)] = problem.rows, problem.columns
         vectors = problem.machine.side_by_side(2, problem.dtype)
         total = problem.blocks * patches_of(rows) * patches_of(columns)
-        stretch = stretch_of(problem, vectors, -(-total // UNITS))  # enough for several workers
+        stretch = stretch_of(problem, vectors, -(-total // ENOUGH_UNITS))  # enough for several workers
         channels = Channels(1, problem.inputs, problem.outputs)
         self.plan = Plan(problem, rows, columns, channels, stretch, vectors, problem.machine.tall_tile_height)
         self.filters = TransformedFilters(problem, [(r, s) for r in row_taps for s in column_taps], self.plan)

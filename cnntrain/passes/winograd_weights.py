@@ -21,7 +21,7 @@ from cnntrain.kernels.winograd_weights import (
 from cnntrain.passes.algorithm import WeightGradient
 from cnntrain.passes.problem import Problem
 from cnntrain.passes.tiling import cut
-from cnntrain.passes.weight_sums import UNITS
+from cnntrain.passes.weight_sums import ENOUGH_UNITS
 from cnntrain.passes.weights_by_positions import tile_of
 from cnntrain.passes.winograd import CACHE, COST, WORTH_TRANSFORMING, no_gain, not_computable, patches_of, side_of
 from cnntrain.passes.workspace import workspace
@@ -67,9 +67,9 @@ class WinogradWeights(WeightGradient):
         size, itemsize = slot_size(channels.inputs, self.filled), problem.dtype.itemsize
         if slots is None:
             total = problem.blocks * patches_of(rows) * patches_of(columns)
-            slots = max(min(UNITS, PARTIAL // (size * itemsize), total // WORTH), 1)
+            slots = max(min(ENOUGH_UNITS, PARTIAL // (size * itemsize), total // WORTH), 1)
         if bundles is None:
-            bundles = max(min(UNITS // slots, channels.inputs // APART), 1)
+            bundles = max(min(ENOUGH_UNITS // slots, channels.inputs // APART), 1)
         patch = PLACES * (self.filled + widest_bundle(tiles, bundles, sizes.tall)) * LANES * itemsize
         # at least four patches for each time that the sums are read and written
         patches = Patches(patches_of(rows), patches_of(columns), max(2 * CACHE // patch, 4))

@@ -16,7 +16,6 @@ import numba
 from numba.core import event
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache
 
-from cnntrain.errors import EnvironmentVariableError
 from cnntrain.kernels.compiler import trust
 from cnntrain.kernels.compiler.checked import CHECKED
 from cnntrain.kernels.compiler.files import KernelFiles
@@ -136,9 +135,9 @@ class LateKernelCache:
         except trust.UntrustedFolderError:
             return NullCache()
         except RuntimeError as error:
-            if "no locator available" in str(error):
-                return NullCache()
-            raise EnvironmentVariableError(f"{error}; unset it to let cnntrain choose the folder") from error
+            if "no locator available" not in str(error):
+                raise
+            return NullCache()
 
 
 class _Turn:

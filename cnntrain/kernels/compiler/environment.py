@@ -41,6 +41,7 @@ def check_machine() -> None:
     _check_layer()
     _check_processor()
     _check_folder()
+    _check_locators()
 
 
 def _refuse(name: str, answer: str) -> None:
@@ -149,5 +150,19 @@ def _check_folder() -> None:
         trust.make(Path(value))
         tempfile.TemporaryFile(dir=value).close()
     except OSError as error:
-        reason = f"cannot be written ({error.strerror})" if Path(value).is_dir() else f"is no folder ({error.strerror})"
-        _refuse("NUMBA_CACHE_DIR", f"{reason}; set it to a folder that you may write, or unset it")
+        path = Path(value)
+        what = "cannot be written" if path.is_dir() else "is no folder" if path.exists() else "cannot be made"
+        _refuse("NUMBA_CACHE_DIR", f"{what} ({error.strerror}); set it to a folder that you may write, or unset it")
+
+
+def _check_locators() -> None:
+    name = "NUMBA_CACHE_LOCATOR_CLASSES"
+    if not os.environ.get(name):
+        return
+    from numba.core.caching import CompileResultCacheImpl
+
+    try:
+        CompileResultCacheImpl(_check_locators)
+    except RuntimeError as error:
+        if "no locator available" not in str(error):  # that is no fault: nothing is kept then
+            _refuse(name, "Numba finds no such classes; unset it to let cnntrain choose the folder")
