@@ -12,6 +12,7 @@
 PYTHON ?= python3
 CONFIG ?= configs/mnist-lenet5.yaml
 ARGS ?=
+CHECKED ?= tests/functional tests/passes
 TIMES ?= 200
 BIN := .venv/bin
 RUNTIME := .venv/.installed-runtime
@@ -62,7 +63,7 @@ torture: $(DEV)
 # Checked kernels compile anew and take their time; their cache is kept apart.
 checked: $(DEV)
 	@NUMBA_CACHE_DIR="$${NUMBA_CACHE_DIR:-$(CURDIR)/.checked-cache}" CNNTRAIN_CHECKED=1 NUMBA_NUM_THREADS=1 \
-	  $(BIN)/python -m pytest --numprocesses auto tests/functional tests/passes $(ARGS)
+	  $(BIN)/python -m pytest --numprocesses auto $(CHECKED) $(ARGS)
 
 # The same properties as in `make test`, with twenty times as many random examples, other ones each time.
 fuzz: $(DEV)
