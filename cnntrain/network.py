@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cnntrain.errors import ArgumentError, CheckpointError
 from cnntrain.kernels.layout import from_lanes, to_lanes
 from cnntrain.layers import Batch, Layer, LayerContext, LayerRow
+from cnntrain.layers.batch import Watch
 from cnntrain.layers.draws import InitialDraws
 from cnntrain.layers.fusion import fuse
 from cnntrain.layers.gradients import GradientBuffers
@@ -163,22 +164,22 @@ class Network:
         if labels.shape != (self._batch.images,):
             raise ArgumentError(f"labels must have shape ({self._batch.images},); received {labels.shape}")
         if mixture is not None:
-            return self._required_loss.mixed(self._output, labels, mixture)
-        return self._required_loss(self._output, labels)
+            return self.loss_layer.mixed(self._output, labels, mixture)
+        return self.loss_layer(self._output, labels)
 
     @property
     def correct(self) -> int:
         """How many images of the last `loss` were classified rightly."""
-        return self._required_loss.correct
+        return self.loss_layer.correct
 
     @property
     def loss_sums(self) -> tuple[float, float]:
         """Total and weight of the last `loss` (see `Loss`), for a mean over several batches."""
-        return self._required_loss.total, self._required_loss.weight
+        return self.loss_layer.total, self.loss_layer.weight
 
     def backward(self) -> None:
         """Compute the gradient of every parameter from the last `loss`."""
-        self._grad_input = self.body.backward(self._required_loss.gradient, self._batch)
+        self._grad_input = self.body.backward(self.loss_layer.gradient, self._batch)
 
     @property
     def grad_input(self) -> NDArray[Any]:
@@ -195,7 +196,8 @@ class Network:
         return self._loss is not None
 
     @property
-    def _required_loss(self) -> Loss:
+    def loss_layer(self) -> Loss:
+        """The loss; raises `ArgumentError` where there is none."""
         if self._loss is None:
             raise ArgumentError("the network was built without a loss")
         return self._loss
@@ -222,14 +224,30 @@ class Network:
 
         Layers inside a layer come before it. The arrays hold the loaded images' blocks, until `seen` returns.
         """
+        self._repeat_forward(lambda path, name, array: seen(path, array) if name == "output" else None)
+
+    def watch_step(self, seen: Watch) -> None:
+        """Repeat the last forward and backward pass; show `seen` what each layer takes and gives.
+
+        `seen` gets a layer's path, a name and a flat array: "input" and "output" on the way forward, "grad_output" (the
+        delta of the layer's output) and "grad_input" on the way back, where it is computed. Without fusions these are
+        all layers of the rows. The arrays hold the loaded images' blocks, until `seen` returns.
+        """
+        self._repeat_forward(seen)
+        watched = self._batch._replace(watch=self._within_blocks(seen))
+        self._grad_input = self.body.backward(self.loss_layer.gradient, watched)
+
+    def _repeat_forward(self, seen: Watch) -> None:
         statistics = [statistic.value.copy() for statistic in self.statistics]
-
-        def show(path: str, output: NDArray[Any]) -> None:
-            seen(path, output[: output.size // self.blocks * self._batch.blocks])
-
-        self._output = self.body.forward(self._input, self._batch._replace(watch=show))
+        self._output = self.body.forward(self._input, self._batch._replace(watch=self._within_blocks(seen)))
         for statistic, value in zip(self.statistics, statistics, strict=True):
             statistic.value[...] = value
+
+    def _within_blocks(self, seen: Watch) -> Watch:
+        def show(path: str, name: str, array: NDArray[Any]) -> None:
+            seen(path, name, array[: array.size // self.blocks * self._batch.blocks])
+
+        return show
 
     def decisions(self) -> Iterator[tuple[str, NDArray[Any]]]:
         """Yield (path, copy of `Layer.decisions`) of every layer that has them, as the last forward made them.

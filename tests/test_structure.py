@@ -25,7 +25,9 @@ GROUND = {
 }
 NETWORK = {"kernels", "passes", "functional", "layers", "losses", "initializers", "optimizers", "schedules"}
 CONFIG = GROUND | NETWORK | {"extensions", "augmentations", "data", "config"}
-USE = {"network", "warm_up", "runs", "evaluation", "training", "verify", "bench", "api"}
+USE = {
+    "network", "warm_up", "runs", "evaluation", "training", "verify", "explain", "export", "report", "bench", "api",
+}  # fmt: skip
 # Each part of the package and what it may import beside itself: arrows point one way.
 MAY_IMPORT = {
     "printable": set(),
@@ -58,6 +60,9 @@ MAY_IMPORT = {
     "warm_up": GROUND | {"layers", "network"},
     "training": CONFIG | {"network", "warm_up", "runs", "evaluation", "interrupts"},
     "verify": CONFIG | {"network", "runs", "evaluation"},
+    "explain": CONFIG | {"network", "runs", "evaluation", "verify"},
+    "export": CONFIG | {"network", "runs", "evaluation"},
+    "report": CONFIG | {"network", "runs", "evaluation"},
     "bench": CONFIG | {"network", "warm_up", "runs", "evaluation"},
     "api": CONFIG | {"network", "runs", "evaluation"},
     "cli": CONFIG | USE | {"streams", "interrupts"},

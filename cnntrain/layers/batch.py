@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from cnntrain.shape import LANES
 
+Watch = Callable[[str, str, NDArray[Any]], None]
+
 
 class Batch(NamedTuple):
     """The images that a pass is about.
@@ -23,13 +25,14 @@ class Batch(NamedTuple):
     step : int
         Number of the training step: all randomness of a step follows from it, so a resumed training repeats it.
     watch : callable or None
-        Is shown each layer's path and output, before the next layer may write over it.
+        Is shown arrays of each layer by the layer's path and the array's name, before another layer may write over
+        them: "input" and "output" on the way forward, "grad_output" and "grad_input" on the way back.
     """
 
     images: int
     training: bool = False
     step: int = 0
-    watch: Callable[[str, NDArray[Any]], None] | None = None
+    watch: Watch | None = None
 
     @property
     def blocks(self) -> int:

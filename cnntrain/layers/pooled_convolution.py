@@ -125,7 +125,7 @@ class PooledConvolution(Layer):
             if shown is not None:
                 shown[first * self._middle_block :][: blocks * self._middle_block] = z[: blocks * self._middle_block]
         if batch.watch is not None and shown is not None:
-            batch.watch(self._paths[0], shown)
+            batch.watch(self._paths[0], "output", shown)
 
     def _backward_in_slices(
         self, grad_output: NDArray[Any], grad_input: NDArray[Any] | None, batch: Batch, learns: bool

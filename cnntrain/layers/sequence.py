@@ -38,18 +38,24 @@ class LayerSequence:
     def forward(self, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
         """Pass x through all layers."""
         for path, layer in zip(self.paths, self.layers, strict=True):
+            if batch.watch is not None:
+                batch.watch(path, "input", x)
             x = layer.forward(x, batch)
             if batch.watch is not None:
-                batch.watch(path, x)
+                batch.watch(path, "output", x)
         return x
 
     def backward(self, gradient: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
         """Pass dL/d(output) back; stops where no layer before needs it."""
         passed: NDArray[Any] | None = gradient
-        for layer in reversed(self.layers):
+        for path, layer in zip(reversed(self.paths), reversed(self.layers), strict=True):
             if passed is None:
                 return None
+            if batch.watch is not None:
+                batch.watch(path, "grad_output", passed)
             passed = layer.backward(passed, batch)
+            if batch.watch is not None and passed is not None:
+                batch.watch(path, "grad_input", passed)
         return passed
 
     @property
