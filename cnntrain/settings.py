@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema
@@ -83,6 +84,12 @@ class Choice:
 CHOICE = "x-choice"  # marks, in pydantic's JSON schemas, where a choice of a kind stands
 
 
+@lru_cache(maxsize=256)  # making one takes longer than a hundred validations
+def _named(settings_class: Any) -> TypeAdapter[dict[str, Any]]:
+    """Return what validates {name: settings}, so that errors are located below the name."""
+    return TypeAdapter(dict[str, settings_class])
+
+
 @dataclass(frozen=True)
 class ChoiceFrom:
     """Annotation that makes a field a `Choice`: `Annotated[Choice, ChoiceFrom("layer", registry)]`.
@@ -125,7 +132,7 @@ class ChoiceFrom:
                 takes = f"needs the names of its settings ({known})" if known else "takes no settings"
                 self._refuse(name, "choice_value", takes, given)
             given = {settings_class.main: given}
-        settings = TypeAdapter(dict[str, settings_class]).validate_python({name: given})  # type: ignore[valid-type]
+        settings = _named(settings_class).validate_python({name: given})
         return Choice(name, settings[name], registry[name])
 
     def _name_and_settings(self, value: object) -> tuple[str, object]:
