@@ -49,9 +49,10 @@ train: $(RUNTIME)
 	$(BIN)/cnntrain eval "$$run" && \
 	echo "Results: $$run  (config.yaml, metrics.csv, best.safetensors, last.safetensors, log.txt)"
 
-# As many tests at a time as there are cores, each on one thread; tests of threads set their own number.
+# As many tests at a time as there are cores, each on one thread; tests of threads set their own number. A file's tests stay
+# with one process, as far as work is even: what a file prepares or compiles is then made once.
 test: $(DEV)
-	@NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto $(ARGS)
+	@NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 # LeNet-5 against the naive reference, one short training, one error message.
 smoke: $(DEV)

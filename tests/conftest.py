@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -15,10 +17,18 @@ settings.register_profile("fuzz", parent=settings.get_profile("cnntrain"), max_e
 settings.load_profile("cnntrain")  # --hypothesis-profile=fuzz, as in `make fuzz`, goes before it
 
 
+_numbers = count()
+
+
+@pytest.fixture(scope="session")
+def _caches(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("caches")
+
+
 @pytest.fixture(autouse=True)
-def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the user's cache."""
-    monkeypatch.setenv("CNNTRAIN_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+def _cache_of_its_own(_caches: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's cache; the folder is made by whoever writes into it, as the user's is."""
+    monkeypatch.setenv("CNNTRAIN_CACHE_DIR", str(_caches / str(next(_numbers))))
 
 
 _canaries = Canaries()
