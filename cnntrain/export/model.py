@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from cnntrain.data import Normalization
 from cnntrain.errors import ExportError
-from cnntrain.layers import Layer, LayerRow
+from cnntrain.layers import LAYERS, Layer, LayerRow
 from cnntrain.printable import printable
 from cnntrain.shape import Shape
 
@@ -63,6 +64,15 @@ class Model:
         """Return a tensor that a layer always has."""
         return self.tensors[f"{row.path}.{tensor}"]
 
+    def weights(self, row: LayerRow, norm: LayerRow | None = None) -> tuple[Array, Array | None]:
+        """Return weight and bias of a convolution or dense layer, with a batch norm behind it as part of them."""
+        weight, bias = self.needed(row, "weight"), self.of(row, "bias")
+        if norm is None:
+            return weight, bias
+        factor, summand = self.affine(norm)
+        weight = weight * factor.reshape(-1, *[1] * (weight.ndim - 1))
+        return weight, summand + (0.0 if bias is None else factor * bias)
+
     def affine(self, row: LayerRow) -> tuple[Array, Array]:
         """Return factor and summand per channel, float64, of a batch norm with its running statistics."""
         mean, variance = (self.needed(row, f"running_{name}").astype(np.float64) for name in ("mean", "variance"))
@@ -85,6 +95,12 @@ def walk(rows: Sequence[LayerRow]) -> Iterator[LayerRow]:
         yield row
         for part in row.parts:
             yield from walk(part.rows)
+
+
+def folding(rows: Sequence[LayerRow]) -> dict[str, LayerRow]:
+    """Return the batch norms that follow weights directly, by the path of the layer with the weights."""
+    weighted, norm = (LAYERS["conv2d"], LAYERS["dense"]), LAYERS["batch_norm2d"]
+    return {one.path: other for one, other in pairwise(rows) if one.layer in weighted and other.layer is norm}
 
 
 def check_layers(rows: Sequence[LayerRow], known: Collection[type[Layer]], target: str) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from cnntrain.export.model import Array, Model, rotated
+from cnntrain.export.model import Array, Model, folding, rotated
 from cnntrain.export.onnx.graph import Graph, Value
 from cnntrain.kernels.geometry import Axis
 from cnntrain.layers import LAYERS, Layer, LayerRow
@@ -39,19 +38,9 @@ class Export:
         return x
 
 
-def folding(rows: Sequence[LayerRow]) -> dict[str, LayerRow]:
-    """Return the batch norms that follow weights directly, by the path of the layer with the weights."""
-    weighted, norm = (LAYERS["conv2d"], LAYERS["dense"]), LAYERS["batch_norm2d"]
-    return {one.path: other for one, other in pairwise(rows) if one.layer in weighted and other.layer is norm}
-
-
 def _weighted(to: Export, row: LayerRow, x: Value, norm: LayerRow | None = None) -> Value:
     """Convolution or dense layer, with a batch norm as part of its weights."""
-    weight, bias = to.model.needed(row, "weight"), to.model.of(row, "bias")
-    if norm is not None:
-        factor, summand = to.model.affine(norm)
-        bias = summand + (0.0 if bias is None else factor * bias)
-        weight = weight * factor.reshape(-1, *[1] * (weight.ndim - 1))
+    weight, bias = to.model.weights(row, norm)
     return (_convolution if row.layer is LAYERS["conv2d"] else _dense)(to, row, x, weight, bias)
 
 
