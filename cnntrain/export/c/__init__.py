@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cnntrain.export.c.functions import PARTS, needed
-from cnntrain.export.c.layers import TABLE, identifier, literal, program_of
+from cnntrain.export.c.layers import TABLE, literal, program_of
 from cnntrain.export.c.program import Arena, Program, Step, plan
 from cnntrain.export.model import Array, Model, check_layers
 from cnntrain.layers import LayerRow
@@ -59,15 +59,15 @@ class CFile:
 
     def text(self, predict_logits: Callable[[Array], Array]) -> str:
         """Return the file; `predict_logits` of images (N, C, H, W) is what the self-test expects."""
-        pieces = [
+        texts = [
             self._head(),
             *(PARTS[part].text for part in self.parts),
             *(_array(name, values) for name, values in self.program.arrays.items()),
-            *(f"static const struct {s.type} {name} = {s.text};\n" for name, s in self.program.structs.items()),
+            "".join(f"static const struct {s.type} {name} = {s.text};\n" for name, s in self.program.structs.items()),
             self._run(),
             self._self_test(predict_logits),
         ]
-        return "\n".join(pieces)
+        return "\n".join(text for text in texts if text)
 
     def _head(self) -> str:
         model, classes = self.model, len(self.model.class_names)
@@ -190,6 +190,3 @@ def _string(text: str) -> str:
     """Return a text as a C string of ASCII: everything else, and what could begin a trigraph, as octal escapes."""
     plain = {*range(32, 127)} - set(b'"\\?')
     return '"' + "".join(chr(b) if b in plain else f"\\{b:03o}" for b in text.encode("utf-8", "surrogateescape")) + '"'
-
-
-__all__ = ["CFile", "check", "identifier", "sample_images"]

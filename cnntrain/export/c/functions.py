@@ -18,14 +18,11 @@ class Function(NamedTuple):
         Functions and types before it.
     libm : bool
         It calls the C library's mathematics.
-    code : int
-        Bytes of machine code: gcc 12.2 -Os for x86-64; a processor with 16-bit instructions needs less.
     """
 
     text: str
     needs: tuple[str, ...] = ()
     libm: bool = False
-    code: int = 0
 
 
 def _elementwise(name: str, formula: str, parameters: str = "") -> str:
@@ -127,8 +124,7 @@ static float exponential(float x)
     power.bits = (uint32_t)(n + 127) << 23;
     return x != x ? x : p * power.value;
 }
-""",
-        code=196,
+"""
     ),
     "logistic": Function(
         """/* 1 / (1 + exp(-z)) */

@@ -100,3 +100,11 @@ def _metadata(model: Model) -> dict[str, str]:
         "image": json.dumps(image),
         "trained_by": f"cnntrain {__version__}",
     }
+
+
+def opset_of(content: bytes) -> int:
+    """Return the operator set of a file that `onnx_bytes` made."""
+    import onnx
+
+    version: int = onnx.load_from_string(content).opset_import[0].version
+    return version
