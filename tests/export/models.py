@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -85,10 +86,10 @@ def exported(
     return Exported(config, network, model)
 
 
-def of_layers(
-    layers: str, shape: tuple[int, int, int], image_type: str = "uint8", normalization: Any = None, classes: int = 3
-) -> Exported:
+@cache
+def of_layers(layers: str, shape: tuple[int, int, int], image_type: str = "uint8", by_pixel: bool = False) -> Exported:
     """A network of YAML layers in brackets, and `dense: classes` behind them."""
+    normalization, classes = mean_image(shape) if by_pixel else None, 3
     text = f"data: {{source: mnist, path: none}}\noptimizer: {{sgd: 0.1}}\nnetwork: [{layers}, dense: classes]\n"
     return exported(parse_config(text, "small.yaml"), shape, classes, image_type, normalization)
 
@@ -98,14 +99,16 @@ def of_recipe(name: str) -> Exported:
     config = load_config(ROOT / "configs" / f"{name}.yaml")
     grey = "mnist" in config.data.source
     shape = (1, 28, 28) if grey else (3, 32, 32)
-    mean_image = "mean_image" in str(config.data.normalize)
-    normalization = None
-    if mean_image:
-        mean = np.random.default_rng(4).uniform(0.3, 0.6, shape).astype(np.float32)
-        normalization = Normalization(mean, np.ones(shape[0], np.float32), 255.0)
+    normalization = mean_image(shape) if "mean_image" in str(config.data.normalize) else None
     return exported(config, shape, 10, normalization=normalization)
 
 
 def digits(number: int) -> Array:
     """Images of MNIST's test split."""
     return read_idx(ROOT / "data" / "mnist" / "t10k-images-idx3-ubyte.gz", 3)[:number, None]
+
+
+def mean_image(shape: tuple[int, int, int]) -> Normalization:
+    """A normalisation that subtracts a mean image."""
+    mean = np.random.default_rng(4).uniform(0.3, 0.6, shape).astype(np.float32)
+    return Normalization(mean, np.full(shape[0], 0.4, np.float32), 255.0)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from cnntrain.export.c import CFile, check
+from cnntrain.export.c import CFile, check, sample_images
 from cnntrain.export.c.layers import TABLE
+from cnntrain.export.c.program import Program, Step, plan
 from cnntrain.layers import LAYERS
-from tests.export.models import EVERY, Array, Exported, of_layers
+from tests.export.models import EVERY, Array, Exported, digits, of_layers, of_recipe
 
 COMPILERS = [compiler for compiler in ("gcc", "clang") if shutil.which(compiler)]
 FLAGS = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-O2"]
@@ -68,3 +73,127 @@ def test_every_layer_is_in_the_table() -> None:
 def test_layer(name: str, number: int, layer: str, shape: tuple[int, int, int], tmp_path: Path) -> None:
     exported = of_layers(layer if layer == name else f"{{{layer}}}", shape)
     compare(exported, exported.images(5), tmp_path)
+
+
+SMALL = "conv2d: {filters: 3, kernel_size: 3}, relu, max_pool2d: 2"
+
+
+@needs_compiler
+@pytest.mark.parametrize(("image_type", "by_pixel"), [("float32", False), ("uint8", True)])
+def test_normalization(image_type: str, by_pixel: bool, tmp_path: Path) -> None:
+    exported = of_layers(SMALL, (2, 6, 5), image_type, by_pixel)
+    compare(exported, exported.images(5), tmp_path)
+
+
+@needs_compiler
+def test_folded_batch_norm(tmp_path: Path) -> None:
+    layers = "conv2d: {filters: 3, kernel_size: 3, bias: false}, batch_norm2d, relu, dense: 4, batch_norm2d"
+    exported = of_layers(layers, (2, 6, 5))
+    plain = CFile.of(exported.model)
+    folded = compare(exported, exported.images(5), tmp_path, fold=True)
+    assert [step.kind for step in plain.program.steps].count("batch_norm2d") == 2
+    assert "batch_norm2d" not in folded.program.kinds
+
+
+@needs_compiler
+def test_digits(tmp_path: Path) -> None:
+    """A few hundred images of MNIST."""
+    exported = of_recipe("mnist-lenet5")
+    compare(exported, digits(300), tmp_path)
+
+
+@needs_compiler
+@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("layers", [SMALL, "silu, gelu, branches: [[tanh], [], [softplus]], local_response_norm"])
+def test_the_self_test(compiler: str, layers: str, tmp_path: Path) -> None:
+    exported = of_layers(layers, (2, 6, 5))
+    names = ('"??/', "100%s\\n", "Ärger\u202e\n*/")
+    exported = exported._replace(model=replace(exported.model, class_names=names))
+    file = written(exported, tmp_path / "net.c")
+    program = compiled(tmp_path / "net.c", file, compiler, "-DCNNTRAIN_SELF_TEST")
+    result = subprocess.run([program], capture_output=True, check=False)
+    assert result.returncode == 0, result.stdout
+    answers = exported.logits(sample_images(exported.model, 3)).argmax(axis=1)
+    for number, answer in enumerate(answers):
+        assert f"image {number}: {names[answer]} (".encode() in result.stdout
+    # it can fail, too
+    text = (tmp_path / "net.c").read_text()
+    last = max(file.program.arrays)
+    shaken = re.sub(rf"({last}\[\d+\] = {{\s+)[^,]+,", r"\g<1>7.5f,", text)
+    assert shaken != text
+    (tmp_path / "net.c").write_text(shaken)
+    program = compiled(tmp_path / "net.c", file, compiler, "-DCNNTRAIN_SELF_TEST")
+    assert subprocess.run([program], capture_output=True, check=False).returncode == 1
+
+
+@needs_compiler
+def test_rectifiers_need_no_library(tmp_path: Path) -> None:
+    """Nothing but what a compiler may put in the place of a loop."""
+    exported = of_layers(SMALL, (2, 6, 5))
+    file = written(exported, tmp_path / "net.c")
+    assert not file.libm
+    library = compiled(tmp_path / "net.c", file, "", "-shared", "-fPIC", "-nostdlib", "-fno-builtin")
+    undefined = subprocess.run(["nm", "-D", "--undefined-only", library], capture_output=True, text=True, check=False)
+    assert {line.split()[-1] for line in undefined.stdout.splitlines()} <= {"memcpy", "memset", "memmove"}
+    assert "math.h" not in (tmp_path / "net.c").read_text()
+    assert CFile.of(of_layers("tanh", (2, 3, 4)).model).libm
+
+
+def test_the_weights_are_there_to_the_bit(tmp_path: Path) -> None:
+    exported = of_layers(SMALL, (2, 6, 5))
+    written(exported, tmp_path / "net.c")
+    text = (tmp_path / "net.c").read_text()
+    for name, tensor in (("l0_conv2d_weight", "0.conv2d.weight"), ("l3_dense_bias", "3.dense.bias")):
+        found = re.search(rf"{name}\[\d+\] = {{([^}}]*)}}", text)
+        assert found
+        numbers = np.array([word.strip().rstrip("f") for word in found[1].split(",") if word.strip()], np.float32)
+        np.testing.assert_array_equal(numbers, exported.model.tensors[tensor].reshape(-1))
+
+
+def lifetimes(program: Program, kept: int) -> dict[int, tuple[int, int]]:
+    """Slowly: for each value the steps that write it first and read it last."""
+    found = {}
+    for value in range(len(program.sizes)):
+        writes = [n for n, step in enumerate(program.steps) if step.target == value]
+        reads = [n for n, step in enumerate(program.steps) if value in step.sources] + writes
+        found[value] = (min(writes), len(program.steps) if value == kept else max(reads))
+    return found
+
+
+@given(st.data())
+def test_no_value_is_written_over_while_it_is_needed(data: st.DataObject) -> None:
+    """Any network of steps: simulated, each value is what it was when it is read."""
+    program = Program([data.draw(st.integers(1, 8))])
+    program.steps.append(Step("normalize", "", (), 0, 0, (), "", False))
+    for _ in range(data.draw(st.integers(1, 12))):
+        values = st.integers(0, len(program.sizes) - 1)
+        sources = data.draw(st.lists(values, min_size=1, max_size=2))
+        size = data.draw(st.sampled_from([program.sizes[sources[0]], data.draw(st.integers(1, 8))]))
+        program.add("f", sources, size, "", in_place=data.draw(st.booleans()))
+    kept = len(program.sizes) - 1
+    arena = plan(program, kept)
+    memory: list[object] = [None] * arena.size
+    for step in program.steps:
+        for value in step.sources:
+            place = arena.places[value]
+            assert memory[place : place + program.sizes[value]] == [value] * program.sizes[value]
+            overlaps = place < arena.places[step.target] + program.sizes[step.target] and (
+                arena.places[step.target] < place + program.sizes[value]
+            )
+            same = (place, program.sizes[value]) == (arena.places[step.target], program.sizes[step.target])
+            assert not overlaps or (step.in_place and same)
+        place = arena.places[step.target]
+        memory[place : place + program.sizes[step.target]] = [step.target] * program.sizes[step.target]
+    assert memory[arena.places[kept] : arena.places[kept] + program.sizes[kept]] == [kept] * program.sizes[kept]
+    alive = lifetimes(program, kept).values()
+    least = max(
+        sum(size for size, (first, last) in zip(program.sizes, alive, strict=True) if first <= n < last)
+        for n in range(len(program.steps))
+    )
+    assert least <= arena.size <= sum(program.sizes)
+
+
+def test_a_chain_needs_two_neighbours() -> None:
+    """LeNet-5: the largest is the first convolution's output beside the image or what pooling leaves of it."""
+    file = CFile.of(of_recipe("mnist-lenet5").model)
+    assert file.arena.size == 6 * 28 * 28 + 6 * 14 * 14

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,8 @@ def read_state_dict(path: Path) -> StateDict:
     """Read a safetensors file; raises `CheckpointError` for anything else, and for types that are not ours."""
     try:
         with path.open("rb") as file:
-            if file.read(4).startswith(_PICKLES):
+            start = file.read(9)
+            if start.startswith(_PICKLES) and start[8:] != b"{":  # a length may begin so, too
                 raise CheckpointError(_about_pickle(path))
         check_header(path)
         with safe_open(path, framework="numpy") as file:
@@ -68,12 +70,14 @@ def read_state_dict(path: Path) -> StateDict:
 
 def _about_pickle(path: Path) -> str:
     target = path.with_suffix(".safetensors")
+    code = (
+        f"import torch; from safetensors.torch import save_file; "
+        f"state = torch.load({str(path)!r}, weights_only=True); "
+        f"save_file({{name: t.contiguous() for name, t in state.items()}}, {str(target)!r})"
+    )
     return (
         f"{path}: is a pickle, which can run anything when it is read; it is not opened. If you trust it, make "
-        f"safetensors of it where PyTorch is:\n"
-        f'  python -c "import torch; from safetensors.torch import save_file; '
-        f"save_file({{k: v.contiguous() for k, v in torch.load({str(path)!r}, weights_only=True).items()}}, "
-        f'{str(target)!r})"'
+        f"safetensors of it where PyTorch is:\n  python -c {shlex.quote(code)}"
     )
 
 
