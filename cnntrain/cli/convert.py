@@ -20,7 +20,9 @@ from cnntrain.cli import options
     help="A state dict as safetensors, with the names of the nn.Sequential that `export --torch` writes.",
 )
 @options.config
-@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The checkpoint; a new file.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The checkpoint; a new file."
+)
 @options.overrides
 @options.allow_extensions
 @options.as_json

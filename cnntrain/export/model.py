@@ -86,7 +86,9 @@ class Model:
 def decoding_of(settings: Any) -> dict[str, Any]:
     """Return how picture files become images, from the settings `data:`."""
     found = {key: getattr(settings, key, None) for key in _DECODING}
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items() if value is not None}
+    return {
+        key: list(value) if isinstance(value, tuple) else value for key, value in found.items() if value is not None
+    }
 
 
 def walk(rows: Sequence[LayerRow]) -> Iterator[LayerRow]:

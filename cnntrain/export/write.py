@@ -130,7 +130,7 @@ def _check_paths(checkpoint: Path, targets: dict[str, Path | None]) -> None:
 
 
 def _onnx(model: Model, path: Path, fold: bool) -> tuple[Written, bytes]:
-    from cnntrain.export.onnx import IMAGES, LOGITS, PROBABILITIES, opset_of, onnx_bytes
+    from cnntrain.export.onnx import IMAGES, LOGITS, PROBABILITIES, onnx_bytes, opset_of
 
     content = onnx_bytes(model, fold_batch_norm=fold)
     opset = opset_of(content)

@@ -19,8 +19,11 @@ from tests.layers.examples import EXAMPLES
 
 Array = NDArray[Any]
 ROOT = Path(__file__).parents[2]
+POINTWISE = "conv2d: {filters: 2, kernel_size: 1, bias: false}"
 EVERY = [
-    (name, number, example.yaml, example.shape) for name, some in EXAMPLES.items() for number, example in enumerate(some)
+    (name, number, example.yaml, example.shape)
+    for name, some in EXAMPLES.items()
+    for number, example in enumerate(some)
 ]
 EVERY += [
     ("conv2d", 10, "conv2d: {filters: 3, kernel_size: [2, 4], padding: same}", (2, 5, 4)),
@@ -29,10 +32,10 @@ EVERY += [
     ("avg_pool2d", 11, "avg_pool2d: 2", (2, 6, 5)),
     ("dense", 10, "dense: {units: 4, bias: false}", (2, 3, 2)),
     ("residual", 10, "residual: {body: [dense: 12, tanh, dense: 12]}", (12, 1, 1)),
-    ("residual", 11, "residual: {body: [conv2d: {filters: 2, kernel_size: 1}], shortcut: [conv2d: {filters: 2, kernel_size: 1}]}", (3, 4, 4)),
+    ("residual", 11, f"residual: {{body: [{POINTWISE}, silu], shortcut: [{POINTWISE}]}}", (3, 4, 4)),
     ("branches", 10, "branches: {sequences: [[], [], [relu]], merge: add}", (2, 3, 4)),
     ("flatten", 10, "residual: {body: [flatten, relu]}", (2, 3, 4)),
-    ("batch_norm2d", 10, "residual: {body: [conv2d: {filters: 2, kernel_size: 1, bias: false}, batch_norm2d]}", (2, 3, 4)),
+    ("batch_norm2d", 10, f"residual: {{body: [{POINTWISE}, batch_norm2d]}}", (2, 3, 4)),
     ("prelu", 10, "repeat: {times: 1, layers: [dense: 12, batch_norm2d, prelu]}", (2, 3, 4)),
 ]  # fmt: skip
 

@@ -77,16 +77,21 @@ def test_any_number_of_images(images: int) -> None:
 
 
 def test_folding_takes_the_batch_norm_out() -> None:
-    layers = "conv2d: {filters: 3, kernel_size: 3, bias: false}, batch_norm2d, relu, batch_norm2d, dense: 4, batch_norm2d"
+    layers = (
+        "conv2d: {filters: 3, kernel_size: 3, bias: false}, batch_norm2d, relu, batch_norm2d, dense: 4, batch_norm2d"
+    )
     exported = of_layers(layers, (2, 6, 5))
     for fold, left in ((False, 3), (True, 1)):
         operators = [node.op_type for node in compare(exported, exported.images(5), fold).graph.node]
         assert operators.count("BatchNormalization") == left
 
 
-@pytest.mark.parametrize(("layers", "opset"), [("gelu", 9), ("gelu: tanh", 7), ("max_pool2d: {kernel_size: 3, stride: 2, ceil_mode: true}", 7)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("layers", "opset"),
+    [("gelu", 9), ("gelu: tanh", 7), ("max_pool2d: {kernel_size: 3, stride: 2, ceil_mode: true}", 7)],
+)
 def test_the_lowest_set_of_operators(layers: str, opset: int) -> None:
-    exported = of_layers(f"{{{layers}}}" if ":" in layers else layers, (2, 6, 6))
+    exported = of_layers(layers, (2, 6, 6))
     assert opset_of(onnx_bytes(exported.model)) == opset
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-torch: Any = pytest.importorskip("torch", reason="PyTorch (torch) is not installed: pip install 'cnntrain[compare]'")
+pytest.importorskip("torch", reason="PyTorch (torch) is not installed: pip install 'cnntrain[compare]'")
+
+import torch
 
 from cnntrain.export.torch import torch_files
 from cnntrain.export.torch.convert import our_tensors, read_state_dict

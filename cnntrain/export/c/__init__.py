@@ -74,7 +74,7 @@ class CFile:
         pixel = "uint8_t" if model.image_type == "uint8" else "float"
         link = " -lm" if self.libm else ""
         names = ",\n".join(f"    {_string(name)}" for name in model.class_names)
-        return f"""/* {ascii(model.name)[1:-1]}: a convolutional network for images of {model.input_shape} ({pixel}), written by cnntrain.
+        return f"""/* {ascii(model.name)[1:-1]}: a network for images of {model.input_shape} ({pixel}), by cnntrain.
 
    int predict(const {pixel} *image, float *probabilities);
 

@@ -1,4 +1,4 @@
-"""Whether a network's C file fits a small machine: what it takes of flash and RAM, without weights and without compiler."""
+"""Whether a network's C file fits a small machine: what it takes of flash and RAM, before there are weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from cnntrain.data import Normalization
 from cnntrain.errors import ArgumentError, ExportError
 from cnntrain.export.c import CFile, check
-from cnntrain.export.model import Model, walk
+from cnntrain.export.model import Array, Model, walk
 from cnntrain.layers import LAYERS, LayerRow
 from cnntrain.printable import printable
 
@@ -147,7 +147,7 @@ def footprint_of(name: str, rows: Sequence[LayerRow], by_pixel: bool) -> Footpri
     if parameters > MOST:
         raise ExportError(f"--target: the network has {parameters:,} weights; C files of up to {MOST:,} are planned")
     shape, classes = rows[0].input_shape, rows[-1].output_shape.size
-    tensors = {}
+    tensors: dict[str, Array] = {}
     for row in walk(rows):
         shapes = dict(row.parameter_shapes)
         if row.layer is LAYERS["batch_norm2d"]:

@@ -47,7 +47,7 @@ def identifier(path: str) -> str:
     return "l" + re.sub(r"\W", "_", path)
 
 
-def literal(number: float) -> str:
+def literal(number: Any) -> str:
     """Return the shortest decimal that is this float32."""
     return f"{np.float32(number)!s}f"
 

@@ -75,7 +75,7 @@ def _type(model: Model) -> str:
 
 
 def _normalized(graph: Graph, model: Model) -> Value:
-    """image * scale + shift, per channel or with a mean image."""
+    """Image * scale + shift, per channel or with a mean image."""
     image = IMAGES
     if model.image_type == "uint8":
         import onnx

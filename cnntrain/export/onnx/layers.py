@@ -185,7 +185,7 @@ def _silu(to: Export, row: LayerRow, x: Value) -> Value:
 
 
 def _gelu(to: Export, row: LayerRow, x: Value) -> Value:
-    """z P(z) with P(z) = (1 + erf(z / √2)) / 2, or tanh in the place of erf."""
+    """Z P(z) with P(z) = (1 + erf(z / √2)) / 2, or tanh in the place of erf."""
     graph, path, z = to.graph, row.path, x.name
     if row.settings.approximate == "tanh":
         square = graph.add("Mul", [z, z], f"{path}/square")

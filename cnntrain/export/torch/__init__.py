@@ -1,7 +1,7 @@
 """`cnntrain export --torch`: a state dict as safetensors, and beside it a Python module that builds the network.
 
-PyTorch is not needed, neither here nor for `convert`. The metadata say `format: pt`, and under `cnntrain` what a state dict cannot:
-the checkpoint's metadata and the mean image, so that `convert` needs no data.
+PyTorch is not needed, neither here nor for `convert`. The file's metadata say `format: pt`, and under `cnntrain` what
+a state dict cannot: the checkpoint's metadata and the mean image, so that `convert` needs no data.
 """
 
 from __future__ import annotations

@@ -104,7 +104,9 @@ def our_tensors(state: StateDict, rows: list[LayerRow]) -> dict[str, Array]:
     counted = {entry.name for entry in entries if entry.form == "count"}  # files of old versions do not have them
     expected = {entry.name: np.empty(entry.shape, np.float32) for entry in entries if entry.form != "count"}
     found = {name: tensor for name, tensor in state.tensors.items() if name not in counted}
-    check_tensors(state.path, found, expected, "the nn.Sequential of the given config (`cnntrain export --torch` shows it)")
+    check_tensors(
+        state.path, found, expected, "the nn.Sequential of the given config (`cnntrain export --torch` shows it)"
+    )
     if bad := not_finite(found):
         raise CheckpointError(f"{state.path}: NaN or infinity in {', '.join(bad[:10])}")
     return {entry.ours: array for entry in entries if (array := _ours(state, entry)) is not None}
@@ -120,7 +122,8 @@ def _ours(state: StateDict, entry: Entry) -> Array | None:
         if not np.array_equal(array, constant(entry)):
             key = "scale" if entry.form == "ones" else "shift"
             raise CheckpointError(
-                f"{state.path}: {entry.name} must be all {entry.form}: {entry.ours} of the given config has `{key}: false`"
+                f"{state.path}: {entry.name} must be all {entry.form}: {entry.ours} of the given config has "
+                f"`{key}: false`"
             )
         return None
     return array
@@ -175,13 +178,19 @@ def _from_ours(state: StateDict, config: Config, text: str) -> Checkpoint:
         raise CheckpointError(f"{state.path}: its metadata `{KEY}` is wrong: {printable(first)}") from error
     channels, values = metadata.input_shape[0], metadata.normalization
     if not len(values.mean) == len(values.std) == channels:
-        raise CheckpointError(f"{state.path}: its metadata `{KEY}` is wrong: the normalisation is not of {channels} channels")
+        raise CheckpointError(
+            f"{state.path}: its metadata `{KEY}` is wrong: the normalisation is not of {channels} channels"
+        )
     if (None if mean is None else digest(mean)) != values.mean_image:
-        raise CheckpointError(f"{state.path}: its metadata `{KEY}` is wrong: the mean image is not the one that was written")
+        raise CheckpointError(
+            f"{state.path}: its metadata `{KEY}` is wrong: the mean image is not the one that was written"
+        )
     try:
         rows = infer_shapes(config, Shape(*metadata.input_shape), len(metadata.class_names))
     except ConfigError as error:
-        raise CheckpointError(f"{state.path}: the given config does not fit its images and classes:\n{error}") from error
+        raise CheckpointError(
+            f"{state.path}: the given config does not fit its images and classes:\n{error}"
+        ) from error
     check(rows)
     tensors: Tensors = our_tensors(state, rows)
     metadata = metadata.model_copy(update={"config": resolved_yaml(config), "best_before": None})

@@ -1,7 +1,7 @@
 """The `nn.Sequential` that computes what a network computes: its modules, and which tensor of ours each of theirs is.
 
-A table says it for every layer. Dense layers take (N, C·H·W), others (N, C, H, W): `nn.Flatten` and `nn.Unflatten` stand
-where that changes, and count in the names.
+A table says it for every layer. Dense layers take (N, C·H·W), others (N, C, H, W): `nn.Flatten` and `nn.Unflatten`
+stand where that changes, and count in the names.
 """
 
 from __future__ import annotations
@@ -232,30 +232,28 @@ def _branches(row: LayerRow) -> Module:
 Writer = Callable[[LayerRow], Module]
 Wants = Literal["flat", "image", "any"]
 _NOTHING = _plain("nn.Identity()")
-TABLE: dict[type[Layer], tuple[Wants, Writer]] = {
-    LAYERS[name]: entry
-    for name, entry in {
-        "conv2d": ("image", _conv2d),
-        "dense": ("flat", _dense),
-        "max_pool2d": ("image", _pooling("nn.MaxPool2d")),
-        "avg_pool2d": ("image", _pooling("nn.AvgPool2d")),
-        "global_avg_pool2d": ("image", _plain("nn.AdaptiveAvgPool2d(1)")),
-        "batch_norm2d": ("image", _batch_norm),
-        "local_response_norm": ("image", _local_response_norm),
-        "dropout": ("any", _plain(lambda s: _call("nn.Dropout", s.rate))),
-        "flatten": ("flat", _NOTHING),
-        "residual": ("image", _residual),
-        "branches": ("image", _branches),
-        "repeat": ("any", _NOTHING),
-        "relu": ("any", _plain("nn.ReLU()")),
-        "leaky_relu": ("any", _plain(lambda s: _call("nn.LeakyReLU", s.slope))),
-        "prelu": ("image", _prelu),
-        "elu": ("any", _plain(lambda s: _call("nn.ELU", s.alpha))),
-        "selu": ("any", _plain("nn.SELU()")),
-        "gelu": ("any", _plain(lambda s: _call("nn.GELU", approximate=_unless(s.approximate, "none")))),
-        "silu": ("any", _plain("nn.SiLU()")),
-        "softplus": ("any", _plain(lambda s: _call("nn.Softplus", s.beta))),
-        "sigmoid": ("any", _plain("nn.Sigmoid()")),
-        "tanh": ("any", _plain("nn.Tanh()")),
-    }.items()
-}  # type: ignore[assignment]
+_BY_NAME: dict[str, tuple[Wants, Writer]] = {
+    "conv2d": ("image", _conv2d),
+    "dense": ("flat", _dense),
+    "max_pool2d": ("image", _pooling("nn.MaxPool2d")),
+    "avg_pool2d": ("image", _pooling("nn.AvgPool2d")),
+    "global_avg_pool2d": ("image", _plain("nn.AdaptiveAvgPool2d(1)")),
+    "batch_norm2d": ("image", _batch_norm),
+    "local_response_norm": ("image", _local_response_norm),
+    "dropout": ("any", _plain(lambda s: _call("nn.Dropout", s.rate))),
+    "flatten": ("flat", _NOTHING),
+    "residual": ("image", _residual),
+    "branches": ("image", _branches),
+    "repeat": ("any", _NOTHING),
+    "relu": ("any", _plain("nn.ReLU()")),
+    "leaky_relu": ("any", _plain(lambda s: _call("nn.LeakyReLU", s.slope))),
+    "prelu": ("image", _prelu),
+    "elu": ("any", _plain(lambda s: _call("nn.ELU", s.alpha))),
+    "selu": ("any", _plain("nn.SELU()")),
+    "gelu": ("any", _plain(lambda s: _call("nn.GELU", approximate=_unless(s.approximate, "none")))),
+    "silu": ("any", _plain("nn.SiLU()")),
+    "softplus": ("any", _plain(lambda s: _call("nn.Softplus", s.beta))),
+    "sigmoid": ("any", _plain("nn.Sigmoid()")),
+    "tanh": ("any", _plain("nn.Tanh()")),
+}
+TABLE: dict[type[Layer], tuple[Wants, Writer]] = {LAYERS[name]: entry for name, entry in _BY_NAME.items()}

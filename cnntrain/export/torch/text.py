@@ -72,6 +72,7 @@ def python_module(model: Model, modules: Sequence[Module], weights: str) -> str:
     functional = "\nimport torch.nn.functional as F" if any("F." in CLASSES[name] for name in used) else ""
     scale, shift = model.normalization.affine()
     image = ", ".join(map(str, model.input_shape))
+    sizes = image if shift.ndim == 3 else "-1, 1, 1"
     names = pprint.pformat([str(name) for name in model.class_names], width=_WIDTH, compact=True)
     decoding = pprint.pformat(dict(model.decoding), width=_WIDTH, compact=True)
     return f'''"""A network trained by cnntrain, for PyTorch.
@@ -89,10 +90,10 @@ import torch{functional}
 from safetensors.torch import load_file
 from torch import nn
 
-NAME = {ascii(model.name)}
+NAME = {model.name!a}
 CLASS_NAMES = {_escaped(names)}
 DECODING = {_escaped(decoding)}  # how picture files became images
-WEIGHTS = Path(__file__).with_name({ascii(weights)})
+WEIGHTS = Path(__file__).with_name({weights!a})
 
 
 def _floats(text: str, *shape: int) -> torch.Tensor:
@@ -100,7 +101,7 @@ def _floats(text: str, *shape: int) -> torch.Tensor:
 
 
 SCALE = _floats({_base64(scale)}, -1, 1, 1)  # {_shown(scale)}
-SHIFT = _floats({_base64(shift)}, {f"{len(scale)}, {shift.shape[1]}, {shift.shape[2]}" if shift.ndim == 3 else "-1, 1, 1"})  # {_shown(shift)}
+SHIFT = _floats({_base64(shift)}, {sizes})  # {_shown(shift)}
 {classes}
 
 def normalize(images: torch.Tensor) -> torch.Tensor:
