@@ -36,7 +36,7 @@ def command(source: Path, config_file: Path, out: Path, overrides: tuple[str, ..
     from cnntrain.config import load_config
     from cnntrain.errors import ExportError
     from cnntrain.export.torch.convert import convert, read_state_dict
-    from cnntrain.printable import message
+    from cnntrain.printable import message, printable
     from cnntrain.runs.checkpoint import save_checkpoint
 
     config = load_config(config_file, overrides)
@@ -50,4 +50,5 @@ def command(source: Path, config_file: Path, out: Path, overrides: tuple[str, ..
         found = {"checkpoint": str(out), "tensors": len(checkpoint.network), "numbers": numbers}
         click.echo(json.dumps(found | {"classes": list(checkpoint.metadata.class_names)}))
         return
-    click.echo(f"{out}: {len(checkpoint.network)} tensors, {numbers:,} numbers; see `cnntrain eval {out}`")
+    name = printable(str(out))
+    click.echo(f"{name}: {len(checkpoint.network)} tensors, {numbers:,} numbers; see `cnntrain eval {name}`")

@@ -12,6 +12,7 @@ from cnntrain.config import infer_shapes
 from cnntrain.errors import CheckpointError, ExportError
 from cnntrain.evaluation.restored import Restored, normalization_for
 from cnntrain.export.model import Model, decoding_of
+from cnntrain.printable import printable
 from cnntrain.runs.disk import write_atomically
 from cnntrain.runs.folder import RunFolder
 from cnntrain.shape import Shape
@@ -36,7 +37,7 @@ class Written:
 
     def as_text(self) -> str:
         """Return a line."""
-        return f"{self.path}: {self.bytes:,} bytes" + (f"; {self.text}" if self.text else "")
+        return f"{printable(str(self.path))}: {self.bytes:,} bytes" + (f"; {self.text}" if self.text else "")
 
 
 def model_of(restored: Restored) -> Model:

@@ -106,7 +106,8 @@ def test_a_state_dict_of_somebody_else(trained: RunFolder, tmp_path: Path) -> No
     succeeds("export", trained.path, "--torch", tmp_path / "ours.safetensors")
     save_file(load_file(tmp_path / "ours.safetensors"), tmp_path / "theirs.safetensors")
     back = tmp_path / "back.safetensors"
-    arguments = ["convert", "--from-torch", tmp_path / "theirs.safetensors", "--config", trained.config, "--out", back]
+    source = tmp_path / "theirs.safetensors"
+    arguments: list[str | Path] = ["convert", "--from-torch", source, "--config", trained.config, "--out", back]
     result = run(*arguments)
     assert result.exit_code == 0
     assert result.stdout == f"{back}: 4 tensors, 1,490 numbers; see `cnntrain eval {back}`\n"

@@ -116,3 +116,11 @@ def test_only_what_was_asked_for_must_fit() -> None:
     found = footprint_of("lenet", of_recipe("mnist-lenet5").model.rows, False)
     assert Fit(found, {"flash": 10**6}).fits
     assert not Fit(found, {"flash": 1}).fits
+
+
+def test_no_compiler_is_needed() -> None:
+    from tests.test_imports import COMPILER, CONFIG, cnntrain
+
+    text, imported = cnntrain("check", "--config", CONFIG, "--target", "flash=256K,ram=32K")
+    assert "as a C file:" in text
+    assert imported & COMPILER == set()

@@ -170,7 +170,7 @@ def test_no_value_is_written_over_while_it_is_needed(data: st.DataObject) -> Non
         sources = data.draw(st.lists(values, min_size=1, max_size=2))
         size = data.draw(st.sampled_from([program.sizes[sources[0]], data.draw(st.integers(1, 8))]))
         program.add("f", sources, size, "", in_place=data.draw(st.booleans()))
-    kept = len(program.sizes) - 1
+    kept = data.draw(st.integers(0, len(program.sizes) - 1))
     arena = plan(program, kept)
     memory: list[object] = [None] * arena.size
     for step in program.steps:

@@ -14,6 +14,7 @@ import torch
 
 from cnntrain.export.torch import torch_files
 from cnntrain.export.torch.convert import our_tensors, read_state_dict
+from tests.docs.blocks import blocks_of
 from tests.export.models import EVERY, ROOT, Array, Exported, of_layers, of_recipe
 from tests.export.test_torch import metadata, same_bits
 
@@ -54,3 +55,16 @@ def test_recipe(name: str, tmp_path: Path) -> None:
 def test_mean_image(image_type: str, tmp_path: Path) -> None:
     exported = of_layers("conv2d: {filters: 3, kernel_size: 3}, relu", (2, 6, 5), image_type, True)
     compare(exported, exported.images(5), tmp_path)
+
+
+def test_what_the_document_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    block = next(block for block in blocks_of("docs/deploy.md") if block.first.startswith("from lenet import"))
+    exported = of_recipe("mnist-lenet5")
+    state, module = torch_files(exported.model, metadata(exported), "lenet.safetensors")
+    (tmp_path / "lenet.safetensors").write_bytes(state)
+    (tmp_path / "lenet.py").write_bytes(module)
+    monkeypatch.syspath_prepend(tmp_path)
+    names: dict[str, Any] = {}
+    exec(compile(block.text, block.place, "exec"), names)  # noqa: S102
+    black = exported.probabilities(np.zeros((1, 1, 28, 28), np.uint8))
+    np.testing.assert_allclose(names["probabilities"][0].numpy(), black[0], rtol=0, atol=1e-5)
