@@ -139,6 +139,10 @@ def test_the_network_of_another_config(trained: RunFolder, tmp_path: Path) -> No
     [
         (lambda about: None, "is wrong: 'NoneType' object is not subscriptable"),
         (lambda about: about | {"checkpoint": {}}, "is wrong: 7 validation errors for Metadata"),
+        (
+            lambda about: about | {"checkpoint": about["checkpoint"] | {"input_shape": [1, 9**9, 9**9]}},
+            "is wrong: cannot reshape array",
+        ),
         (lambda about: about | {"mean_image": "AAAA"}, "is wrong: buffer size must be a multiple"),
         (lambda about: about | {"mean_image": "AAAAAA=="}, "is wrong: cannot reshape array of size 1"),
         (lambda about: about | {"mean_image": None}, "is wrong: the mean image is not the one that was written"),

@@ -79,6 +79,9 @@ def exported(
             state[name] = generator.uniform(0.5, 2.0, value.shape).astype(np.float32)
         elif value.ndim == 1:
             state[name] = value + 0.2 * generator.standard_normal(value.shape).astype(np.float32)
+        elif value.std() < 0.3 * (usual := float(np.prod(value.shape[1:])) ** -0.5):
+            # some recipes begin with weights so small that images would make no difference
+            state[name] = usual * generator.standard_normal(value.shape).astype(np.float32)
     network.load_state(state)
     if normalization is None:
         unit = 255.0 if image_type == "uint8" else 1.0
@@ -92,7 +95,7 @@ def exported(
 @cache
 def of_layers(layers: str, shape: tuple[int, int, int], image_type: str = "uint8", by_pixel: bool = False) -> Exported:
     """A network of YAML layers in brackets, and `dense: classes` behind them."""
-    normalization, classes = mean_image(shape) if by_pixel else None, 3
+    normalization, classes = mean_image(shape, 255.0 if image_type == "uint8" else 1.0) if by_pixel else None, 3
     text = f"data: {{source: mnist, path: none}}\noptimizer: {{sgd: 0.1}}\nnetwork: [{layers}, dense: classes]\n"
     return exported(parse_config(text, "small.yaml"), shape, classes, image_type, normalization)
 
@@ -111,7 +114,7 @@ def digits(number: int) -> Array:
     return read_idx(ROOT / "data" / "mnist" / "t10k-images-idx3-ubyte.gz", 3)[:number, None]
 
 
-def mean_image(shape: tuple[int, int, int]) -> Normalization:
+def mean_image(shape: tuple[int, int, int], unit: float = 255.0) -> Normalization:
     """A normalisation that subtracts a mean image."""
     mean = np.random.default_rng(4).uniform(0.3, 0.6, shape).astype(np.float32)
-    return Normalization(mean, np.full(shape[0], 0.4, np.float32), 255.0)
+    return Normalization(mean, np.full(shape[0], 0.4, np.float32), unit)

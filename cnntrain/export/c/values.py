@@ -27,8 +27,8 @@ static float exponential(float x)
         uint32_t bits;
         float value;
     } power;
-    if (x < -87.0f) {
-        return 0.0f;
+    if (!(x >= -87.0f)) {
+        return x != x ? x : 0.0f;
     }
     const int n = (int)(x * 1.44269504f - 0.5f);
     const float r = (x - (float)n * 0.693359375f) + (float)n * 2.12194440e-4f;
@@ -40,7 +40,7 @@ static float exponential(float x)
     p = p * r + 5.0000001201e-1f;
     p = p * r * r + r + 1.0f;
     power.bits = (uint32_t)(n + 127) << 23;
-    return x != x ? x : p * power.value;
+    return p * power.value;
 }
 """
     ),

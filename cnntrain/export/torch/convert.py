@@ -102,7 +102,8 @@ def our_tensors(state: StateDict, rows: list[LayerRow]) -> dict[str, Array]:
     """
     entries = list(entries_of(sequential(rows)))
     counted = {entry.name for entry in entries if entry.form == "count"}  # files of old versions do not have them
-    expected = {entry.name: np.empty(entry.shape, np.float32) for entry in entries if entry.form != "count"}
+    blank = np.float32(0)  # takes no memory in any shape: a hostile file could ask for more than there is
+    expected = {entry.name: np.broadcast_to(blank, entry.shape) for entry in entries if entry.form != "count"}
     found = {name: tensor for name, tensor in state.tensors.items() if name not in counted}
     check_tensors(
         state.path, found, expected, "the nn.Sequential of the given config (`cnntrain export --torch` shows it)"
