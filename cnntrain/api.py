@@ -98,6 +98,23 @@ class TrainedNetwork:
         exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
         return exponentials / exponentials.sum(axis=1, keepdims=True)
 
+    def export_onnx(self, path: str | Path, *, fold_batch_norm: bool = False) -> None:
+        """Write an ONNX file, as `cnntrain export --onnx` does; raises `ExportError`."""
+        self._export(onnx=Path(path), fold_batch_norm=fold_batch_norm)
+
+    def export_torch(self, path: str | Path) -> None:
+        """Write a state dict and a Python module, as `cnntrain export --torch` does; raises `ExportError`."""
+        self._export(torch=Path(path))
+
+    def export_c(self, path: str | Path, *, fold_batch_norm: bool = False) -> None:
+        """Write a C file, as `cnntrain export --c` does; raises `ExportError`."""
+        self._export(c=Path(path), fold_batch_norm=fold_batch_norm)
+
+    def _export(self, **targets: Any) -> None:
+        from cnntrain.export.write import export
+
+        export(self._restored, **targets)
+
     def _logits(self, images: ArrayLike) -> NDArray[np.floating]:
         try:
             array = self._checked(np.asarray(images))

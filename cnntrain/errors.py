@@ -60,6 +60,10 @@ class CheckpointError(CnntrainError):
     """A checkpoint cannot be read, or does not belong to this network."""
 
 
+class ExportError(CnntrainError):
+    """A network cannot be written in the format that was asked for, or its package is not installed."""
+
+
 class RunFolderError(CnntrainError):
     """A run folder cannot be created, written or found."""
 

@@ -61,10 +61,10 @@ MAY_IMPORT = {
     "training": CONFIG | {"network", "warm_up", "runs", "evaluation", "interrupts"},
     "verify": CONFIG | {"network", "runs", "evaluation"},
     "explain": CONFIG | {"network", "runs", "evaluation", "verify"},
-    "export": CONFIG | {"network", "runs", "evaluation"},
+    "export": CONFIG | {"network", "runs", "evaluation", "training"},
     "report": CONFIG | {"network", "runs", "evaluation"},
     "bench": CONFIG | {"network", "warm_up", "runs", "evaluation"},
-    "api": CONFIG | {"network", "runs", "evaluation"},
+    "api": CONFIG | {"network", "runs", "evaluation", "training", "export"},
     "cli": CONFIG | USE | {"streams", "interrupts"},
     "__main__": {"cli", "interrupts"},
     "cnntrain": {"extensions", "api"},  # offered at the top, imported when used

@@ -19,6 +19,8 @@ from cnntrain.printable import message, printable
 COMMANDS = {  # the module cnntrain.cli.<name> holds `command`; the texts are here so that help imports none of them
     "train": "Train a network.",
     "eval": "Measure a trained network on a data set.",
+    "export": "Write a trained network for other programs: ONNX, PyTorch, C.",
+    "convert": "Make a checkpoint of a PyTorch state dict.",
     "reproduce": "Train a recipe and say whether it keeps its promise.",
     "gradcheck": "Check every gradient of a network against finite differences.",
     "check": "Check a config and show its layers, without training.",

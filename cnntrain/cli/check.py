@@ -12,9 +12,23 @@ import click
 from cnntrain.cli import options
 
 if TYPE_CHECKING:
+    from cnntrain.config import Config
+    from cnntrain.export.c.budget import Fit
     from cnntrain.layers.base import LayerRow
     from cnntrain.layers.explanation import Explanation
     from cnntrain.shape import Shape
+
+
+def _target(ctx: click.Context, parameter: click.Parameter, value: str | None) -> dict[str, int] | None:
+    if value is None:
+        return None
+    from cnntrain.errors import ArgumentError
+    from cnntrain.export.c.budget import parse_target
+
+    try:
+        return parse_target(value)
+    except ArgumentError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 @click.command("check")
@@ -28,14 +42,23 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Say what computes each pass of each layer, why no other algorithm, and what is fused.",
 )
+@click.option(
+    "--target",
+    callback=_target,
+    metavar="flash=SIZE,ram=SIZE",
+    help="Say whether the network's C file fits, 256K and 2M being sizes; exit with 1 if not.",
+)
 @options.as_json
 @click.option("--schema", is_flag=True, help="Print the JSON schema of configs, for editors, and nothing else.")
+@click.pass_context
 def command(
+    ctx: click.Context,
     config_file: Path | None,
     overrides: tuple[str, ...],
     image: Shape | None,
     classes: int | None,
     explain: bool,
+    target: dict[str, int] | None,
     as_json: bool,
     schema: bool,
 ) -> None:
@@ -62,6 +85,7 @@ def command(
         image, classes = image or Shape(*found), classes or number
     rows = infer_shapes(config, image, classes)
     explanation = _explanation(rows, config.train.batch_size, config.train.direct) if explain else None
+    fit = _fit(config, rows, target) if target is not None else None
     summary = {
         "name": config.name,
         "input_shape": list(image),
@@ -72,10 +96,20 @@ def command(
     }
     if explanation is not None:
         summary["explanation"] = explanation.as_dict()
+    if fit is not None:
+        summary["target"] = fit.as_dict()
     if as_json:
         click.echo(json.dumps(summary))
-        return
-    click.echo(f"{config.name}: {classes} classes")
+    else:
+        _print(summary, rows, image, explanation, fit)
+    if fit is not None and not fit.fits:
+        ctx.exit(1)
+
+
+def _print(
+    summary: dict[str, Any], rows: Sequence[LayerRow], image: Shape, explanation: Explanation | None, fit: Fit | None
+) -> None:
+    click.echo(f"{summary['name']}: {summary['classes']} classes")
     lines = [("", "layer", "output", "parameters", "MACs"), ("", "data", str(image), "", "")]
     for index, row in enumerate(rows):
         lines += lines_of(row, str(index))
@@ -83,6 +117,15 @@ def command(
     click.echo(table(lines))
     if explanation is not None:
         click.echo(f"\n{explanation.as_text()}")
+    if fit is not None:
+        click.echo(f"\nas a C file:\n{fit.as_text()}")
+
+
+def _fit(config: Config, rows: Sequence[LayerRow], target: dict[str, int]) -> Fit:
+    from cnntrain.data.settings import MeanImage
+    from cnntrain.export.c.budget import Fit, footprint_of
+
+    return Fit(footprint_of(config.name, rows, isinstance(config.data.normalize, MeanImage)), target)
 
 
 def _explanation(rows: Sequence[LayerRow], batch_size: int, direct: bool) -> Explanation:

@@ -1,1 +1,4 @@
-"""Trained networks for other programs."""
+"""Trained networks for other programs: one file or folder per format, each with a table of how layers are written.
+
+`model.py` is what all of them take; `write.py` is the way from a run to files.
+"""

@@ -158,7 +158,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         Not a safetensors file, truncated, corrupt, not written by cnntrain, or by a newer version of it.
     """
     try:
-        _check_header(path)
+        check_header(path)
         with safe_open(path, framework="numpy") as file:
             metadata, digests = _metadata(path, file.metadata() or {})
             tensors = {name: _tensor(path, file, name) for name in file.keys()}  # noqa: SIM118, not a dict
@@ -218,7 +218,7 @@ def _form(value: NDArray[Any]) -> str:
     return f"{value.dtype}[{', '.join(map(str, value.shape))}]"
 
 
-def _check_header(path: Path) -> None:
+def check_header(path: Path) -> None:
     """Name the usual kinds of damage in numbers; the safetensors library checks everything again."""
     if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would keep us waiting
         raise CheckpointError(f"{path}: is no file")

@@ -16,6 +16,7 @@ NOT_RUN: dict[str, dict[str, str]] = {
         ".venv/bin/cnntrain": "run below, with what they print",
         "NUMBA_NUM_THREADS=1 .venv/bin/python -m pytest": "runs all tests",
     },
+    "docs/deploy.md": {"from lenet import": PYTORCH},  # tests/export/test_torch_live.py runs it
     "docs/kernels.md": {"# NUMBA_CACHE_DIR=$(mktemp -d) python this.py": "compiles anew, and depends on the processor"},
     "docs/performance.md": {
         "python benchmarks/compare_pytorch.py": PYTORCH,
