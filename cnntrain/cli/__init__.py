@@ -17,6 +17,8 @@ from cnntrain.hints import hint
 from cnntrain.printable import message, printable
 
 COMMANDS = {  # the module cnntrain.cli.<name> holds `command`; the texts are here so that help imports none of them
+    "new": "Write a config to start from.",
+    "recipes": "List the recipes of the package, or print one.",
     "train": "Train a network.",
     "eval": "Measure a trained network on a data set.",
     "reproduce": "Train a recipe and say whether it keeps its promise.",

@@ -11,7 +11,7 @@ from cnntrain.cli import options
 
 
 @click.command("train")
-@click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="The YAML config.")
+@options.config_if_given
 @options.overrides
 @options.allow_extensions
 @click.option(
@@ -41,14 +41,14 @@ def command(
 ) -> None:
     """Train a network.
 
-    The run folder holds the resolved config, metrics.csv (one row per epoch), log.txt, and the checkpoints
+    CONFIG is a YAML file. The run folder holds the resolved config, metrics.csv (one row per epoch), log.txt, and the checkpoints
     best.safetensors and last.safetensors. Its path is the last line on stdout; everything else goes to stderr.
 
     Ctrl-C, SIGTERM or SIGHUP stops after the step at hand, with the checkpoint of the last finished epoch in place, and
     exits with 130, 143 or 129; a second one leaves at once. Training goes on when stdout or stderr breaks.
     """
     if resume is None and config_file is None:
-        raise click.UsageError("name a config with --config FILE, or a run to continue with --resume RUN")
+        raise click.UsageError("name a config (CONFIG, --config FILE or --recipe NAME), or a run to continue with --resume RUN")
     if resume is not None and out is not None:
         raise click.UsageError("--resume continues in its own folder: leave out --out")
 

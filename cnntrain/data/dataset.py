@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,10 +67,44 @@ def describe(settings: DataSettings) -> tuple[Shape, int]:
     from cnntrain.shape import Shape
 
     source = _source(settings)
-    shape, classes = source.describe()
+    with _places_named(settings):
+        shape, classes = source.describe()
     if classes < 2:
         raise _one_class(source, "there is only one class")
     return Shape(*shape), classes
+
+
+def describe_or_recall(settings: DataSettings) -> tuple[Shape, int, str]:
+    """Return what `describe` does and "", or what is known of published data that are not there and a note that says so.
+
+    Raises `DataError` as `describe`.
+    """
+    from cnntrain.data import SOURCES  # the package imports this file
+    from cnntrain.shape import Shape
+
+    published = SOURCES[settings.source].published
+    if published is None or Path(settings.path).expanduser().exists():
+        return *describe(settings), ""
+    note = (
+        f"{settings.path}: not there, so the published size of its images is taken; "
+        f"cnntrain data download {settings.source} fetches them"
+    )
+    return Shape(*published.image_shape), len(published.class_names), note
+
+
+@contextmanager
+def _places_named(settings: DataSettings) -> Iterator[None]:
+    """Add to a `DataError` of data that are nowhere where they were looked for."""
+    try:
+        yield
+    except DataError as error:
+        folder, path = settings._origin.folder, Path(settings.path).expanduser()
+        if folder is None or path.is_absolute() or path.exists() or folder.resolve() == Path.cwd():
+            raise
+        raise DataError(
+            f"{error}\n  paths in a config are relative to the working directory ({Path.cwd()}) or to the config's "
+            f"folder ({folder.resolve()}): neither has {settings.path}"
+        ) from None
 
 
 def load_data(settings: DataSettings, seed: int, progress: Progress = silent) -> DataSet:
@@ -96,7 +132,8 @@ def load_data(settings: DataSettings, seed: int, progress: Progress = silent) ->
         The settings do not fit this data (validation larger than the training split, wrong number of means).
     """
     source = _source(settings, progress)
-    loaded = source.load()
+    with _places_named(settings):
+        loaded = source.load()
     train, validation = loaded.train, loaded.validation
     if validation is not None and settings.validation:
         raise ConfigError(
