@@ -54,7 +54,9 @@ def config_beside(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def one_config(plain: Path | None, option: Path | None, recipe: str | None, required: bool) -> Path | None:
     """Return the one config that was named; a usage error for several, or for none where one is required."""
-    given = [name for name, value in (("CONFIG", plain), ("--config", option), ("--recipe", recipe)) if value is not None]
+    given = [
+        name for name, value in (("CONFIG", plain), ("--config", option), ("--recipe", recipe)) if value is not None
+    ]
     if len(given) > 1:
         raise click.UsageError(f"{' and '.join(given)} both name a config: give one of them")
     if required and not given:

@@ -12,18 +12,20 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from cnntrain.data.decoded_cache import CacheIndex, DecodedCache, SplitIndex
-from cnntrain.data.decoding import Decoder, Failure, Form, WrongSizeError, image_size
-from cnntrain.data.folder_tree import Member, Tree
+from cnntrain.data.decoding import Decoder, Failure, image_size
+from cnntrain.data.folder_tree import Arrangement, Member, Tree
 from cnntrain.data.image_files import ImageFiles, UnreadableFileError, open_image_files
+from cnntrain.data.image_form import Fit, Form, WrongSizeError
 from cnntrain.data.images import LazyImages
 from cnntrain.data.progress import Progress, silent
-from cnntrain.data.settings import DataSettings
+from cnntrain.data.settings import DataSettings, HeldOut
 from cnntrain.data.source import ImageShape, Loaded, Source, Split
 from cnntrain.errors import ConfigError, DataError
 from cnntrain.printable import printable
 from cnntrain.settings import PositivePair
 
 _COLOURS = {"white": 255, "black": 0}
+TableName = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
 Byte = Annotated[int, Field(ge=0, le=255)]
 
 
@@ -51,18 +53,36 @@ class FolderSettings(DataSettings):
 
     It holds `train/<class>/` and `test/<class>/` with image files (JPEG, PNG, BMP, GIF, PPM, TIFF, WebP), and perhaps
     `validation/<class>/`; `Training`, `Testing`, `val`, `valid` and capitals will do too, and all of it may lie in
-    outer folders. Classes are numbered in the order of their names. Images are turned as their EXIF orientation says.
+    outer folders. With `test: 0.2` there need be no such folders: `<class>/` lies at the top, and test and validation images are
+    chosen by content. Classes are numbered in the order of their names. Images are turned as their EXIF orientation says.
     Colours of 16 bits are cut to their upper 8; grey images of more than 8 bits need `white`.
     """
 
     color: Literal["rgb", "grey"] = Field("rgb", description="What images become: three channels, or one.")
+    test: HeldOut = Field(
+        0,
+        description="Training images that are test images instead: a fraction of each class (0.2), or about so many in all. They, "
+        "and with this key those of `validation` (a share of all images then), are chosen by their content: equal "
+        "pictures stay together, and a picture keeps its place when others are added (unless its class would be off its "
+        "share by more than half). 0: a folder holds them.",
+    )
+    labels: TableName | None = Field(
+        None,
+        description="A table of classes in place of folders named after them: a CSV file in `path` with the columns "
+        "file and class.",
+    )
     resize: PositivePair | None = Field(
         None, description="Scale every image to [rows, columns]; without it images of differing sizes are refused."
     )
+    fit: Fit = Field(
+        "stretch",
+        description="How `resize` treats an image of other proportions. stretch: distorts it. crop: takes its middle, as "
+        "large as fits. pad: keeps all of it, on the background.",
+    )
     background: Colour = Field(
         (255, 255, 255),
-        description="What lies under transparent pixels: white, black, a number from 0 to 255 for a grey, or [red, "
-        "green, blue].",
+        description="What lies under transparent pixels, and around images that `fit: pad` makes fit: white, black, a "
+        "number from 0 to 255 for a grey, or [red, green, blue].",
     )
     white: Annotated[int, Field(ge=1, le=65535)] | None = Field(
         None,
@@ -91,43 +111,71 @@ class Folder(Source[FolderSettings]):
         self.path = Path(settings.path).expanduser()
 
     def describe(self) -> tuple[ImageShape, int]:
-        tree = Tree(open_image_files(self.path))
+        tree = self._tree()
         return self._form(tree).shape, len(tree.class_names)
 
     def load(self) -> Loaded:
-        tree = Tree(open_image_files(self.path))
-        form = self._form(tree)
-        splits = self._streamed(tree, form) if self.settings.storage == "stream" else self._decoded(tree, form)
-        return Loaded(splits["train"], splits["test"], tree.class_names, splits.get("validation"))
+        tree = self._tree()
+        splits = self._splits(tree, None)
+        held_out = bool(self.settings.test)
+        return Loaded(splits["train"], splits["test"], tree.class_names, splits.get("validation"), held_out)
+
+    def load_split(self, name: str, class_names: list[str], shape: ImageShape) -> Split | None:
+        if self.settings.test:
+            return None
+        tree = self._tree(name, class_names)
+        return self._splits(tree, name, shape)[name]
 
     def likely_mistake(self) -> str:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return Tree(open_image_files(self.path)).likely_mistake()
+            return self._tree().likely_mistake()
 
-    def _form(self, tree: Tree) -> Form:
-        """Size from the settings, or from the first training image that can be read."""
+    def _tree(self, only: str | None = None, class_names: list[str] | None = None) -> Tree:
+        settings = self.settings
+        by_content = settings.validation if settings.test else 0
+        arrangement = Arrangement(settings.test, by_content, settings.labels)
+        return Tree(open_image_files(self.path), arrangement, only, class_names, self.progress)
+
+    def _form(self, tree: Tree, shape: ImageShape | None = None) -> Form:
+        """Size from the settings, else the one that is known, or that of the first training image that can be read."""
         settings, first = self.settings, None
-        for name, _ in tree.splits["train"]:
+        if settings.resize is not None or shape is not None:
+            return self._form_of(settings.resize or (shape or (0, 0, 0))[1:])
+        for name in tree.first_images():
             size = _size_of(tree.files, name, settings.white)
             if isinstance(size, tuple):
-                rows, columns = settings.resize or size
-                resize = settings.resize is not None
-                return Form(settings.color, rows, columns, resize, settings.background, settings.white)
+                return self._form_of(size)
             where = tree.files.where(name)
             if not settings.skip_bad:
                 raise DataError(f"{where}: {size}; {size.advice}")
             first = first or f"{where}: {size}"
         raise DataError(
-            f"{self.path}: none of the {len(tree.splits['train'])} training images can be read; the first is {first}"
+            f"{self.path}: none of the {len(list(tree.first_images()))} training images can be read; the first is {first}"
         )
+
+    def _form_of(self, size: tuple[int, int]) -> Form:
+        settings = self.settings
+        resize = settings.resize is not None
+        return Form(settings.color, *size, resize, settings.background, settings.white, settings.fit)
+
+    def _splits(self, tree: Tree, only: str | None, shape: ImageShape | None = None) -> dict[str, Split]:
+        """Return the images of all splits, or of one."""
+        if self.settings.storage == "stream":
+            return self._streamed(tree, self._form(tree, shape))
+        return self._decoded(tree, only, shape)
 
     # --- decoded once ---
 
-    def _decoded(self, tree: Tree, form: Form) -> dict[str, Split]:
-        cache = self._cache(tree.files) if self.settings.storage == "cache" else None
-        found = cache.read() if cache else None
-        if found is None and cache is not None:
+    def _decoded(self, tree: Tree, only: str | None, shape: ImageShape | None) -> dict[str, Split]:
+        """Return them from the cache: of all splits, whatever was asked for, or of the one; or decode them."""
+        in_cache = self.settings.storage == "cache"
+        found = self._cache(tree.files).read() if in_cache and tree.are_its_own else None
+        cache = self._cache(tree.files, only, tree.class_names, shape) if in_cache else None
+        if found is None and cache is not None and only is not None:
+            found = cache.read()
+        form = self._form(tree, shape) if found is None else None
+        if form is not None and cache is not None:
             try:
                 size = sum(map(len, tree.splits.values())) * int(np.prod(form.shape))
                 with cache.writer(size) as writer:
@@ -141,6 +189,7 @@ class Folder(Source[FolderSettings]):
                     stacklevel=2,
                 )
         if found is None:
+            form = form or self._form(tree, shape)
             memory = _Memory(tree, form)
             found = self._decode(tree, form, memory.begin, memory.write), memory.images
         index, images = found
@@ -150,13 +199,16 @@ class Folder(Source[FolderSettings]):
             for name, split in index.splits.items()
         }
 
-    def _cache(self, files: ImageFiles) -> DecodedCache:
+    def _cache(self, files: ImageFiles, only: str | None = None, *of: object) -> DecodedCache:
+        """Return the entry of all splits, or of `only` one, which depends on more (`of`)."""
         import PIL
 
         settings = self.settings
         depends_on = [
-            *(files.fingerprint(), settings.color, settings.resize, settings.background, settings.white),
-            *(settings.skip_bad, PIL.__version__),
+            *(files.fingerprint(), settings.color, settings.resize, settings.background, settings.white, settings.fit),
+            *(settings.skip_bad, settings.labels, PIL.__version__),
+            *([settings.test, settings.validation] if settings.test else []),
+            *([only, *of] if only is not None else []),
         ]
         return DecodedCache(self.path, {"decoded": depends_on})
 

@@ -53,6 +53,7 @@ def _held_out(value: object) -> object:
 _HELD_OUT = {
     "anyOf": [{"type": "integer", "minimum": 0}, {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}]
 }
+HeldOut = Annotated[int | float, BeforeValidator(_held_out), WithJsonSchema(_HELD_OUT)]
 
 
 def _per_channel(value: object) -> object:
@@ -165,7 +166,7 @@ class DataSettings(Settings):
         description="The data set's folder or file, relative to the working directory or, if that does not have it, to the "
         "config's folder."
     )
-    validation: Annotated[int | float, BeforeValidator(_held_out), WithJsonSchema(_HELD_OUT)] = Field(
+    validation: HeldOut = Field(
         0,
         description="Training images held out to choose the best epoch: a count, or a fraction; equally many from "
         "each class.",

@@ -195,7 +195,8 @@ def test_missing_parts(tmp_path: Path) -> None:
     files = {name: content for name, content in tree().items() if name.startswith("train")}
     message = refused(write_folder(tmp_path / "a", files))
     assert message.startswith(
-        f"{tmp_path}/a: no image files in test/<class>/; found 6 images of the train split; expected train/<class>/"
+        f"{tmp_path}/a: no image files in test/<class>/; found 6 images of the train split; set data.test: 0.2 to "
+        "take a fifth of them, by content; expected train/<class>/"
     )
     message = refused(write_folder(tmp_path / "b", tree(**{"test/bird/1.png": encoded(pixels(1))})))
     assert message == (
