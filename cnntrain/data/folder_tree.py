@@ -131,7 +131,7 @@ class Tree:
         elsewhere = []
         for name in self.files.names:
             parts = self._parts(name)
-            if _is_clutter(parts):
+            if is_clutter(parts):
                 continue
             is_image, split = name.lower().endswith(SUFFIXES), folders.get(parts[0])
             if is_image and len(parts) > 1:
@@ -162,7 +162,7 @@ class Tree:
         self._ignored = [
             name
             for name in self.files.names
-            if name not in listed and name.lower().endswith(SUFFIXES) and not _is_clutter(self._parts(name))
+            if name not in listed and name.lower().endswith(SUFFIXES) and not is_clutter(self._parts(name))
         ]
         return {split: sorted(of, key=lambda pair: pair[1]) for split, of in found.items()}
 
@@ -229,7 +229,7 @@ class Tree:
         counts = Counter(
             parts[0]
             for name in self.files.names
-            if len(parts := self._parts(name)) > 1 and not _is_clutter(parts) and name.lower().endswith(SUFFIXES)
+            if len(parts := self._parts(name)) > 1 and not is_clutter(parts) and name.lower().endswith(SUFFIXES)
         )
         if not counts:
             images = sum(name.lower().endswith(SUFFIXES) for name in self.files.names)
@@ -284,7 +284,8 @@ def _split_named(folder: str) -> str | None:
     return next((split for split, names in _SPLITS.items() if folder.lower() in names), None)
 
 
-def _is_clutter(parts: list[str]) -> bool:
+def is_clutter(parts: list[str]) -> bool:
+    """Tell whether a path is that of something that systems leave in folders."""
     return any(part.startswith(".") or part in _CLUTTER for part in parts)
 
 
@@ -293,7 +294,7 @@ def _outer_folders(files: ImageFiles) -> str:
     prefix = ""
     while True:
         tops = {rest.split("/")[0] for name in files.names if "/" in (rest := name.removeprefix(prefix))}
-        tops = {top for top in tops if not _is_clutter([top])}
+        tops = {top for top in tops if not is_clutter([top])}
         if len(tops) != 1 or _split_named(top := tops.pop()) is not None:
             return prefix
         deeper = f"{prefix}{top}/"

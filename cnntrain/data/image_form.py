@@ -71,7 +71,7 @@ def shaped(image: Any, form: Form) -> NDArray[np.uint8]:
     from PIL import Image
 
     refuse_depth(image, form.white)
-    image = _upright(image)
+    image = upright(image)
     if (image.height, image.width) != (form.rows, form.columns) and not form.resize:
         raise WrongSizeError(f"has {image.height}x{image.width} pixels (rows x columns)")
     if image.mode in _DEEP_MODES:
@@ -122,7 +122,8 @@ def refuse_depth(image: Any, white: int | None) -> None:
         raise TooDeepError(f"has more than 8 bits per pixel (Pillow's mode {image.mode})")
 
 
-def _upright(image: Any) -> Any:
+def upright(image: Any) -> Any:
+    """Return a loaded image turned as its EXIF orientation says."""
     from PIL.Image import Transpose
 
     turns = {
