@@ -21,6 +21,7 @@ COMMANDS = {  # the module cnntrain.cli.<name> holds `command`; the texts are he
     "recipes": "List the recipes of the package, or print one.",
     "train": "Train a network.",
     "eval": "Measure a trained network on a data set.",
+    "predict": "Recognise pictures with a trained network.",
     "reproduce": "Train a recipe and say whether it keeps its promise.",
     "gradcheck": "Check every gradient of a network against finite differences.",
     "check": "Check a config and show its layers, without training.",

@@ -112,7 +112,10 @@ def cache(unused: float | None, gone: bool, clear: bool, as_json: bool) -> None:
 )
 @click.option("--images/--no-images", default=True, show_default=True, help="Draw a few images.")
 @click.option(
-    "--write", type=click.Path(path_type=Path), metavar="FILE", help="With PATH, write the suggested config into a new file."
+    "--write",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With PATH, write the suggested config into a new file.",
 )
 @options.as_json
 def inspect(
@@ -170,9 +173,7 @@ def _inspect_files(path: Path, write: Path | None, as_json: bool) -> None:
     click.echo(json.dumps(as_dict(found)) if as_json else "\n".join(as_lines(found)))
 
 
-def _inspect_config(
-    config_file: Path, overrides: tuple[str, ...], split: str, images: bool, as_json: bool
-) -> None:
+def _inspect_config(config_file: Path, overrides: tuple[str, ...], split: str, images: bool, as_json: bool) -> None:
     from cnntrain.config import load_config
     from cnntrain.data.dataset import constant_channel
     from cnntrain.data.drawing import as_bytes, draw

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.data.image_files import ImageFiles, UnreadableFileError
+from cnntrain.data.image_files import Readable, UnreadableFileError
 from cnntrain.data.image_form import Form, draft, orientation, refuse_depth, shaped
 from cnntrain.data.prefetch import in_order
 
@@ -97,7 +97,7 @@ def cores() -> int:
 class Decoder:
     """Decodes many files with as many threads as the process may use cores."""
 
-    def __init__(self, files: ImageFiles, form: Form) -> None:
+    def __init__(self, files: Readable, form: Form) -> None:
         self.files, self.form = files, form
         workers = cores()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
@@ -106,6 +106,10 @@ class Decoder:
     def close(self) -> None:
         """End the threads; what they have not begun is dropped."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def each(self, names: Sequence[str]) -> Iterator[tuple[str, NDArray[np.uint8] | UnreadableFileError]]:
+        """Yield each name in order with its image, or with what is wrong with it."""
+        yield from in_order(self._pool, self._decode, names, _CHUNK * self._ahead)
 
     def chunks(self, names: list[str]) -> Iterator[tuple[NDArray[np.uint8], list[Failure]]]:
         """Yield the images in order, some at a time, without those that failed, and the failures."""

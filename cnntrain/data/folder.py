@@ -274,6 +274,7 @@ class StreamedImages(LazyImages):
     """Image files that are decoded each time they are asked for."""
 
     def __init__(self, files: ImageFiles, form: Form, members: list[Member]) -> None:
+        self._files = files
         self._names = [name for name, _ in members]
         self._decoder = Decoder(files, form)
         self.shape = (len(members), *form.shape)
@@ -284,7 +285,7 @@ class StreamedImages(LazyImages):
         images, start = np.empty((len(names), *self.shape[1:]), np.uint8), 0
         for decoded, failures in self._decoder.chunks(names):
             for failure in failures:
-                raise DataError(f"{self._decoder.files.where(names[failure.index])}: {failure.reason}")
+                raise DataError(f"{self._files.where(names[failure.index])}: {failure.reason}")
             images[start : start + len(decoded)] = decoded
             start += len(decoded)
         return images

@@ -171,16 +171,12 @@ def _look(files: ImageFiles, name: str) -> Picture | UnreadableFileError:
             digest = hashlib.blake2b(repr((image.size, deep)).encode(), digest_size=16)
             digest.update(values.tobytes())
             largest = int(values.max()) if deep else None
-            return Picture(
-                name, kind, mode, image.height, image.width, turned, transparent, largest, digest.digest()
-            )
+            return Picture(name, kind, mode, image.height, image.width, turned, transparent, largest, digest.digest())
     except UnreadableFileError as error:
         return error
 
 
-def _arranged(
-    files: ImageFiles, progress: Progress
-) -> tuple[dict[str, dict[str, str]], Arrangement, str, list[str]]:
+def _arranged(files: ImageFiles, progress: Progress) -> tuple[dict[str, dict[str, str]], Arrangement, str, list[str]]:
     """Find the splits and classes: as folders say, by a table, or by content; or say why there are none."""
     ways = [Arrangement(), Arrangement(test=0.2), SHARES]
     if any(name.rpartition("/")[2] == LABELS for name in files.names):

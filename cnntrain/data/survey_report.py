@@ -81,7 +81,10 @@ def _picture_lines(survey: Survey) -> list[str]:
     else:
         low, middle, high = zip(_range(rows).values(), _range(columns).values(), strict=True)
         text = f"{len(sizes):,} different: {low[0]}x{low[1]} to {high[0]}x{high[1]}, median {middle[0]:g}x{middle[1]:g}"
-    counts = [f"{sum(p.turned for p in pictures):,} turned by EXIF", f"{sum(p.transparent for p in pictures):,} with transparency"]
+    counts = [
+        f"{sum(p.turned for p in pictures):,} turned by EXIF",
+        f"{sum(p.transparent for p in pictures):,} with transparency",
+    ]
     return [
         f"sizes     {text} (rows x columns)",
         f"modes     {_counted(picture.mode for picture in pictures)}; {', '.join(counts)}",
@@ -97,11 +100,16 @@ def _class_lines(survey: Survey) -> list[str]:
     names = sorted(set().union(*balance.values()))
     how = "by content (data.test)" if survey.arrangement.test else "by folders"
     totals = ", ".join(f"{split} {sum(balance[split].values()):,}" for split in splits)
-    width, most = max([5, *(len(printable(name)) for name in names)]), max(max(c.values(), default=0) for c in balance.values())
+    width, most = (
+        max([5, *(len(printable(name)) for name in names)]),
+        max(max(c.values(), default=0) for c in balance.values()),
+    )
     lines = [f"splits    {totals}; {how}", f"  {'class'.ljust(width)}" + "".join(f"{split:>12}" for split in splits)]
     for name in names:
         counts = "".join(f"{balance[split][name]:>12,}" for split in splits)
-        lines.append(f"  {printable(name).ljust(width)}{counts}  {'#' * round(20 * balance[splits[0]][name] / max(most, 1))}".rstrip())
+        lines.append(
+            f"  {printable(name).ljust(width)}{counts}  {'#' * round(20 * balance[splits[0]][name] / max(most, 1))}".rstrip()
+        )
     return [*lines, *([f"  {survey.problem}"] if survey.problem else [])]
 
 

@@ -97,17 +97,25 @@ def test_duplicates_leaks_and_contradictions(tmp_path: Path) -> None:
     assert "  test/cat/copy.png (test) = train/cat/0.png (train)\n" in text
 
 
-GREY_DEEP = {f"{kind}/{n}.png": encoded((np.arange(64).reshape(8, 8) * 60 + n).astype(np.uint16)) for kind in "ab" for n in range(4)}
+GREY_DEEP = {
+    f"{kind}/{n}.png": encoded((np.arange(64).reshape(8, 8) * 60 + n).astype(np.uint16))
+    for kind in "ab"
+    for n in range(4)
+}
 
 
 @pytest.mark.parametrize(
     ("files", "lines"),
     [
-        (classes(20), ["test: 0.2", "validation: 0.1", "color: rgb", "resize: [32, 32]", "fit: crop", "horizontal_flip"]),
+        (
+            classes(20),
+            ["test: 0.2", "validation: 0.1", "color: rgb", "resize: [32, 32]", "fit: crop", "horizontal_flip"],
+        ),
         (tree(), ["validation: 0.1", "color: rgb"]),
         (GREY_DEEP, ["color: grey", "white: 4095  # the largest value found is 3783", "test: 0.2"]),
         (
-            {f"x/{n}.png": encoded(pixels(n)) for n in range(9)} | {"labels.csv": b"\n".join(b"x/%d.png,%d" % (n, n % 2) for n in range(9))},
+            {f"x/{n}.png": encoded(pixels(n)) for n in range(9)}
+            | {"labels.csv": b"\n".join(b"x/%d.png,%d" % (n, n % 2) for n in range(9))},
             ['labels: "labels.csv"', "test: 0.2"],
         ),
         (classes(3) | {"cat/bad.png": b"x"}, ["skip_bad: true  # 1 files cannot be read"]),
@@ -134,7 +142,10 @@ def test_the_suggested_config_is_right(tmp_path: Path, files: dict[str, bytes], 
 
 def test_images_without_classes(tmp_path: Path) -> None:
     path = write_folder(tmp_path / "loose", {f"{n}.png": encoded(pixels(n)) for n in range(3)})
-    assert "classes   none found: no image files in train/<class>/; found 3 image files that lie in no folder" in run(path).stdout
+    assert (
+        "classes   none found: no image files in train/<class>/; found 3 image files that lie in no folder"
+        in run(path).stdout
+    )
     assert found(path)["classes"] == {}
     one = write_folder(tmp_path / "one", {f"cat/{n}.png": encoded(pixels(n)) for n in range(3)})
     refused = run(one, "--write", tmp_path / "x.yaml")
