@@ -27,13 +27,13 @@ class TrainedNetwork:
 
     - the path of a picture file, or a Pillow image: turned, scaled and coloured as the training images were;
     - an array (N, C, H, W), or (N, H, W) for networks with one channel; N may be 0. One image (C, H, W) or (H, W);
-    - an array (H, W, 3) or (N, H, W, 3) as Pillow, Matplotlib and OpenCV (after BGR to RGB) have it, of any size if it is
-      uint8; also (H, W, 1) and (H, W, 4), whose last channel is opacity;
+    - an array (H, W, 3) or (N, H, W, 3) as Pillow, Matplotlib and OpenCV (after BGR to RGB) have it, of any
+      size if it is uint8; also (H, W, 1) and (H, W, 4), whose last channel is opacity;
     - a list of several of these.
 
-    Arrays are uint8 as stored in the data set, or float32/float64. For a network that was trained on uint8 images, floats
-    are on the scale 0..1; otherwise on the scale of its training images. All are normalised as the training images were.
-    What is given alone has a result of its own, without an axis for several.
+    Arrays are uint8 as stored in the data set, or float32/float64. For a network that was trained on uint8 images,
+    floats are on the scale 0..1; otherwise on the scale of its training images. All are normalised as the training
+    images were. What is given alone has a result of its own, without an axis for several.
     """
 
     def __init__(self, restored: Restored) -> None:

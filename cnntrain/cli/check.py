@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 @click.option(
     "--schema",
     is_flag=True,
-    help="Print the JSON schema of configs, for editors, and nothing else; with a config, it knows the layers of its extensions.",
+    help="Print the JSON schema of configs, for editors, and nothing else; with a config it knows the layers of its "
+    "extensions.",
 )
 def command(
     config_file: Path | None,

@@ -133,8 +133,8 @@ def inspect(
     then sizes, modes, how many images each class has in each split, pictures that are there twice (also in different
     formats; across splits that is a leak), and a config to begin with.
 
-    Of a config's data: counts, shapes, class balance, values and a few images of --split. Values are those stored, before
-    normalisation.
+    Of a config's data: counts, shapes, class balance, values and a few images of --split. Values are those stored,
+    before normalisation.
     """
     if (target is None) == (config_file is None):
         raise click.UsageError(

@@ -65,17 +65,19 @@ def command(
 ) -> None:
     """Check every gradient of a network against finite differences.
 
-    The network of a config (as a training would begin), or of a run folder or a checkpoint, runs on some of its training images in
-    double precision, through the same kernels that train. One backward pass gives the gradients of the input and of
-    all parameters; a sample of each is compared with central differences of the loss. Before, the network trains on
-    random images, and gradients are filled with NaN: what a layer keeps from a batch before is WRONG. An entry where
-    a ReLU or a pooling winner changes within the difference is counted as a kink, neither right nor wrong.
+    The network of a config (as a training would begin), or of a run folder or a checkpoint, runs on some of its
+    training images in double precision, through the same kernels that train. One backward pass gives the gradients of
+    the input and of all parameters; a sample of each is compared with central differences of the loss. Before, the
+    network trains on random images, and gradients are filled with NaN: what a layer keeps from a batch before is WRONG.
+    An entry where a ReLU or a pooling winner changes within the difference is counted as a kink, neither right nor
+    wrong.
 
     Exits with 0 if all gradients are right, with 1 if one is wrong or none could be checked.
     """
     if (target is None) == (config_file is None):
         raise click.UsageError(
-            "give one thing to check: a config (CONFIG, --config FILE or --recipe NAME), or a run folder or a checkpoint"
+            "give one thing to check: a config (CONFIG, --config FILE or --recipe NAME), or a run folder or a "
+            "checkpoint"
         )
     if target is not None and is_config(target):
         target, config_file = None, target

@@ -63,8 +63,8 @@ def command(
     folder or zip archive of pictures, a pattern such as "photos/**/*.jpg", or - for names on standard input, one on
     each line. Pictures are turned, scaled and normalised as the training images were.
 
-    Prints CSV: file, class, probability, and with --top K class_2, probability_2, ... A file that cannot be read is named
-    on stderr, and the others go on; the exit code is 1 then, unless --skip-bad is given.
+    Prints CSV: file, class, probability, and with --top K class_2, probability_2, ... A file that cannot be read is
+    named on stderr, and the others go on; the exit code is 1 then, unless --skip-bad is given.
     """
     if csv_file is not None and as_json:
         raise click.UsageError("give either --csv FILE or --json")
@@ -138,7 +138,11 @@ def _table(path: Path | None, top: int | None) -> Iterator[Callable[[list[str]],
     try:
         with path.open("w", encoding="utf-8", newline="") as file:
             file.write(_line(head))
-            yield lambda row: None if file.write(_line(list(map(as_text, row)))) else None
+
+            def write(row: list[str]) -> None:
+                file.write(_line(list(map(as_text, row))))
+
+            yield write
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
 

@@ -41,7 +41,7 @@ def command(
 ) -> None:
     """Train a network.
 
-    CONFIG is a YAML file. The run folder holds the resolved config, metrics.csv (one row per epoch), log.txt, and the checkpoints
+    The run folder holds the resolved config, metrics.csv (one row per epoch), log.txt, and the checkpoints
     best.safetensors and last.safetensors. Its path is the last line on stdout; everything else goes to stderr.
 
     Ctrl-C, SIGTERM or SIGHUP stops after the step at hand, with the checkpoint of the last finished epoch in place, and

@@ -68,7 +68,7 @@ def parse_config(text: str, file: str, overrides: Sequence[str] = (), folder: Pa
 
 @contextmanager
 def extended(path: Path | str, overrides: Sequence[str] = ()) -> Iterator[None]:
-    """Know the layers of the Python files that a config names, inside the `with` block; nothing else in it is looked at.
+    """Know the layers of the Python files that a config names, inside the `with` block; no more of it is looked at.
 
     Raises `ConfigError` if it is no YAML, `ExtensionError` as `load_config` does.
     """

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cnntrain.data.decoding import SUFFIXES
-from cnntrain.data.folder_tree import is_clutter
+from cnntrain.data.folder_names import is_clutter
 from cnntrain.data.image_files import (
     LARGEST_FILE,
     DirectoryFiles,
@@ -31,7 +31,7 @@ class SingleFiles(Readable):
 
     def read(self, name: str) -> bytes:
         try:
-            with open(name, "rb", opener=_open_without_waiting) as file:  # noqa: PTH123, with an opener
+            with open(name, "rb", opener=_open_without_waiting) as file:
                 status = os.fstat(file.fileno())
                 if not stat.S_ISREG(status.st_mode):
                     raise UnreadableFileError("is no regular file")
@@ -45,7 +45,7 @@ class SingleFiles(Readable):
 
 
 class ChosenFiles(Readable):
-    """The files that names stand for, in their order; a name that stands for none is there too, and reading it says why.
+    """The files that names stand for, in order; a name that stands for none is there too, and reading it says why.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class ChosenFiles(Readable):
 
     def _add(self, name: str) -> None:
         try:
-            status = os.stat(name)
+            status = Path(name).stat()
         except (OSError, ValueError) as error:
             found = sorted(_matching(name))
             if not found:
@@ -117,7 +117,7 @@ class ChosenFiles(Readable):
 def _matching(name: str) -> Iterator[str]:
     """Yield what a pattern stands for; nothing for a name that is none."""
     if _PATTERN & set(name) and "\0" not in name:
-        yield from glob.iglob(name, recursive=True)
+        yield from glob.iglob(name, recursive=True)  # noqa: PTH207, of any path
 
 
 def _reason(name: str, error: OSError | ValueError) -> str:

@@ -75,7 +75,7 @@ def describe(settings: DataSettings) -> tuple[Shape, int]:
 
 
 def describe_or_recall(settings: DataSettings) -> tuple[Shape, int, str]:
-    """Return what `describe` does and "", or what is known of published data that are not there and a note that says so.
+    """Return what `describe` does and "", or what is known of published data that are not there and a note on it.
 
     Raises `DataError` as `describe`.
     """
@@ -162,7 +162,7 @@ def load_split(
     shape: tuple[int, int, int],
     progress: Progress = silent,
 ) -> Split:
-    """Load one split for a network that was trained on such data; the others need not be there where the source allows it.
+    """Load one split for a network that was trained on such data; where the source can, without the others.
 
     Parameters
     ----------
@@ -193,7 +193,8 @@ def load_split(
         data = load_data(settings, seed, progress)
         if tuple(data.class_names) != tuple(class_names):
             raise DataError(
-                f"{settings.path}: the network knows {_classes(class_names)}, the data have {_classes(data.class_names)}"
+                f"{settings.path}: the network knows {_classes(class_names)}, "
+                f"the data have {_classes(data.class_names)}"
             )
         split = data.split(name)
     elif held_out:

@@ -1,9 +1,9 @@
 """Which pictures of a folder become test and validation images: by their content, so that equal pictures stay together.
 
-The content's hash is a number u from 0 to 1. With test: 0.2 and validation: 0.1 a picture with u < 0.2 is a test image, one with
-u < 0.3 a validation image. That depends on the picture alone: when others are added, it stays where it is. By chance a
-class may get more or fewer than its share; where it is off by more than half of it (and more than one picture), those with
-the next larger or smaller u make up for it, and then a few pictures may move.
+The content's hash is a number u from 0 to 1. With test: 0.2 and validation: 0.1 a picture with u < 0.2 is a test image,
+one with u < 0.3 a validation image. That depends on the picture alone: when others are added, it stays where it is. By
+chance a class may get more or fewer than its share; where it is off by more than half of it (and more than one
+picture), those with the next larger or smaller u make up for it, and then a few pictures may move.
 """
 
 from __future__ import annotations

@@ -11,23 +11,17 @@ from functools import cached_property
 
 from cnntrain.data.decoding import SUFFIXES
 from cnntrain.data.division import content_hashes, divide
+from cnntrain.data.folder_names import SPLIT_FOLDERS, few, is_clutter, outer_folders, split_named
 from cnntrain.data.image_files import ImageFiles
 from cnntrain.data.labels_table import read_labels
 from cnntrain.data.progress import Progress, silent
 from cnntrain.errors import ConfigError, DataError
 from cnntrain.printable import as_text, printable
 
-# Names of a split's folder, in small letters; capitals will do.
-_SPLITS = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "val"),
-    "test": ("test", "testing"),
-}
 _LAYOUT = (
     "expected train/<class>/<image files> and test/<class>/<image files>, and perhaps validation/<class>/...; or "
     "<class>/<image files> with data.test: 0.2"
 )
-_CLUTTER = ("__MACOSX", "Thumbs.db", "desktop.ini")  # what systems leave in folders; names with a dot in front too
 _MOST_CLASSES = 100_000
 _DETECTOR = (
     "; images/ beside labels/ is how data for finding objects are laid out: to tell classes apart, each image belongs "
@@ -82,7 +76,7 @@ class Tree:
     ) -> None:
         self.files = files
         self._arrangement, self._only, self._progress = arrangement, only, progress
-        self._prefix = _outer_folders(files)
+        self._prefix = outer_folders(files)
         self._ignored: list[str] = []
         self._found = self._from_table() if arrangement.labels is not None else self._from_folders()
         if arrangement.test and "test" in self._found:
@@ -110,12 +104,12 @@ class Tree:
 
     @cached_property
     def splits(self) -> dict[str, list[Member]]:
-        """(file, label) of each split that is there: train, test and perhaps validation; of `only` one if one was named."""
+        """(file, label) of each split that is there, train, test and perhaps validation; or of the `only` one."""
         labels = {name: label for label, name in enumerate(self.class_names)}
         found = self._divided() if self._arrangement.test else self._found
         return {
             split: [(name, self._label(labels, split, as_text(of), name)) for of, name in found[split]]
-            for split in _SPLITS
+            for split in SPLIT_FOLDERS
             if split in found and self._only in (None, split)
         }
 
@@ -196,7 +190,7 @@ class Tree:
             return _DETECTOR
         inner = Counter(parts[2] for _, name in self._found["train"] if len(parts := self._parts(name)) > 3)
         if len(inner) > 1 and self._arrangement.labels is None:
-            return f"; all classes may lie one folder too deep: in {printable(self.class_names[0])}/ are {_few(inner)}"
+            return f"; all classes may lie one folder too deep: in {printable(self.class_names[0])}/ are {few(inner)}"
         return ""
 
     def _parts(self, name: str) -> list[str]:
@@ -205,8 +199,8 @@ class Tree:
     def _folders_of_splits(self) -> dict[str, str]:
         """Which folder holds which split; raises `DataError` if two could hold the same."""
         tops = sorted({parts[0] for name in self.files.names if len(parts := self._parts(name)) > 1})
-        folders = {top: split for top in tops if (split := _split_named(top)) is not None}
-        for split in _SPLITS:
+        folders = {top: split for top in tops if (split := split_named(top)) is not None}
+        for split in SPLIT_FOLDERS:
             rivals = [top for top, of in folders.items() if of == split]
             if len(rivals) > 1:
                 raise DataError(
@@ -234,7 +228,7 @@ class Tree:
         if not counts:
             images = sum(name.lower().endswith(SUFFIXES) for name in self.files.names)
             return text + (f"; found {images:,} image files that lie in no folder" if images else "")
-        text += f"; found image files in {_few(counts)}"
+        text += f"; found image files in {few(counts)}"
         tops = {self._parts(name)[0] for name in self.files.names}
         if "images" in counts and "labels" in tops:
             return text + _DETECTOR
@@ -278,32 +272,3 @@ class Tree:
                 f"{printable(class_name)}; classes are {', '.join(names)}"
             )
         return labels[class_name]
-
-
-def _split_named(folder: str) -> str | None:
-    return next((split for split, names in _SPLITS.items() if folder.lower() in names), None)
-
-
-def is_clutter(parts: list[str]) -> bool:
-    """Tell whether a path is that of something that systems leave in folders."""
-    return any(part.startswith(".") or part in _CLUTTER for part in parts)
-
-
-def _outer_folders(files: ImageFiles) -> str:
-    """Return "" when train/ lies at the top, "outer/" or "outer/inner/" when everything lies in folders around it."""
-    prefix = ""
-    while True:
-        tops = {rest.split("/")[0] for name in files.names if "/" in (rest := name.removeprefix(prefix))}
-        tops = {top for top in tops if not is_clutter([top])}
-        if len(tops) != 1 or _split_named(top := tops.pop()) is not None:
-            return prefix
-        deeper = f"{prefix}{top}/"
-        if not any("/" in name.removeprefix(deeper) for name in files.names if name.startswith(deeper)):
-            return prefix  # a folder of files: a class, perhaps, but nothing around splits
-        prefix = deeper
-
-
-def _few(counts: Counter[str]) -> str:
-    """A few names of folders, with how many image files each has."""
-    shown = [f"{printable(name)}/ ({count:,})" for name, count in sorted(counts.items())[:5]]
-    return ", ".join(shown) + (f" and {len(counts) - 5:,} more" if len(counts) > 5 else "")

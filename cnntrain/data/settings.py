@@ -163,8 +163,8 @@ class DataSettings(Settings):
 
     source: str = Field(description="Kind of the data set.")
     path: Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")] = Field(
-        description="The data set's folder or file, relative to the working directory or, if that does not have it, to the "
-        "config's folder."
+        description="The data set's folder or file, relative to the working directory or, if that does not have it, to "
+        "the config's folder."
     )
     validation: HeldOut = Field(
         0,

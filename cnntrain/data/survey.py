@@ -1,4 +1,4 @@
-"""A look at every image file of a folder or archive, before there is a config: what is damaged, how large, what is there twice."""
+"""A look at every image file of a folder or archive: what is damaged, how large, of which class, there twice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from cnntrain.data.decoding import SUFFIXES, cores, opened
-from cnntrain.data.folder_tree import Arrangement, Tree, is_clutter
+from cnntrain.data.folder_names import is_clutter
+from cnntrain.data.folder_tree import Arrangement, Tree
 from cnntrain.data.image_files import ImageFiles, UnreadableFileError, open_image_files
 from cnntrain.data.image_form import is_deep, orientation, upright
 from cnntrain.data.prefetch import in_order

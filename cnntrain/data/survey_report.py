@@ -107,9 +107,8 @@ def _class_lines(survey: Survey) -> list[str]:
     lines = [f"splits    {totals}; {how}", f"  {'class'.ljust(width)}" + "".join(f"{split:>12}" for split in splits)]
     for name in names:
         counts = "".join(f"{balance[split][name]:>12,}" for split in splits)
-        lines.append(
-            f"  {printable(name).ljust(width)}{counts}  {'#' * round(20 * balance[splits[0]][name] / max(most, 1))}".rstrip()
-        )
+        bar = "#" * round(20 * balance[splits[0]][name] / max(most, 1))
+        lines.append(f"  {printable(name).ljust(width)}{counts}  {bar}".rstrip())
     return [*lines, *([f"  {survey.problem}"] if survey.problem else [])]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.data.decoding import Decoder
-from cnntrain.data.folder import FolderSettings
+from cnntrain.data.folder_settings import FolderSettings
 from cnntrain.data.image_files import Readable, UnreadableFileError
 from cnntrain.data.image_form import Form
 from cnntrain.data.progress import Progress, silent
@@ -22,8 +22,8 @@ _COLORS = {1: "grey", 3: "rgb"}
 def form_for(restored: Restored) -> Form:
     """Return what a picture becomes before a network sees it; everything for it is in the checkpoint.
 
-    Colours, `fit`, `background` and `white` are those of the training data, the size is that of its images: a picture of
-    another size is scaled. Networks that were not trained on image files stretch.
+    Colours, `fit`, `background` and `white` are those of the training data, the size is that of its images: a picture
+    of another size is scaled. Networks that were not trained on image files stretch.
 
     Raises
     ------

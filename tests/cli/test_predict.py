@@ -105,7 +105,11 @@ def test_ways_to_name_files(run: str) -> None:
     assert files(predict(run, "photos/*/5[01].png")) == [NAMES[n] for n in (0, 1, 4, 5)]
     assert files(predict(run, "photos/**/*.png")) == NAMES
     assert files(predict(run, "photos/dark/")) == NAMES[:4]
-    assert files(predict(run, "-", NAMES[7], stdin=f"{NAMES[3]}\r\n\nphotos/light\n".encode())) == [NAMES[3], *NAMES[4:], NAMES[7]]
+    assert files(predict(run, "-", NAMES[7], stdin=f"{NAMES[3]}\r\n\nphotos/light\n".encode())) == [
+        NAMES[3],
+        *NAMES[4:],
+        NAMES[7],
+    ]
     assert files(predict(run, "-", stdin="\0".join(NAMES[:2]).encode())) == NAMES[:2]
     Path("a*b[1].png").write_bytes(Path(NAMES[0]).read_bytes())
     assert files(predict(run, "a*b[1].png")) == ["a*b[1].png"]
@@ -170,7 +174,10 @@ def test_a_table_in_a_file(run: str) -> None:
     assert (result.exit_code, result.output) == (0, "")
     with Path("out.csv").open(newline="") as file:
         assert [row[0] for row in csv.reader(file)] == ["file", *NAMES]
-    assert "nowhere/out.csv: cannot be written: No such file or directory" in predict(run, "photos", "--csv", "nowhere/out.csv").stderr
+    assert (
+        "nowhere/out.csv: cannot be written: No such file or directory"
+        in predict(run, "photos", "--csv", "nowhere/out.csv").stderr
+    )
     both = predict(run, "photos", "--csv", "out.csv", "--json")
     assert (both.exit_code, both.stdout) == (2, "")
 
@@ -188,12 +195,14 @@ def test_every_picture_is_treated_as_in_training(run: str, tmp_path: Path) -> No
     from_arrays = network.probabilities(data.test.images[:])
     shown = {image.tobytes(): row for image, row in zip(data.test.images[:], from_arrays, strict=True)}
     names = sorted(str(path) for path in Path("again").rglob("*.png"))
-    from cnntrain.evaluation.pictures import decoded
     from cnntrain.data.chosen_files import SingleFiles
+    from cnntrain.evaluation.pictures import decoded
 
     restored = restore(Path(run) / "best.safetensors", batch_size=4)
     seen = 0
-    for name, picture_, row in zip(names, decoded(restored, SingleFiles(), names), network.probabilities(names), strict=True):
+    for name, picture_, row in zip(
+        names, decoded(restored, SingleFiles(), names), network.probabilities(names), strict=True
+    ):
         if picture_.tobytes() in shown:
             np.testing.assert_array_equal(row, shown[picture_.tobytes()], err_msg=name)
             seen += 1

@@ -14,6 +14,7 @@ from PIL import Image
 from cnntrain.cli import main
 from cnntrain.config import infer_shapes, load_config
 from cnntrain.data import describe
+from cnntrain.data.survey import survey
 from cnntrain.errors import DataError
 from cnntrain.shape import Shape
 from tests.data.pictures import encoded, pixels, tree, write_folder, write_zip
@@ -161,7 +162,5 @@ def test_mistakes(tmp_path: Path) -> None:
     assert "--write goes with a folder or zip" in run("--recipe", "mnist-lenet5", "--write", "x").stderr
     os.mkfifo(tmp_path / "pipe")
     assert "is neither a folder nor a file" in run(tmp_path / "pipe").stderr
-    with pytest.raises(DataError):
-        from cnntrain.data.survey import survey
-
+    with pytest.raises(DataError, match="no such folder or zip file"):
         survey(tmp_path / "gone")
