@@ -27,7 +27,7 @@ class UnreadableFileError(Exception):
         What to do.
     """
 
-    advice = "remove it, or set data.skip_bad: true to go on without such files"
+    advice = "remove it, or set data.skip_bad: true to go on without such files (cnntrain data inspect lists them all)"
 
 
 class Readable(ABC):
