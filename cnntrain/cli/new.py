@@ -23,8 +23,8 @@ def command(kind: str, folder: Path) -> None:
 
     mnist (what you get without a word) is about handwritten digits, photos about image files of your own in one folder
     for each class. The config goes into DIR, the working directory otherwise, with cnntrain.schema.json beside it, by
-    which editors with a YAML language server complete and check keys. Nothing is ever overwritten. Prints the config's
-    path, and what to do next on stderr.
+    which editors with a YAML language server complete and check keys. Nothing is ever overwritten. Prints what to
+    do next on stderr, and the config's path.
     """
     from cnntrain.config.schema import json_schema
     from cnntrain.errors import RunFolderError
@@ -43,7 +43,6 @@ def command(kind: str, folder: Path) -> None:
         raise RunFolderError(f"{there}: is there already, and nothing is overwritten: name another folder") from error
     except OSError as error:
         raise RunFolderError(f"{folder}: cannot be written: {error.strerror or error}") from error
-    click.echo(printable(str(config)))
     if kept:
         click.echo(f"{printable(str(schema))} is left as it is (cnntrain check --schema prints today's)", err=True)
     click.echo("next:", err=True)
@@ -51,6 +50,7 @@ def command(kind: str, folder: Path) -> None:
         click.echo(f"  cd {printable(shlex.quote(str(folder)))}", err=True)
     for line in _next_steps(config):
         click.echo(f"  {line}", err=True)
+    click.echo(printable(str(config)))
 
 
 def _next_steps(config: Path) -> list[str]:
