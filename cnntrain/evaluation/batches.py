@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -60,26 +61,30 @@ def _is_picture(image: object) -> bool:
 def _each(restored: Restored, images: Sequence[Any]) -> NDArray[np.uint8]:
     """Make pictures of files, Pillow images and arrays; files are decoded by threads."""
     paths = [os.fspath(image) for image in images if _is_path(image)]
-    from_files = decoded(restored, SingleFiles(), paths)
     result = np.empty((len(images), *restored.metadata.input_shape), np.uint8)
-    for index, image in enumerate(images):
-        if _is_path(image):
-            picture = next(from_files)
-            if isinstance(picture, UnreadableFileError):
-                raise DataError(f"{printable(os.fspath(image))}: {picture}")
-            result[index] = picture
-        elif _is_picture(image):
-            result[index] = _shaped(restored, image, index)
-        else:
-            array, alone = _channels_first(restored, np.asarray(image))
-            if not alone or array.dtype != np.uint8:
-                raise ArgumentError(
-                    f"image {index}: among several images of different kinds an array must be one image of uint8, got "
-                    f"{np.asarray(image).dtype} {np.asarray(image).shape}"
-                )
-            result[index] = array[0]
-    from_files.close()  # type: ignore[attr-defined]  # a generator: ends its threads
+    with closing(decoded(restored, SingleFiles(), paths)) as from_files:
+        for index, image in enumerate(images):
+            if _is_path(image):
+                picture = next(from_files)
+                if isinstance(picture, UnreadableFileError):
+                    raise DataError(f"{printable(os.fspath(image))}: {picture}")
+                result[index] = picture
+            elif _is_picture(image):
+                result[index] = _shaped(restored, image, index)
+            else:
+                result[index] = _one(restored, np.asarray(image), index)
     return result
+
+
+def _one(restored: Restored, image: NDArray[Any], index: int) -> NDArray[np.uint8]:
+    array, alone = _channels_first(restored, image)
+    if not alone or array.dtype != np.uint8:
+        raise ArgumentError(
+            f"image {index}: among several images of different kinds an array must be one image of uint8, got "
+            f"{image.dtype} {image.shape}"
+        )
+    one: NDArray[np.uint8] = array[0]
+    return one
 
 
 def _shaped(restored: Restored, image: Any, index: int) -> NDArray[np.uint8]:

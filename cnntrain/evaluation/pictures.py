@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -101,7 +101,7 @@ def recognise(
         decoder.close()
 
 
-def decoded(restored: Restored, files: Readable, names: Sequence[str]) -> Iterator[Any]:
+def decoded(restored: Restored, files: Readable, names: Sequence[str]) -> Generator[Any, None, None]:
     """Yield the picture of each file, or what is wrong with it, in the form that the network takes."""
     decoder = Decoder(files, form_for(restored))
     try:

@@ -149,7 +149,9 @@ def test_one_bad_file_is_named(tmp_path: Path, name: str) -> None:
         message = refused(path, **keys)
         assert message.startswith(f"{path}/train/dog/1.png: ")
         assert reason in message or "resize" in keys
-        assert message.endswith("; remove it, or set data.skip_bad: true to go on without such files (cnntrain data inspect lists them all)")
+        assert message.endswith(
+            "; remove it, or set data.skip_bad: true to go on without such files (cnntrain data inspect lists them all)"
+        )
 
 
 @pytest.mark.parametrize("storage", ["cache", "memory"])

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from cnntrain.data.image_files import DirectoryFiles
+from cnntrain.data.image_files import DirectoryFiles, ImageFiles
 from cnntrain.data.labels_table import read_labels
 from cnntrain.errors import DataError
 from tests.data.pictures import encoded, load, pixels, write_folder, write_zip
@@ -79,6 +82,31 @@ def test_wrong_tables(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(DataError) as caught:
         load(path, labels="labels.csv", test=0.2)
     assert message in str(caught.value)
+
+
+class Content(ImageFiles):
+    """A table of any content beside one picture."""
+
+    def __init__(self, content: bytes) -> None:
+        self.path, self.names, self.left_out = Path("here"), ["labels.csv", "a.png"], []
+        self._content = content
+
+    def read(self, name: str) -> bytes:
+        return self._content
+
+    def fingerprint(self) -> str:
+        return ""
+
+    def where(self, name: str) -> str:
+        return name
+
+
+@given(st.binary(max_size=60) | st.text('ab.png,"\n\r\0 file;clas', max_size=60).map(str.encode))
+def test_any_content_is_read_or_refused(content: bytes) -> None:
+    found: list[tuple[str, str]] = []
+    with contextlib.suppress(DataError):
+        found = read_labels(Content(content), "labels.csv")
+    assert {name for name, _ in found} <= {"a.png", "labels.csv"}
 
 
 def test_no_table_and_images_without_a_label(tmp_path: Path) -> None:
