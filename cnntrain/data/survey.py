@@ -17,7 +17,7 @@ from cnntrain.data.decoding import SUFFIXES, cores, opened
 from cnntrain.data.folder_names import is_clutter
 from cnntrain.data.folder_tree import Arrangement, Tree
 from cnntrain.data.image_files import ImageFiles, UnreadableFileError, open_image_files
-from cnntrain.data.image_form import is_deep, orientation, upright
+from cnntrain.data.image_form import is_deep, orientation, refuse_depth, upright
 from cnntrain.data.prefetch import in_order
 from cnntrain.data.progress import Progress, silent
 from cnntrain.errors import CnntrainError, DataError
@@ -164,11 +164,12 @@ def _look(files: ImageFiles, name: str) -> Picture | UnreadableFileError:
     try:
         with opened(files.read(name)) as image:
             image.load()
+            refuse_depth(image, white=65535)  # those with floating-point pixels, of which nothing can be made
             turned = orientation(image) > 1
             transparent, deep = bool(image.has_transparency_data), is_deep(image)
             mode, kind = image.mode, str(image.format)
             image = upright(image)
-            values: Any = np.asarray(image) if deep or mode == "F" else image.convert("RGBA" if transparent else "RGB")
+            values: Any = np.asarray(image) if deep else image.convert("RGBA" if transparent else "RGB")
             digest = hashlib.blake2b(repr((image.size, deep)).encode(), digest_size=16)
             digest.update(values.tobytes())
             largest = int(values.max()) if deep else None

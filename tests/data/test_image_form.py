@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cnntrain.data.decoding import decode
-from cnntrain.data.image_form import Form
+from cnntrain.data.image_form import Form, draft
 from tests.data.pictures import encoded
 
 
@@ -93,3 +93,21 @@ def test_a_jpeg_that_lies_on_its_side_is_not_decoded_too_small() -> None:
     upright = np.asarray(Image.open(io.BytesIO(stream.getvalue())).transpose(Image.Transpose.ROTATE_270))
     found = decode(stream.getvalue(), form(160, 40, "stretch"))
     assert np.abs(found.astype(int) - decode(encoded(upright), form(160, 40, "stretch"))).mean() < 12
+
+
+@pytest.mark.parametrize("size", [(640, 1280), (1280, 640), (1000, 1000), (100, 90), (3000, 200)])
+@pytest.mark.parametrize("target", [(32, 32), (160, 40), (40, 160)])
+@pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
+def test_twice_the_wanted_size_is_left_of_a_jpeg(size: tuple[int, int], target: tuple[int, int], fit: Any) -> None:
+    with Image.open(io.BytesIO(encoded(np.zeros(size, np.uint8), "JPEG"))) as image:
+        draft(image, form(*target, fit))
+        rows, columns = image.height, image.width
+    if (rows, columns) == size:
+        return  # too small to be made smaller
+    for height, width in ((rows, columns), (columns, rows)):  # also if it lies on its side
+        if fit == "pad":
+            scale = min(target[0] / height, target[1] / width)
+            assert 1 / scale >= 2
+        else:
+            assert height >= 2 * target[0]
+            assert width >= 2 * target[1]
