@@ -87,7 +87,7 @@ def describe_or_recall(settings: DataSettings) -> tuple[Shape, int, str]:
         return *describe(settings), ""
     note = (
         f"{settings.path}: not there, so the published size of its images is taken; "
-        f"cnntrain data download {settings.source} fetches them"
+        f"fetch the data with: cnntrain data download {settings.source}"
     )
     return Shape(*published.image_shape), len(published.class_names), note
 

@@ -51,8 +51,8 @@ def test_published_data_need_not_be_there_for_a_check(tmp_path: Path, monkeypatc
     assert result.exit_code == 0
     assert "  data         1x28x28 " in result.stdout
     assert result.stderr == (
-        "note: data/mnist: not there, so the published size of its images is taken; cnntrain data download mnist "
-        "fetches them\n"
+        "note: data/mnist: not there, so the published size of its images is taken; fetch the data with: cnntrain "
+        "data download mnist\n"
     )
     (tmp_path / "data" / "mnist").mkdir(parents=True)
     assert "missing train-images-idx3-ubyte.gz" in run("check", "--recipe", "mnist-lenet5").stderr

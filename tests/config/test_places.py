@@ -26,19 +26,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_data_beside_the_config(folder: Path) -> None:
-    write_mnist(folder / "there" / "data" / "mnist", [1, 2, 3, 3], [4])
+    write_mnist(folder / "there" / "data" / "mnist", [*range(10), 3, 3], [4])
     config = load_config("../there/a.yaml")
     assert config.data.path == "../there/data/mnist"
-    assert len(load_data(config.data, 1).train) == 3
+    assert len(load_data(config.data, 1).train) == 11
     assert "path: ../there/data/mnist" in resolved_yaml(config)  # a run goes on from here without the config
 
 
 def test_the_working_directory_goes_first(folder: Path) -> None:
-    write_mnist(folder / "there" / "data" / "mnist", [1, 2, 3, 3], [4])
-    write_mnist(folder / "here" / "data" / "mnist", [1, 2], [4])
+    write_mnist(folder / "there" / "data" / "mnist", [*range(10), 3, 3], [4])
+    write_mnist(folder / "here" / "data" / "mnist", list(range(10)), [4])
     config = load_config("../there/a.yaml")
     assert config.data.path == "data/mnist"
-    assert len(load_data(config.data, 1).train) == 1
+    assert len(load_data(config.data, 1).train) == 9
 
 
 def test_a_message_names_both_places(folder: Path) -> None:
