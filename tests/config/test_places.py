@@ -35,10 +35,10 @@ def test_data_beside_the_config(folder: Path) -> None:
 
 def test_the_working_directory_goes_first(folder: Path) -> None:
     write_mnist(folder / "there" / "data" / "mnist", [*range(10), 3, 3], [4])
-    write_mnist(folder / "here" / "data" / "mnist", list(range(10)), [4])
+    write_mnist(folder / "here" / "data" / "mnist", list(range(10)) * 2, [4])
     config = load_config("../there/a.yaml")
     assert config.data.path == "data/mnist"
-    assert len(load_data(config.data, 1).train) == 9
+    assert len(load_data(config.data, 1).train) == 19
 
 
 def test_a_message_names_both_places(folder: Path) -> None:
