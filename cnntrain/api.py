@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from cnntrain.errors import ArgumentError, CheckpointError
+from cnntrain.errors import CheckpointError
+from cnntrain.evaluation.batches import Images, as_batch
+from cnntrain.evaluation.pictures import probabilities_of
 from cnntrain.evaluation.restored import Restored, normalization_for, restore
 from cnntrain.runs.folder import find_checkpoint
 
@@ -23,11 +25,15 @@ class TrainedNetwork:
 
     Images may come as
 
-    - an array (N, C, H, W), or (N, H, W) for networks with one channel; N may be 0;
-    - uint8 as stored in the data set, or float32/float64. For a network that was trained on uint8 images, floats are
-      on the scale 0..1; otherwise on the scale of its training images.
+    - the path of a picture file, or a Pillow image: turned, scaled and coloured as the training images were;
+    - an array (N, C, H, W), or (N, H, W) for networks with one channel; N may be 0. One image (C, H, W) or (H, W);
+    - an array (H, W, 3) or (N, H, W, 3) as Pillow, Matplotlib and OpenCV (after BGR to RGB) have it, of any
+      size if it is uint8; also (H, W, 1) and (H, W, 4), whose last channel is opacity;
+    - a list of several of these.
 
-    They are normalised as the training images were.
+    Arrays are uint8 as stored in the data set, or float32/float64. For a network that was trained on uint8 images,
+    floats are on the scale 0..1; otherwise on the scale of its training images. All are normalised as the training
+    images were. What is given alone has a result of its own, without an axis for several.
     """
 
     def __init__(self, restored: Restored) -> None:
@@ -56,48 +62,53 @@ class TrainedNetwork:
         """Channels, rows and columns of an image."""
         return self._restored.metadata.input_shape
 
-    def predict(self, images: ArrayLike) -> NDArray[np.int64]:
+    def predict(self, images: Images) -> Any:
         """Return the most probable class of each image.
 
         Parameters
         ----------
-        images : ndarray
+        images : path, Pillow image, ndarray or list of these
             See the class.
 
         Returns
         -------
-        ndarray, shape (N,), int64
-            Indices into `class_names`.
+        ndarray, shape (N,), int64, or int
+            Indices into `class_names`; one number for one image.
 
         Raises
         ------
         ArgumentError
             The array has another shape or type than the network takes, or an image holds NaN.
+        DataError
+            A file cannot be read; the message names it.
         """
-        return self._logits(images).argmax(axis=1)
+        logits, alone = self._logits(images)
+        labels = logits.argmax(axis=1)
+        return int(labels[0]) if alone else labels
 
-    def probabilities(self, images: ArrayLike) -> NDArray[np.float64]:
+    def probabilities(self, images: Images) -> NDArray[np.float64]:
         """Return the probability of each class: the softmax of the network's outputs.
 
         Parameters
         ----------
-        images : ndarray
+        images : path, Pillow image, ndarray or list of these
             See the class.
 
         Returns
         -------
         ndarray, shape (N, classes), float64
-            Rows add up to 1.
+            Rows add up to 1. Shape (classes,) for one image.
 
         Raises
         ------
-        ArgumentError
+        ArgumentError, DataError
             As `predict`.
         """
-        logits = self._logits(images).astype(np.float64)
-        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return exponentials / exponentials.sum(axis=1, keepdims=True)
+        logits, alone = self._logits(images)
+        probabilities = probabilities_of(logits) if len(logits) else logits.astype(np.float64)
+        return probabilities[0] if alone else probabilities
 
+<<<<<<< HEAD
     def export_onnx(self, path: str | Path, *, fold_batch_norm: bool = False) -> None:
         """Write an ONNX file, as `cnntrain export --onnx` does; raises `ExportError`."""
         self._export(onnx=Path(path), fold_batch_norm=fold_batch_norm)
@@ -122,35 +133,11 @@ class TrainedNetwork:
             if isinstance(error, ArgumentError):
                 raise
             raise ArgumentError(f"images must be one array; NumPy says: {error}") from error
+=======
+    def _logits(self, images: Images) -> tuple[NDArray[np.floating], bool]:
+        array, alone = as_batch(self._restored, images)
+>>>>>>> w15-photos
         normalization = normalization_for(self._restored, array.dtype)
         if len(array) == 0:
-            return np.empty((0, len(self.class_names)), np.float32)
-        return self._restored.network.predict_logits(array, normalization)
-
-    def _checked(self, images: NDArray[Any]) -> NDArray[Any]:
-        """Return the images as (N, C, H, W), uint8 or float32, C-contiguous."""
-        channels, rows, columns = self.input_shape
-        if images.ndim == 3 and channels == 1:
-            images = images[:, None]
-        if images.ndim != 4 or images.shape[1:] != self.input_shape:
-            also = f" or (N, {rows}, {columns})" if channels == 1 else ""
-            one = "; for one image: image[None]" if images.ndim in (2, 3) else ""
-            raise ArgumentError(
-                f"images must have shape (N, {channels}, {rows}, {columns}){also}, got {images.shape}{one}"
-            )
-        if images.dtype == np.uint8:
-            return np.ascontiguousarray(images)
-        if images.dtype not in (np.float32, np.float64):
-            raise ArgumentError(f"images must be uint8, float32 or float64, got {images.dtype}")
-        finite = np.isfinite(images).all(axis=(1, 2, 3))
-        if not finite.all():
-            raise ArgumentError(
-                f"{int((~finite).sum())} of {len(images)} images hold NaN or infinity; the first is image "
-                f"{int((~finite).argmax())}"
-            )
-        if self._restored.metadata.image_type == "uint8" and images.size and images.max() > 1.5:
-            raise ArgumentError(
-                f"float images must be on the scale 0..1, got values up to {images.max():g}: divide by 255, or pass "
-                "uint8"
-            )
-        return np.ascontiguousarray(images, dtype=np.float32)
+            return np.empty((0, len(self.class_names)), np.float32), alone
+        return self._restored.network.predict_logits(array, normalization), alone

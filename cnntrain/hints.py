@@ -53,6 +53,10 @@ _ELSEWHERE = {
     "he": "kaiming kaimingnormal kaiminguniform msra",
     "normal": "gaussian randn",
     "eval": "test validate evaluation",
+    "predict": "infer inference classify recognise recognize label",
+    "new": "init create start",
+    "recipes": "examples zoo configs",
+    "fit": "resizemode aspect letterbox",
     "data": "dataset download inspect cache",
 }
 _LEFT_OUT = {

@@ -70,8 +70,8 @@ def test_equivalent_forms_of_images(network: TrainedNetwork) -> None:
     ("images", "message"),
     [
         (
-            np.zeros((14, 14), np.uint8),
-            r"shape \(N, 1, 14, 14\) or \(N, 14, 14\), got \(14, 14\); for one image: image\[",
+            np.zeros((5, 13), np.float32),
+            r"shape \(N, 1, 14, 14\) or \(N, 14, 14\), or \(rows, columns, 3\) in uint8, got \(5, 13\) in float32",
         ),
         (np.zeros((5, 14, 13), np.uint8), r"got \(5, 1, 14, 13\)"),
         (np.zeros((5, 3, 14, 14), np.uint8), r"got \(5, 3, 14, 14\)"),
@@ -81,13 +81,24 @@ def test_equivalent_forms_of_images(network: TrainedNetwork) -> None:
         (np.zeros((5, 14, 14), object), "must be uint8, float32 or float64, got object"),
         (np.full((5, 14, 14), 255.0), "must be on the scale 0..1, got values up to 255: divide by 255, or pass uint8"),
         ([[1, 2], [3]], "images must be one array; NumPy says: "),
-        ("a path", r"got \(\)"),
     ],
 )
 def test_wrong_arrays(network: TrainedNetwork, images: Any, message: str) -> None:
     for function in (network.predict, network.probabilities):
         with pytest.raises(ArgumentError, match=message):
             function(images)
+
+
+def test_one_image_has_a_result_of_its_own(network: TrainedNetwork) -> None:
+    images = digits()["x_test"]
+    rows, labels = network.probabilities(images), network.predict(images)
+    for one in (images[5], images[5][None][0], images[5].astype(np.float32) / 255):
+        assert network.predict(one) == labels[5]
+        assert network.probabilities(one).shape == (10,)
+        np.testing.assert_allclose(network.probabilities(one), rows[5], rtol=1e-4, atol=1e-6)
+    assert type(network.predict(images[5])) is int
+    np.testing.assert_array_equal(network.probabilities(images[5]), rows[5])
+    assert network.predict(images[:1]).shape == (1,)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -118,7 +118,7 @@ def check(tmp_path: Path, content: str, *arguments: str) -> Result:
 
 
 def test_the_flag_allows_for_one_command_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cnntrain.data.describe", lambda settings: (Shape(1, 28, 28), 10))
+    monkeypatch.setattr("cnntrain.data.dataset.describe_or_recall", lambda settings: (Shape(1, 28, 28), 10, ""))
     content = text(write(tmp_path, FINE))
     refused = check(tmp_path, content)
     assert (refused.exit_code, refused.stdout) == (2, "")
@@ -274,7 +274,7 @@ def test_an_error_at_work_names_the_line_and_shows_a_traceback_if_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: bool
 ) -> None:
     monkeypatch.setenv("CNNTRAIN_TRACEBACK", "1" if asked else "")
-    monkeypatch.setattr("cnntrain.data.describe", lambda settings: (Shape(1, 28, 28), 10))
+    monkeypatch.setattr("cnntrain.data.dataset.describe_or_recall", lambda settings: (Shape(1, 28, 28), 10, ""))
     file = write(tmp_path, FINE.replace("return input_shape", "return input_shape.rowz"))
     line = file.read_text().splitlines().index("        return input_shape.rowz") + 1
     result = check(tmp_path, text(file), "--allow-extensions")

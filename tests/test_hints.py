@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from cnntrain import hints
+from cnntrain.cli import COMMANDS
 from cnntrain.config.registries import REGISTRIES
 from cnntrain.hints import hint, nearest
 from cnntrain.layers import LAYERS
@@ -44,7 +45,7 @@ def test_a_missing_blank() -> None:
 
 def test_every_name_that_is_hinted_at_exists() -> None:
     """A hint at something that was renamed would never be given."""
-    known = {"eval", "data"} | set(_keys())
+    known = set(COMMANDS) | set(_keys())
     for registry in REGISTRIES:
         known |= set(registry.entries)
         for entry in registry.entries.values():

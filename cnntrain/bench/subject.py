@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cnntrain.augmentations.pipeline import Augmenter
 from cnntrain.config import Config, infer_shapes, load_config
-from cnntrain.data import SOURCES, describe
+from cnntrain.data.dataset import describe_or_recall
 from cnntrain.errors import DataError
 from cnntrain.network import Network
 from cnntrain.optimizers import OPTIMIZERS, Optimizer
@@ -127,11 +127,9 @@ def subject_of_config(
 
 def _describe(config: Config) -> tuple[Shape, int]:
     try:
-        return describe(config.data)
+        shape, classes, _ = describe_or_recall(config.data)
     except DataError as error:
-        published = SOURCES[config.data.source].published
-        if published is not None:
-            return Shape(*published.image_shape), len(published.class_names)
         raise DataError(
             f"{error}\nThe data are needed for the size of the images only: --image 3x32x32 and --classes 10 do as well"
         ) from error
+    return shape, classes

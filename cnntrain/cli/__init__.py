@@ -17,10 +17,16 @@ from cnntrain.hints import hint
 from cnntrain.printable import message, printable
 
 COMMANDS = {  # the module cnntrain.cli.<name> holds `command`; the texts are here so that help imports none of them
+    "new": "Write a config to start from.",
+    "recipes": "List the recipes of the package, or print one.",
     "train": "Train a network.",
     "eval": "Measure a trained network on a data set.",
+<<<<<<< HEAD
     "export": "Write a trained network for other programs: ONNX, PyTorch, C.",
     "convert": "Make a checkpoint of a PyTorch state dict.",
+=======
+    "predict": "Recognise pictures with a trained network.",
+>>>>>>> w15-photos
     "reproduce": "Train a recipe and say whether it keeps its promise.",
     "gradcheck": "Check every gradient of a network against finite differences.",
     "check": "Check a config and show its layers, without training.",

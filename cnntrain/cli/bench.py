@@ -30,7 +30,7 @@ def _numbers(ctx: click.Context, parameter: click.Parameter, value: str | None) 
 
 
 @click.command("bench")
-@click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="The YAML config.")
+@options.config_if_given
 @click.option(
     "--shapes",
     multiple=True,
@@ -83,7 +83,7 @@ def command(
     images only. Random augmentation is not measured.
     """
     if (config_file is None) == (not shapes):
-        raise click.UsageError("give either --config FILE or --shapes")
+        raise click.UsageError("give either a config (CONFIG, --config FILE or --recipe NAME) or --shapes")
     if only and not shapes:
         raise click.UsageError("--only goes with --shapes")
 

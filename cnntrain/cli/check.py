@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnntrain.cli import options
+from cnntrain.printable import message
 
 if TYPE_CHECKING:
     from cnntrain.config import Config
@@ -32,7 +33,7 @@ def _target(ctx: click.Context, parameter: click.Parameter, value: str | None) -
 
 
 @click.command("check")
-@click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="The YAML config.")
+@options.config_if_given
 @options.overrides
 @options.allow_extensions
 @options.image
@@ -49,7 +50,12 @@ def _target(ctx: click.Context, parameter: click.Parameter, value: str | None) -
     help="Say whether the network's C file fits, 256K and 2M being sizes; exit with 1 if not.",
 )
 @options.as_json
-@click.option("--schema", is_flag=True, help="Print the JSON schema of configs, for editors, and nothing else.")
+@click.option(
+    "--schema",
+    is_flag=True,
+    help="Print the JSON schema of configs, for editors, and nothing else; with a config it knows the layers of its "
+    "extensions.",
+)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -64,24 +70,26 @@ def command(
 ) -> None:
     """Check a config and show its layers, without training.
 
-    The data are looked at for the size of the images and the number of classes only. MACs are the multiply-adds of one
-    image's forward pass; a layer that contains layers has their sums.
+    The data are looked at for the size of the images and the number of classes only; those of published data sets are
+    known without. MACs are the multiply-adds of one image's forward pass; a layer that contains layers has their sums.
     """
     if schema:
-        from cnntrain.config.schema import json_schema
+        from cnntrain.config.schema import json_schema, schema_for
 
-        click.echo(json.dumps(json_schema(), indent=2))
+        click.echo(json.dumps(json_schema() if config_file is None else schema_for(config_file, overrides), indent=2))
         return
     if config_file is None:
-        raise click.UsageError("Missing option '--config' (or --schema).")
+        raise click.UsageError("name a config: CONFIG, --config FILE or --recipe NAME (or ask for the --schema)")
 
     from cnntrain.config import infer_shapes, load_config
-    from cnntrain.data import describe
+    from cnntrain.data.dataset import describe_or_recall
     from cnntrain.shape import Shape
 
     config = load_config(config_file, overrides)
     if image is None or classes is None:
-        found, number = describe(config.data)
+        found, number, note = describe_or_recall(config.data)
+        if note:
+            click.echo(f"note: {message(note)}", err=True)
         image, classes = image or Shape(*found), classes or number
     rows = infer_shapes(config, image, classes)
     explanation = _explanation(rows, config.train.batch_size, config.train.direct) if explain else None

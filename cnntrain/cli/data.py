@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from cnntrain.cli import SuggestingGroup, options
+from cnntrain.cli.targets import is_config
 
 
 class PublishedNames(click.Choice):
@@ -99,7 +100,8 @@ def cache(unused: float | None, gone: bool, clear: bool, as_json: bool) -> None:
 
 
 @command.command("inspect")
-@options.config
+@click.argument("target", metavar="[PATH_OR_CONFIG]", required=False, type=click.Path(path_type=Path))
+@options.config_beside
 @options.overrides
 @click.option(
     "--split",
@@ -109,12 +111,69 @@ def cache(unused: float | None, gone: bool, clear: bool, as_json: bool) -> None:
     help="Which images.",
 )
 @click.option("--images/--no-images", default=True, show_default=True, help="Draw a few images.")
+@click.option(
+    "--write",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With PATH, write the suggested config into a new file.",
+)
 @options.as_json
-def inspect(config_file: Path, overrides: tuple[str, ...], split: str, images: bool, as_json: bool) -> None:
-    """Show what a config's data are: counts, shapes, class balance, values, and a few images.
+def inspect(
+    target: Path | None,
+    config_file: Path | None,
+    overrides: tuple[str, ...],
+    split: str,
+    images: bool,
+    write: Path | None,
+    as_json: bool,
+) -> None:
+    """Show what data are: a folder or zip of image files, or what a config names.
 
-    Values are those stored, before normalisation.
+    PATH is a folder or zip archive of image files. Every file is read: all that are damaged are named with the reason,
+    then sizes, modes, how many images each class has in each split, pictures that are there twice (also in different
+    formats; across splits that is a leak), and a config to begin with.
+
+    Of a config's data: counts, shapes, class balance, values and a few images of --split. Values are those stored,
+    before normalisation.
     """
+    if (target is None) == (config_file is None):
+        raise click.UsageError(
+            "give one thing to look at: a folder or zip of images, or a config (CONFIG, --config FILE or --recipe NAME)"
+        )
+    if config_file is None and target is not None and not is_config(target):
+        if overrides:
+            raise click.UsageError("--set changes a config; PATH has none")
+        _inspect_files(target, write, as_json)
+        return
+    if write is not None:
+        raise click.UsageError("--write goes with a folder or zip of images")
+    _inspect_config(config_file or target or Path(), overrides, split, images, as_json)
+
+
+def _inspect_files(path: Path, write: Path | None, as_json: bool) -> None:
+    from cnntrain.data.survey import survey
+    from cnntrain.data.survey_config import suggested_config
+    from cnntrain.data.survey_report import as_dict, as_lines
+    from cnntrain.data.terminal import ProgressBars
+    from cnntrain.errors import DataError
+
+    bars = ProgressBars()
+    try:
+        found = survey(path, bars)
+    finally:
+        bars.close()
+    if write is not None:
+        if found.problem or not found.pictures:
+            raise DataError(f"{path}: {found.problem or 'no image can be read'}: there is no config for that")
+        try:
+            with write.open("x", encoding="utf-8") as file:
+                file.write(suggested_config(found))
+        except OSError as error:
+            raise DataError(f"{write}: cannot be written: {error.strerror or error}") from error
+    click.echo(json.dumps(as_dict(found)) if as_json else "\n".join(as_lines(found)))
+
+
+def _inspect_config(config_file: Path, overrides: tuple[str, ...], split: str, images: bool, as_json: bool) -> None:
     from cnntrain.config import load_config
     from cnntrain.data.dataset import constant_channel
     from cnntrain.data.drawing import as_bytes, draw

@@ -12,9 +12,7 @@ from cnntrain.cli import options
 
 @click.command("eval")
 @click.argument("target", metavar="[RUN_OR_CHECKPOINT]", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="A config; with --checkpoint."
-)
+@options.config_beside
 @click.option("--checkpoint", type=click.Path(path_type=Path), metavar="FILE", help="A checkpoint; with --config.")
 @click.option(
     "--split",
@@ -62,7 +60,9 @@ def command(
     if target is not None and (config_file is not None or checkpoint is not None):
         raise click.UsageError("give either RUN_OR_CHECKPOINT or --config with --checkpoint, not both")
     if target is None and (config_file is None or checkpoint is None):
-        raise click.UsageError("give a run folder or a checkpoint, or --config FILE with --checkpoint FILE")
+        raise click.UsageError(
+            "give a run folder or a checkpoint, or --config FILE (or --recipe NAME) with --checkpoint FILE"
+        )
     if require_expected and split != "test":
         raise click.UsageError("--require-expected is about the test split")
 

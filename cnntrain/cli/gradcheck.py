@@ -9,11 +9,12 @@ from pathlib import Path
 import click
 
 from cnntrain.cli import options
+from cnntrain.cli.targets import is_config
 
 
 @click.command("gradcheck")
-@click.argument("target", metavar="[RUN_OR_CHECKPOINT]", required=False, type=click.Path(path_type=Path))
-@click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="The YAML config.")
+@click.argument("target", metavar="[CONFIG_OR_RUN]", required=False, type=click.Path(path_type=Path))
+@options.config_beside
 @options.overrides
 @options.allow_extensions
 @click.option(
@@ -64,16 +65,22 @@ def command(
 ) -> None:
     """Check every gradient of a network against finite differences.
 
-    The network of a config (as a training would begin) or of RUN_OR_CHECKPOINT runs on some of its training images in
-    double precision, through the same kernels that train. One backward pass gives the gradients of the input and of
-    all parameters; a sample of each is compared with central differences of the loss. Before, the network trains on
-    random images, and gradients are filled with NaN: what a layer keeps from a batch before is WRONG. An entry where
-    a ReLU or a pooling winner changes within the difference is counted as a kink, neither right nor wrong.
+    The network of a config (as a training would begin), or of a run folder or a checkpoint, runs on some of its
+    training images in double precision, through the same kernels that train. One backward pass gives the gradients of
+    the input and of all parameters; a sample of each is compared with central differences of the loss. Before, the
+    network trains on random images, and gradients are filled with NaN: what a layer keeps from a batch before is WRONG.
+    An entry where a ReLU or a pooling winner changes within the difference is counted as a kink, neither right nor
+    wrong.
 
     Exits with 0 if all gradients are right, with 1 if one is wrong or none could be checked.
     """
     if (target is None) == (config_file is None):
-        raise click.UsageError("give either --config FILE, or a run folder or a checkpoint")
+        raise click.UsageError(
+            "give one thing to check: a config (CONFIG, --config FILE or --recipe NAME), or a run folder or a "
+            "checkpoint"
+        )
+    if target is not None and is_config(target):
+        target, config_file = None, target
 
     from tqdm import tqdm
 

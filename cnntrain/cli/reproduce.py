@@ -11,7 +11,7 @@ from cnntrain.cli import options
 
 
 @click.command("reproduce")
-@click.argument("config_file", metavar="CONFIG", type=click.Path(path_type=Path))
+@options.config
 @options.overrides
 @options.allow_extensions
 @click.option(

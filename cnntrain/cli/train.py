@@ -11,7 +11,7 @@ from cnntrain.cli import options
 
 
 @click.command("train")
-@click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="The YAML config.")
+@options.config_if_given
 @options.overrides
 @options.allow_extensions
 @click.option(
@@ -48,7 +48,9 @@ def command(
     exits with 130, 143 or 129; a second one leaves at once. Training goes on when stdout or stderr breaks.
     """
     if resume is None and config_file is None:
-        raise click.UsageError("name a config with --config FILE, or a run to continue with --resume RUN")
+        raise click.UsageError(
+            "name a config (CONFIG, --config FILE or --recipe NAME), or a run to continue with --resume RUN"
+        )
     if resume is not None and out is not None:
         raise click.UsageError("--resume continues in its own folder: leave out --out")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -11,10 +12,12 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from cnntrain.config.document import Document
 from cnntrain.config.messages import model_at, problems_of
 from cnntrain.config.model import Config, safe_name
+from cnntrain.config.places import settle, settled
 from cnntrain.config.problems import Problem, report
 from cnntrain.config.shapes import check_output, problem, walk_shapes
 from cnntrain.config.yaml_nodes import Dumper, read_text
 from cnntrain.data import DataSettings, describe
+from cnntrain.data.settings import Origin
 from cnntrain.errors import CnntrainError, ConfigError, ExtensionError
 from cnntrain.extensions import load_extension
 from cnntrain.layers.base import Layer
@@ -41,42 +44,75 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
     ExtensionError
         A Python file that the config names may not be loaded, or there is an error in it.
     """
-    return parse_config(read_text(Path(path)), str(path), overrides)
+    return parse_config(read_text(Path(path)), str(path), overrides, Path(path).parent)
 
 
-def parse_config(text: str, file: str, overrides: Sequence[str] = ()) -> Config:
-    """Make a config of YAML text, as `load_config` does; `file` names it in messages and gives the default name."""
+def parse_config(text: str, file: str, overrides: Sequence[str] = (), folder: Path | None = None) -> Config:
+    """Make a config of YAML text, as `load_config` does.
+
+    Parameters
+    ----------
+    text : str
+        The YAML.
+    file : str
+        Names it in messages and gives the default name.
+    overrides : sequence of str
+        As for `load_config`.
+    folder : Path or None
+        The folder of the file: where paths may begin that the working directory does not have.
+    """
     document = Document.parse(text, file)
-    # Which files are loaded is settled first: what the other overrides may say depends on the layers in them.
+    with _extended(document, overrides, folder) as others:
+        return _parse(document, others, folder)
+
+
+@contextmanager
+def extended(path: Path | str, overrides: Sequence[str] = ()) -> Iterator[None]:
+    """Know the layers of the Python files that a config names, inside the `with` block; no more of it is looked at.
+
+    Raises `ConfigError` if it is no YAML, `ExtensionError` as `load_config` does.
+    """
+    document = Document.parse(read_text(Path(path)), str(path))
+    with _extended(document, overrides, Path(path).parent):
+        yield
+
+
+@contextmanager
+def _extended(document: Document, overrides: Sequence[str], folder: Path | None) -> Iterator[list[str]]:
+    """Load a config's extensions; give the overrides that are not about them.
+
+    Which files are loaded is settled first: what the other overrides may say depends on the layers in them.
+    """
     first = [argument for argument in overrides if argument.startswith("extensions")]
     for argument in first:
         document.override(argument, _main_setting)
-    token = added.set(_load_extensions(document))
+    token = added.set(_load_extensions(document, folder))
     try:
-        return _parse(document, [argument for argument in overrides if argument not in first])
+        yield [argument for argument in overrides if argument not in first]
     finally:
         added.reset(token)
 
 
-def _load_extensions(document: Document) -> dict[str, type[Layer]]:
+def _load_extensions(document: Document, folder: Path | None) -> dict[str, type[Layer]]:
     """Load the Python files that a config names, as far as it names them rightly; return their layers by name."""
     files = document.values([]).get("extensions")
     layers: dict[str, type[Layer]] = {}
     for index, file in enumerate(files if isinstance(files, list) else []):
         if isinstance(file, str) and file:
             try:
-                layers |= load_extension(file, layers)
+                layers |= load_extension(settled(file, folder), layers)
             except ExtensionError as error:
                 raise ExtensionError(str(Problem(str(error), document.mark(["extensions", index])))) from error
     return layers
 
 
-def _parse(document: Document, overrides: Sequence[str]) -> Config:
+def _parse(document: Document, overrides: Sequence[str], folder: Path | None) -> Config:
     for argument in overrides:
         document.override(argument, _main_setting)
     problems: list[Problem] = []
     values = document.values(problems)
     values.setdefault("name", safe_name(Path(document.file).stem))
+    settle(values, folder)
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
@@ -85,6 +121,7 @@ def _parse(document: Document, overrides: Sequence[str]) -> Config:
     if problems:
         raise ConfigError(report(problems))
     config._document = document
+    config.data._origin = Origin(folder)
     return config
 
 

@@ -102,8 +102,8 @@ class Config(Settings):
     expect: ExpectSettings | None = Field(None, description="What the recipe promises; checked by `cnntrain eval`.")
     extensions: list[ExtensionFile] = Field(
         default_factory=list,
-        description="Python files with layers of your own, relative to the working directory. They run only with "
-        "--allow-extensions.",
+        description="Python files with layers of your own, relative to the working directory or, if that does not have "
+        "them, to the config's folder. They run only with --allow-extensions.",
     )
 
     _document: Document | None = PrivateAttr(None)

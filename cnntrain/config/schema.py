@@ -6,23 +6,36 @@ types and ranges (shapes, combinations of keys) only `cnntrain check` can tell.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from inspect import cleandoc
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
+from cnntrain.config.load import extended
 from cnntrain.config.model import Config
 from cnntrain.config.registries import REGISTRIES, Registry
+from cnntrain.layers.registry import known_layers
 from cnntrain.settings import CHOICE
 
 Schema = dict[str, Any]
 
 
+def schema_for(path: Path, overrides: Sequence[str] = ()) -> Schema:
+    """Return the schema with the layers that a config's extensions add; the rest of the config need not be right.
+
+    Raises `ConfigError` if it is no YAML, `ExtensionError` if the extensions may not be loaded or are wrong.
+    """
+    with extended(path, overrides):
+        return json_schema()
+
+
 def json_schema() -> Schema:
     """Return the schema of a whole config (JSON Schema, draft 2020-12)."""
     definitions: Schema = {}
-    for registry in REGISTRIES:
+    for registry in map(_with_added, REGISTRIES):
         for name, entry in registry.entries.items():
             settings = schema_of(entry.Settings, definitions)
             settings["description"] = cleandoc(entry.__doc__ or "")
@@ -39,6 +52,11 @@ def json_schema() -> Schema:
         **config,
         "$defs": definitions,
     }
+
+
+def _with_added(registry: Registry) -> Registry:
+    """Return the registry of layers with those that extensions added."""
+    return replace(registry, entries=known_layers()) if registry.kind == "layer" else registry
 
 
 def schema_of(settings: type[BaseModel], definitions: Schema) -> Schema:

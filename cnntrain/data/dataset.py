@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,10 +67,44 @@ def describe(settings: DataSettings) -> tuple[Shape, int]:
     from cnntrain.shape import Shape
 
     source = _source(settings)
-    shape, classes = source.describe()
+    with _places_named(settings):
+        shape, classes = source.describe()
     if classes < 2:
         raise _one_class(source, "there is only one class")
     return Shape(*shape), classes
+
+
+def describe_or_recall(settings: DataSettings) -> tuple[Shape, int, str]:
+    """Return what `describe` does and "", or what is known of published data that are not there and a note on it.
+
+    Raises `DataError` as `describe`.
+    """
+    from cnntrain.data import SOURCES  # the package imports this file
+    from cnntrain.shape import Shape
+
+    published = SOURCES[settings.source].published
+    if published is None or Path(settings.path).expanduser().exists():
+        return *describe(settings), ""
+    note = (
+        f"{settings.path}: not there, so the published size of its images is taken; "
+        f"fetch the data with: cnntrain data download {settings.source}"
+    )
+    return Shape(*published.image_shape), len(published.class_names), note
+
+
+@contextmanager
+def _places_named(settings: DataSettings) -> Iterator[None]:
+    """Add to a `DataError` of data that are nowhere where they were looked for."""
+    try:
+        yield
+    except DataError as error:
+        folder, path = settings._origin.folder, Path(settings.path).expanduser()
+        if folder is None or path.is_absolute() or path.exists() or folder.resolve() == Path.cwd():
+            raise
+        raise DataError(
+            f"{error}\n  paths in a config are relative to the working directory ({Path.cwd()}) or to the config's "
+            f"folder ({folder.resolve()}): neither has {settings.path}"
+        ) from None
 
 
 def load_data(settings: DataSettings, seed: int, progress: Progress = silent) -> DataSet:
@@ -96,9 +132,10 @@ def load_data(settings: DataSettings, seed: int, progress: Progress = silent) ->
         The settings do not fit this data (validation larger than the training split, wrong number of means).
     """
     source = _source(settings, progress)
-    loaded = source.load()
+    with _places_named(settings):
+        loaded = source.load()
     train, validation = loaded.train, loaded.validation
-    if validation is not None and settings.validation:
+    if validation is not None and settings.validation and not loaded.held_out:
         raise ConfigError(
             f"data.validation: {settings.validation}: the data bring a validation split of their own "
             f"({len(validation):,} images): leave data.validation at 0 to use it"
@@ -107,17 +144,80 @@ def load_data(settings: DataSettings, seed: int, progress: Progress = silent) ->
     only = train.labels[0]
     if classes < 2 or (train.labels == only).all():
         raise _one_class(source, f"all {len(train):,} training images have the label {only}")
-    count = held_out_count(settings.validation, len(train))
-    if count:
-        kept, held_out = stratified_holdout(train.labels, classes, count, generator(seed, "validation"))
-        validation = Split(LazyRows(train.images, held_out), train.labels[held_out])
-        train = Split(LazyRows(train.images, kept), train.labels[kept])
+    if not loaded.held_out and settings.validation:
+        train, validation = _hold_out(train, classes, settings, seed)
     _warn_of_empty_classes(train, loaded.class_names, settings.path)
     normalization = normalization_of(settings.normalize, train.images)
     if settings.normalize == "standard":
         for channel in normalization.constant_channels:
             warnings.warn(constant_channel(channel), stacklevel=2)
     return DataSet(train, validation, loaded.test, loaded.class_names, normalization)
+
+
+def load_split(
+    settings: DataSettings,
+    seed: int,
+    name: str,
+    class_names: Sequence[str],
+    shape: tuple[int, int, int],
+    progress: Progress = silent,
+) -> Split:
+    """Load one split for a network that was trained on such data; where the source can, without the others.
+
+    Parameters
+    ----------
+    settings : DataSettings
+    seed : int
+        As for `load_data`.
+    name : str
+        train, validation or test.
+    class_names : sequence of str
+        The classes that the network knows.
+    shape : tuple of int
+        The (channels, rows, columns) that it takes.
+    progress : callable
+        As for `load_data`.
+
+    Raises
+    ------
+    DataError, ConfigError
+        As `load_data`; also when the data have other classes or images of another shape.
+    """
+    if name not in SPLITS:
+        raise ArgumentError(f'no split is named "{name}"; splits are train, validation and test')
+    source = _source(settings, progress)
+    held_out = bool(settings.validation) and name != "test"
+    with _places_named(settings):
+        split = source.load_split("train" if held_out else name, list(class_names), shape)
+    if split is None:
+        data = load_data(settings, seed, progress)
+        if tuple(data.class_names) != tuple(class_names):
+            raise DataError(
+                f"{settings.path}: the network knows {_classes(class_names)}, "
+                f"the data have {_classes(data.class_names)}"
+            )
+        split = data.split(name)
+    elif held_out:
+        train, validation = _hold_out(split, len(class_names), settings, seed)
+        split = train if name == "train" else validation
+    found = tuple(split.images.shape[1:])
+    if found != tuple(shape):
+        wanted, there = ("x".join(map(str, sizes)) for sizes in (shape, found))
+        raise DataError(f"{settings.path}: the network takes images of {wanted}, the data have {there}")
+    return split
+
+
+def _hold_out(train: Split, classes: int, settings: DataSettings, seed: int) -> tuple[Split, Split]:
+    """Divide the training images into those that stay and those for validation."""
+    count = held_out_count(settings.validation, len(train))
+    kept, held_out = stratified_holdout(train.labels, classes, count, generator(seed, "validation"))
+    validation = Split(LazyRows(train.images, held_out), train.labels[held_out])
+    return Split(LazyRows(train.images, kept), train.labels[kept]), validation
+
+
+def _classes(names: Sequence[str]) -> str:
+    shown = ", ".join(map(printable, names[:10])) + (", ..." if len(names) > 10 else "")
+    return f"{len(names)} classes ({shown})"
 
 
 def batches(n: int, batch_size: int, generator: np.random.Generator | None = None) -> Iterator[NDArray[np.int64]]:

@@ -28,7 +28,7 @@ from pydantic import ValidationError
 
 from cnntrain.settings import NonNegativeInt, PositiveInt, Settings
 
-VERSION = 2  # of the format, and of what decoding does; a change makes older entries unused
+VERSION = 3  # of the format, and of what decoding does; a change makes older entries unused
 INDEX = "index.json"
 PART = ".part"
 ABANDONED = 24 * 3600  # seconds after which an unfinished entry is taken for that of a process that died

@@ -5,79 +5,21 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from cnntrain.data.decoded_cache import CacheIndex, DecodedCache, SplitIndex
-from cnntrain.data.decoding import Decoder, Failure, Form, WrongSizeError, image_size
-from cnntrain.data.folder_tree import Member, Tree
+from cnntrain.data.decoding import Decoder, Failure, image_size
+from cnntrain.data.folder_settings import FolderSettings
+from cnntrain.data.folder_tree import Arrangement, Member, Tree
 from cnntrain.data.image_files import ImageFiles, UnreadableFileError, open_image_files
+from cnntrain.data.image_form import Form, WrongSizeError
 from cnntrain.data.images import LazyImages
 from cnntrain.data.progress import Progress, silent
-from cnntrain.data.settings import DataSettings
 from cnntrain.data.source import ImageShape, Loaded, Source, Split
 from cnntrain.errors import ConfigError, DataError
 from cnntrain.printable import printable
-from cnntrain.settings import PositivePair
-
-_COLOURS = {"white": 255, "black": 0}
-Byte = Annotated[int, Field(ge=0, le=255)]
-
-
-def _colour(value: object) -> object:
-    """Make (red, green, blue) of a name, one number for grey, or a list."""
-    if isinstance(value, str) and value in _COLOURS:
-        value = _COLOURS[value]
-    if isinstance(value, int) and not isinstance(value, bool):
-        return (value,) * 3
-    if isinstance(value, list | tuple) and len(value) == 3:
-        return tuple(value)
-    raise ValueError("must be white, black, a number from 0 to 255, or [red, green, blue]")
-
-
-_BYTE = {"type": "integer", "minimum": 0, "maximum": 255}
-_COLOUR = {
-    "anyOf": [{"enum": list(_COLOURS)}, _BYTE, {"type": "array", "items": _BYTE, "minItems": 3, "maxItems": 3}],
-    "default": "white",
-}
-Colour = Annotated[tuple[Byte, Byte, Byte], BeforeValidator(_colour), WithJsonSchema(_COLOUR)]
-
-
-class FolderSettings(DataSettings):
-    """Keys of `data: {source: folder, ...}`; `path` is a directory or a zip archive.
-
-    It holds `train/<class>/` and `test/<class>/` with image files (JPEG, PNG, BMP, GIF, PPM, TIFF, WebP), and perhaps
-    `validation/<class>/`; `Training`, `Testing`, `val`, `valid` and capitals will do too, and all of it may lie in
-    outer folders. Classes are numbered in the order of their names. Images are turned as their EXIF orientation says.
-    Colours of 16 bits are cut to their upper 8; grey images of more than 8 bits need `white`.
-    """
-
-    color: Literal["rgb", "grey"] = Field("rgb", description="What images become: three channels, or one.")
-    resize: PositivePair | None = Field(
-        None, description="Scale every image to [rows, columns]; without it images of differing sizes are refused."
-    )
-    background: Colour = Field(
-        (255, 255, 255),
-        description="What lies under transparent pixels: white, black, a number from 0 to 255 for a grey, or [red, "
-        "green, blue].",
-    )
-    white: Annotated[int, Field(ge=1, le=65535)] | None = Field(
-        None,
-        description="The value that is white in grey images of more than 8 bits: 65535 where they use 16, 4095 for 12. "
-        "They are scaled to 8 bits by it; without it they are refused.",
-    )
-    skip_bad: bool = Field(
-        False, description="Leave out files that cannot be read and say how many, in place of stopping at the first."
-    )
-    storage: Literal["cache", "memory", "stream"] = Field(
-        "cache",
-        description="Where decoded images stay. cache: in a file in the user's cache folder (CNNTRAIN_CACHE_DIR, "
-        "XDG_CACHE_HOME or ~/.cache), so that the next start is quick and they need not fit into memory. memory: "
-        "decoded at every start. stream: decoded in the background whenever a batch needs them, and kept nowhere.",
-    )
 
 
 class Folder(Source[FolderSettings]):
@@ -91,43 +33,72 @@ class Folder(Source[FolderSettings]):
         self.path = Path(settings.path).expanduser()
 
     def describe(self) -> tuple[ImageShape, int]:
-        tree = Tree(open_image_files(self.path))
+        tree = self._tree()
         return self._form(tree).shape, len(tree.class_names)
 
     def load(self) -> Loaded:
-        tree = Tree(open_image_files(self.path))
-        form = self._form(tree)
-        splits = self._streamed(tree, form) if self.settings.storage == "stream" else self._decoded(tree, form)
-        return Loaded(splits["train"], splits["test"], tree.class_names, splits.get("validation"))
+        tree = self._tree()
+        splits = self._splits(tree, None)
+        held_out = bool(self.settings.test)
+        return Loaded(splits["train"], splits["test"], tree.class_names, splits.get("validation"), held_out)
+
+    def load_split(self, name: str, class_names: list[str], shape: ImageShape) -> Split | None:
+        if self.settings.test:
+            return None
+        tree = self._tree(name, class_names)
+        return self._splits(tree, name, shape)[name]
 
     def likely_mistake(self) -> str:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return Tree(open_image_files(self.path)).likely_mistake()
+            return self._tree().likely_mistake()
 
-    def _form(self, tree: Tree) -> Form:
-        """Size from the settings, or from the first training image that can be read."""
+    def _tree(self, only: str | None = None, class_names: list[str] | None = None) -> Tree:
+        settings = self.settings
+        by_content = settings.validation if settings.test else 0
+        arrangement = Arrangement(settings.test, by_content, settings.labels)
+        return Tree(open_image_files(self.path), arrangement, only, class_names, self.progress)
+
+    def _form(self, tree: Tree, shape: ImageShape | None = None) -> Form:
+        """Size from the settings, else the one that is known, or that of the first training image that can be read."""
         settings, first = self.settings, None
-        for name, _ in tree.splits["train"]:
+        if settings.resize is not None or shape is not None:
+            return self._form_of(settings.resize or (shape or (0, 0, 0))[1:])
+        for name in tree.first_images():
             size = _size_of(tree.files, name, settings.white)
             if isinstance(size, tuple):
-                rows, columns = settings.resize or size
-                resize = settings.resize is not None
-                return Form(settings.color, rows, columns, resize, settings.background, settings.white)
+                return self._form_of(size)
             where = tree.files.where(name)
             if not settings.skip_bad:
                 raise DataError(f"{where}: {size}; {size.advice}")
             first = first or f"{where}: {size}"
         raise DataError(
-            f"{self.path}: none of the {len(tree.splits['train'])} training images can be read; the first is {first}"
+            f"{self.path}: none of the {len(list(tree.first_images()))} training images can be read; "
+            f"the first is {first}"
         )
+
+    def _form_of(self, size: tuple[int, int]) -> Form:
+        settings = self.settings
+        resize = settings.resize is not None
+        return Form(settings.color, *size, resize, settings.background, settings.white, settings.fit)
+
+    def _splits(self, tree: Tree, only: str | None, shape: ImageShape | None = None) -> dict[str, Split]:
+        """Return the images of all splits, or of one."""
+        if self.settings.storage == "stream":
+            return self._streamed(tree, self._form(tree, shape))
+        return self._decoded(tree, only, shape)
 
     # --- decoded once ---
 
-    def _decoded(self, tree: Tree, form: Form) -> dict[str, Split]:
-        cache = self._cache(tree.files) if self.settings.storage == "cache" else None
-        found = cache.read() if cache else None
-        if found is None and cache is not None:
+    def _decoded(self, tree: Tree, only: str | None, shape: ImageShape | None) -> dict[str, Split]:
+        """Return them from the cache: of all splits, whatever was asked for, or of the one; or decode them."""
+        in_cache = self.settings.storage == "cache"
+        found = self._cache(tree.files).read() if in_cache and tree.are_its_own else None
+        cache = self._cache(tree.files, only, tree.class_names, shape) if in_cache else None
+        if found is None and cache is not None and only is not None:
+            found = cache.read()
+        form = self._form(tree, shape) if found is None else None
+        if form is not None and cache is not None:
             try:
                 size = sum(map(len, tree.splits.values())) * int(np.prod(form.shape))
                 with cache.writer(size) as writer:
@@ -141,6 +112,7 @@ class Folder(Source[FolderSettings]):
                     stacklevel=2,
                 )
         if found is None:
+            form = form or self._form(tree, shape)
             memory = _Memory(tree, form)
             found = self._decode(tree, form, memory.begin, memory.write), memory.images
         index, images = found
@@ -150,13 +122,16 @@ class Folder(Source[FolderSettings]):
             for name, split in index.splits.items()
         }
 
-    def _cache(self, files: ImageFiles) -> DecodedCache:
+    def _cache(self, files: ImageFiles, only: str | None = None, *of: object) -> DecodedCache:
+        """Return the entry of all splits, or of `only` one, which depends on more (`of`)."""
         import PIL
 
         settings = self.settings
         depends_on = [
-            *(files.fingerprint(), settings.color, settings.resize, settings.background, settings.white),
-            *(settings.skip_bad, PIL.__version__),
+            *(files.fingerprint(), settings.color, settings.resize, settings.background, settings.white, settings.fit),
+            *(settings.skip_bad, settings.labels, PIL.__version__),
+            *([settings.test, settings.validation] if settings.test else []),
+            *([only, *of] if only is not None else []),
         ]
         return DecodedCache(self.path, {"decoded": depends_on})
 
@@ -222,6 +197,7 @@ class StreamedImages(LazyImages):
     """Image files that are decoded each time they are asked for."""
 
     def __init__(self, files: ImageFiles, form: Form, members: list[Member]) -> None:
+        self._files = files
         self._names = [name for name, _ in members]
         self._decoder = Decoder(files, form)
         self.shape = (len(members), *form.shape)
@@ -232,7 +208,7 @@ class StreamedImages(LazyImages):
         images, start = np.empty((len(names), *self.shape[1:]), np.uint8), 0
         for decoded, failures in self._decoder.chunks(names):
             for failure in failures:
-                raise DataError(f"{self._decoder.files.where(names[failure.index])}: {failure.reason}")
+                raise DataError(f"{self._files.where(names[failure.index])}: {failure.reason}")
             images[start : start + len(decoded)] = decoded
             start += len(decoded)
         return images

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
@@ -67,6 +68,10 @@ class IdxFiles:
             )
         return Loaded(train, test, names_of(classes, class_names, self._first))
 
+    def load_one(self, name: str, class_names: Sequence[str]) -> Split:
+        """Read the two files of a split, train or test, of classes that are known."""
+        return self._split(self.train if name == "train" else self.test, len(class_names))
+
     def _split(self, files: tuple[Path, Path], classes: int) -> Split:
         images_file, labels_file = files
         images, labels = read_idx(images_file, 3), read_idx(labels_file, 1)
@@ -88,6 +93,12 @@ class Idx(Source[IdxSettings]):
 
     def load(self) -> Loaded:
         return self._files().load(self.settings.class_names)
+
+    def load_split(self, name: str, class_names: list[str], shape: ImageShape) -> Split | None:
+        given = self.settings.class_names
+        if name == "validation" or (given is not None and given != class_names):
+            return None
+        return self._files().load_one(name, class_names)
 
     def _files(self) -> IdxFiles:
         folder = Path(self.settings.path).expanduser()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from cnntrain.data.idx import IdxFiles
 from cnntrain.data.published import PublishedData
 from cnntrain.data.settings import DataSettings
-from cnntrain.data.source import ImageShape, Loaded, Source
+from cnntrain.data.source import ImageShape, Loaded, Source, Split
 from cnntrain.errors import DataError
 
 _FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -30,8 +31,14 @@ class IdxFolder(Source[IdxFolderSettings]):
     def load(self) -> Loaded:
         return self._files().load(list(self.published.class_names))
 
-    def _files(self) -> IdxFiles:
-        """Find the four files; raises one `DataError` that names all that are missing."""
+    def load_split(self, name: str, class_names: list[str], shape: ImageShape) -> Split | None:
+        needed = {"train": _FILES[:2], "test": _FILES[2:]}.get(name)
+        if needed is None or class_names != list(self.published.class_names):
+            return None
+        return self._files(needed).load_one(name, class_names)
+
+    def _files(self, needed: Sequence[str] = _FILES) -> IdxFiles:
+        """Find the four files; raises one `DataError` that names all that are missing of those that are needed."""
         folder = Path(self.settings.path).expanduser()
         expected = f"expected in it: {', '.join(name + '.gz' for name in _FILES)} (with or without .gz)"
         fetch = f"fetch the data with: cnntrain data download {self.name}"
@@ -46,14 +53,14 @@ class IdxFolder(Source[IdxFolderSettings]):
                 f"{folder}: {problem} (looked for {folder.resolve()}); {expected}. Set data.path to the folder, or "
                 f"{fetch}"
             )
-        missing = [name for name, file in zip(_FILES, found, strict=True) if file is None]
+        missing = [name for name, file in zip(_FILES, found, strict=True) if file is None and name in needed]
         if missing:
             names = ", ".join(f"{name}.gz" for name in missing)
             raise DataError(
                 f"{folder}: missing {names} (looked in {folder.resolve()}; "
                 f"without .gz, and with a dot before idx, will do too); {fetch}"
             )
-        train_images, train_labels, test_images, test_labels = (file for file in found if file is not None)
+        train_images, train_labels, test_images, test_labels = (file or folder for file in found)  # folder: not needed
         return IdxFiles((train_images, train_labels), (test_images, test_labels))
 
 

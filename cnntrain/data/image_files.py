@@ -27,10 +27,18 @@ class UnreadableFileError(Exception):
         What to do.
     """
 
-    advice = "remove it, or set data.skip_bad: true to go on without such files"
+    advice = "remove it, or set data.skip_bad: true to go on without such files (cnntrain data inspect lists them all)"
 
 
-class ImageFiles(ABC):
+class Readable(ABC):
+    """Files that have names."""
+
+    @abstractmethod
+    def read(self, name: str) -> bytes:
+        """Return a file's content; raises `UnreadableFileError`. Safe to call from several threads."""
+
+
+class ImageFiles(Readable):
     """A tree of files.
 
     Attributes
@@ -46,10 +54,6 @@ class ImageFiles(ABC):
     path: Path
     names: list[str]
     left_out: list[str]
-
-    @abstractmethod
-    def read(self, name: str) -> bytes:
-        """Return a file's content; raises `UnreadableFileError`. Safe to call from several threads."""
 
     @abstractmethod
     def fingerprint(self) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    PrivateAttr,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WithJsonSchema,
@@ -50,6 +53,7 @@ def _held_out(value: object) -> object:
 _HELD_OUT = {
     "anyOf": [{"type": "integer", "minimum": 0}, {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}]
 }
+HeldOut = Annotated[int | float, BeforeValidator(_held_out), WithJsonSchema(_HELD_OUT)]
 
 
 def _per_channel(value: object) -> object:
@@ -140,6 +144,16 @@ def _normalize(value: object) -> object:
     raise PydanticCustomError("normalize", "must be none, unit, standard, mean_image or {mean: [...], std: [...]}")
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where settings came from; all origins are equal, so that settings are equal when their values are.
+
+    `folder` is that of the config's file; None if it is in none of its own.
+    """
+
+    folder: Path | None = field(default=None, compare=False)
+
+
 class DataSettings(Settings):
     """Settings that all sources share.
 
@@ -149,9 +163,10 @@ class DataSettings(Settings):
 
     source: str = Field(description="Kind of the data set.")
     path: Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")] = Field(
-        description="The data set's folder or file, relative to the working directory."
+        description="The data set's folder or file, relative to the working directory or, if that does not have it, to "
+        "the config's folder."
     )
-    validation: Annotated[int | float, BeforeValidator(_held_out), WithJsonSchema(_HELD_OUT)] = Field(
+    validation: HeldOut = Field(
         0,
         description="Training images held out to choose the best epoch: a count, or a fraction; equally many from "
         "each class.",
@@ -169,6 +184,8 @@ class DataSettings(Settings):
     augment: list[Annotated[Choice, ChoiceFrom("augmentation", _augmentations)]] = Field(
         default_factory=list, description="Random changes of the training images, in order."
     )
+
+    _origin: Origin = PrivateAttr(default_factory=Origin)
 
     @classmethod
     def variant(cls, values: object) -> type[Settings]:

@@ -47,13 +47,15 @@ class Split:
 class Loaded:
     """What a source reads: its splits, checked, and the names of the classes.
 
-    `validation` is a split of its own that the data bring along; None for most.
+    `validation` is a split of its own that the data bring along; None for most. With `held_out` it is what
+    `data.validation` asks for: the source has chosen it.
     """
 
     train: Split
     test: Split
     class_names: list[str]
     validation: Split | None = None
+    held_out: bool = False
 
 
 SettingsT = TypeVar("SettingsT", bound=DataSettings)
@@ -85,6 +87,13 @@ class Source(ABC, Generic[SettingsT]):
     @abstractmethod
     def load(self) -> Loaded:
         """Read and check everything; raises `DataError`."""
+
+    def load_split(self, name: str, class_names: list[str], shape: ImageShape) -> Split | None:
+        """Read and check one split, of classes and an image shape that are known; None if that needs the others too.
+
+        `name` is train (with what is to be held out), validation (if the data bring one along) or test.
+        """
+        return None
 
 
 def checked_labels(labels: NDArray[Any], classes: int, where: str, first: int = 0) -> NDArray[np.int64]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 from tqdm import tqdm
 
-from cnntrain.data.dataset import DataSet, load_data
+from cnntrain.data.dataset import DataSet, load_data, load_split
 from cnntrain.data.settings import DataSettings
+from cnntrain.data.source import Split
 from cnntrain.printable import message
 
 
@@ -53,12 +54,31 @@ class ProgressBars:
             self._bar = None
 
 
+Result = TypeVar("Result")
+
+
 def load_and_tell(settings: DataSettings, seed: int, warn: Callable[[str], None]) -> DataSet:
     """Load a config's data as `load_data` does; what the loader warns of is passed to `warn` as plain text."""
+    return _told(lambda: load_data(settings, seed, ProgressBars()), warn)
+
+
+def load_split_and_tell(
+    settings: DataSettings,
+    seed: int,
+    name: str,
+    class_names: Sequence[str],
+    shape: tuple[int, int, int],
+    warn: Callable[[str], None],
+) -> Split:
+    """Load one split for a trained network as `load_split` does, and warn as `load_and_tell` does."""
+    return _told(lambda: load_split(settings, seed, name, class_names, shape, ProgressBars()), warn)
+
+
+def _told(load: Callable[[], Result], warn: Callable[[str], None]) -> Result:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        data = load_data(settings, seed, ProgressBars())
+        result = load()
     for warning in caught:
         if "PIL" not in Path(warning.filename).parts:  # Pillow's remarks on metadata, which name no file
             warn(message(warning.message))
-    return data
+    return result

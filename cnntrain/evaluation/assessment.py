@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cnntrain.config import Config
 from cnntrain.data import DataSet
-from cnntrain.data.terminal import load_and_tell
+from cnntrain.data.terminal import load_split_and_tell
 from cnntrain.errors import CheckpointError, ConfigError
 from cnntrain.evaluation.evaluate import evaluate
 from cnntrain.evaluation.report import TOP, EvaluationReport, Promise
@@ -61,9 +61,8 @@ def assess(
     config = restored.config
     if require_promise and config.expect is None:
         raise ConfigError(f"{config.name}: the config has no expect: block to compare with")
-    data = load_and_tell(config.data, config.seed, warn)
-    check_fit(restored, data)
-    images = data.split(split)
+    metadata = restored.metadata
+    images = load_split_and_tell(config.data, config.seed, split, metadata.class_names, metadata.input_shape, warn)
     normalization = normalization_for(restored, images.images.dtype)
     evaluation = evaluate(restored.network, images, normalization, BATCH)
     return EvaluationReport(

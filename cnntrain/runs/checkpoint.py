@@ -38,9 +38,9 @@ from safetensors.numpy import save
 
 from cnntrain.errors import CheckpointError, RunFolderError
 from cnntrain.optimizers.base import AVERAGE
-from cnntrain.settings import PositiveFloat, PositiveInt, Settings
 from cnntrain.runs.disk import write_atomically
 from cnntrain.runs.progress import Progress
+from cnntrain.settings import PositiveFloat, PositiveInt, Settings
 
 KEY = "cnntrain"
 OPTIMIZER = "optimizer/"
@@ -105,7 +105,6 @@ class Checkpoint:
         """The network's tensors; averaged ones take the place of those that training goes on with."""
         return {name: self.optimizer.get(f"{AVERAGE}/{name}", value) for name, value in self.network.items()}
 
-
     def as_best(self) -> Checkpoint:
         """Return it as `best.safetensors` holds it: the weights to use alone."""
         metadata = self.metadata.model_copy(update={"best_before": None})
@@ -143,8 +142,8 @@ def checkpoint_bytes(path: Path, checkpoint: Checkpoint) -> bytes:
     length = struct.unpack("<Q", content[:8])[0]
     if length > LONGEST_HEADER:
         raise RunFolderError(
-            f"{path}: its header would have {length:,} bytes, at most {LONGEST_HEADER:,} can be read again: the config and "
-            f"the names of {len(checkpoint.metadata.class_names):,} classes are too long"
+            f"{path}: its header would have {length:,} bytes, at most {LONGEST_HEADER:,} can be read again: the config "
+            f"and the names of {len(checkpoint.metadata.class_names):,} classes are too long"
         )
     return content
 
@@ -291,7 +290,8 @@ def _check_digests(path: Path, tensors: Tensors, digests: Mapping[str, str]) -> 
             raise CheckpointError(f"{path}: is damaged: tensor {name} {what}")
         if digest(tensors[name]) != digests[name]:
             raise CheckpointError(
-                f"{path}: is damaged: tensor {name} is not the one that was written (its SHA-256 differs). Use another copy"
+                f"{path}: is damaged: tensor {name} is not the one that was written (its SHA-256 differs). Use "
+                "another copy"
             )
 
 

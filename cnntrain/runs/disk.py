@@ -35,7 +35,7 @@ def write_atomically(path: Path, content: bytes) -> None:
             _sync(descriptor)
         finally:
             os.close(descriptor)
-        os.replace(temporary, path)
+        os.replace(temporary, path)  # noqa: PTH105, as tests of disks watch it
     except OSError as error:
         _remove(temporary)
         kept = f"; the previous {path.name} is intact" if path.exists() else ""
@@ -136,7 +136,7 @@ def _sync(descriptor: int) -> None:
 
 def _remove(path: Path) -> None:
     with contextlib.suppress(OSError):
-        os.unlink(path)
+        os.unlink(path)  # noqa: PTH108, as above
 
 
 def _sync_folder(folder: Path) -> None:

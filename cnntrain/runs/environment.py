@@ -59,7 +59,7 @@ def _processes(path: Path) -> list[Any]:
     content = json.loads(path.read_text(encoding="utf-8"))
     processes = content.get("processes") if isinstance(content, dict) else None
     if not isinstance(processes, list):
-        raise ValueError("no list of processes")  # noqa: TRY004, as what json raises
+        raise ValueError("no list of processes")
     return processes
 
 

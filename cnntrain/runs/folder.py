@@ -103,8 +103,8 @@ def check_unfinished(folder: RunFolder) -> None:
         others = [folder.metrics.name]
     if others:
         raise RunFolderError(
-            f"{folder.path}: is not empty (it has {printable(others[0])}); a run is never overwritten. Name a new folder, "
-            f"or continue that run with --resume {folder.path}"
+            f"{folder.path}: is not empty (it has {printable(others[0])}); a run is never overwritten. Name a new "
+            f"folder, or continue that run with --resume {folder.path}"
         )
 
 
@@ -144,9 +144,9 @@ def _has_begun(folder: RunFolder) -> bool:
 def hold(folder: RunFolder) -> Iterator[None]:
     """Keep other processes from training in a folder; raises `RunFolderError` if one does.
 
-    The lock is on the folder itself, so that no file in it can be removed with the lock; on the log too, for file systems
-    that lock files alone. The operating system drops both with the process, however it ends. Leftovers of a process that
-    was killed in the middle of a write are removed.
+    The lock is on the folder itself, so that no file in it can be removed with the lock; on the log too, for file
+    systems that lock files alone. The operating system drops both with the process, however it ends. Leftovers of a
+    process that was killed in the middle of a write are removed.
     """
     with contextlib.ExitStack() as held:
         try:

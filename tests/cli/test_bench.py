@@ -170,8 +170,11 @@ def test_shapes_by_an_algorithm_of_one_s_choice() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "give either --config FILE or --shapes"),
-        (["--config", "a.yaml", "--shapes", "1,2,3"], "give either --config FILE or --shapes"),
+        ([], "give either a config (CONFIG, --config FILE or --recipe NAME) or --shapes"),
+        (
+            ["--config", "a.yaml", "--shapes", "1,2,3"],
+            "give either a config (CONFIG, --config FILE or --recipe NAME) or --shapes",
+        ),
         (["--shapes", "1,2"], '"1,2" is no shape'),
         (["--shapes", "1,2,3", "--threads", "one"], "must be numbers with commas between them: 1,2,4"),
         (["--shapes", "1,2,3", "--threads", "100000"], "--threads 100000: must be 1 to"),

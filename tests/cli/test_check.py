@@ -14,7 +14,7 @@ from tests.config.sample import SAMPLE, sample
 
 @pytest.fixture(autouse=True)
 def mnist_without_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cnntrain.data.describe", lambda settings: (Shape(1, 28, 28), 10))
+    monkeypatch.setattr("cnntrain.data.dataset.describe", lambda settings: (Shape(1, 28, 28), 10))
 
 
 def check(tmp_path: Path, text: str, *arguments: str) -> Result:
@@ -120,7 +120,7 @@ def test_missing_config() -> None:
     assert (result.exit_code, result.stderr) == (2, "none.yaml: cannot read the config: No such file or directory\n")
     result = CliRunner().invoke(main, ["check"])
     assert result.exit_code == 2
-    assert "Missing option '--config'" in result.stderr
+    assert "name a config: CONFIG, --config FILE or --recipe NAME" in result.stderr
 
 
 def test_explanations(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_explanations_as_json(tmp_path: Path) -> None:
 def test_the_image_may_be_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     summary = json.loads(check(tmp_path, SAMPLE, "--json", "--image", "3x12x12").stdout)
     assert (summary["input_shape"], summary["classes"], summary["layers"][-1]["macs"]) == ([3, 12, 12], 10, 6 * 16 * 10)
-    monkeypatch.setattr("cnntrain.data.describe", None)
+    monkeypatch.setattr("cnntrain.data.dataset.describe_or_recall", None)
     both = check(tmp_path, SAMPLE, "--image", "1x12x12", "--classes", "4")
     assert (both.exit_code, both.stdout.splitlines()[0]) == (0, "net: 4 classes")
 
@@ -153,6 +153,6 @@ def test_missing_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def describe(settings: object) -> None:
         raise DataError("data/mnist: no such folder")
 
-    monkeypatch.setattr("cnntrain.data.describe", describe)
+    monkeypatch.setattr("cnntrain.data.dataset.describe", describe)
     result = check(tmp_path, SAMPLE)
     assert (result.exit_code, result.stdout, result.stderr) == (2, "", "data/mnist: no such folder\n")

@@ -144,8 +144,8 @@ def test_float_images_for_a_network_trained_on_bytes(trained: RunFolder, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "give a run folder or a checkpoint, or --config FILE with --checkpoint FILE"),
-        (["--config", "x"], "give a run folder or a checkpoint, or --config FILE with --checkpoint FILE"),
+        ([], "give a run folder or a checkpoint, or --config FILE (or --recipe NAME) with"),
+        (["--config", "x"], "give a run folder or a checkpoint, or --config FILE (or --recipe NAME) with"),
         (["x", "--config", "x"], "give either RUN_OR_CHECKPOINT or --config with --checkpoint, not both"),
         (["x", "--split", "train", "--require-expected"], "--require-expected is about the test split"),
         (["nowhere"], "nowhere: there is no such run folder or checkpoint"),

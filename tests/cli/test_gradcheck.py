@@ -120,7 +120,7 @@ def test_what_compiles_is_announced(folder: Path, monkeypatch: pytest.MonkeyPatc
 def test_either_a_config_or_a_run(arguments: list[str]) -> None:
     result = gradcheck(*arguments)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "give either --config FILE, or a run folder or a checkpoint" in result.stderr
+    assert "give one thing to check: a config (CONFIG, --config FILE or --recipe NAME)" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_resume(config: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "name a config with --config FILE, or a run to continue with --resume RUN"),
+        ([], "name a config (CONFIG, --config FILE or --recipe NAME), or a run to continue with --resume RUN"),
         (["--resume", "x", "--out", "y"], "--resume continues in its own folder: leave out --out"),
         (["--config", "gone.yaml"], "gone.yaml"),
         (["--resume", "gone"], "gone: there is no such run folder"),

@@ -12,6 +12,7 @@ import pytest
 
 from cnntrain.data import decoding
 from cnntrain.data.decoded_cache import CacheIndex, cache_folder, read_index
+from cnntrain.data.image_form import Form
 from cnntrain.errors import DataError
 from tests.data.pictures import encoded, load, pixels, tree, write_folder, write_zip
 
@@ -22,7 +23,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     calls: list[int] = []
     original = decoding.decode
 
-    def counted(content: bytes, form: decoding.Form) -> np.ndarray:
+    def counted(content: bytes, form: Form) -> np.ndarray:
         calls.append(len(content))
         return original(content, form)
 

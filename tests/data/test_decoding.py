@@ -8,8 +8,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from cnntrain.data.decoding import Form, TooDeepError, WrongSizeError, decode, image_size
+from cnntrain.data.decoding import decode, image_size
 from cnntrain.data.image_files import UnreadableFileError
+from cnntrain.data.image_form import Form, TooDeepError, WrongSizeError
 from tests.data.pictures import encoded, pixels
 
 RGB = Form("rgb", 4, 6, resize=False)

@@ -149,7 +149,9 @@ def test_one_bad_file_is_named(tmp_path: Path, name: str) -> None:
         message = refused(path, **keys)
         assert message.startswith(f"{path}/train/dog/1.png: ")
         assert reason in message or "resize" in keys
-        assert message.endswith("; remove it, or set data.skip_bad: true to go on without such files")
+        assert message.endswith(
+            "; remove it, or set data.skip_bad: true to go on without such files (cnntrain data inspect lists them all)"
+        )
 
 
 @pytest.mark.parametrize("storage", ["cache", "memory"])
@@ -195,7 +197,8 @@ def test_missing_parts(tmp_path: Path) -> None:
     files = {name: content for name, content in tree().items() if name.startswith("train")}
     message = refused(write_folder(tmp_path / "a", files))
     assert message.startswith(
-        f"{tmp_path}/a: no image files in test/<class>/; found 6 images of the train split; expected train/<class>/"
+        f"{tmp_path}/a: no image files in test/<class>/; found 6 images of the train split; set data.test: 0.2 to "
+        "take a fifth of them, by content; expected train/<class>/"
     )
     message = refused(write_folder(tmp_path / "b", tree(**{"test/bird/1.png": encoded(pixels(1))})))
     assert message == (

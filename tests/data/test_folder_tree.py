@@ -40,8 +40,8 @@ def test_two_folders_for_one_split(tmp_path: Path) -> None:
 def test_a_message_says_what_was_found(tmp_path: Path) -> None:
     flat = {name.removeprefix("train/"): content for name, content in tree().items() if name.startswith("train")}
     assert refused(write_folder(tmp_path / "flat", flat)).startswith(
-        "no image files in train/<class>/; found image files in cat/ (3), dog/ (3): if these are the classes, move "
-        "some of each into train/ and the others into test/; expected train/<class>/"
+        "no image files in train/<class>/; found image files in cat/ (3), dog/ (3): if these are the classes, set "
+        "data.test: 0.2 to take a fifth of each for testing; expected train/<class>/"
     )
     only_test = {name: content for name, content in tree().items() if name.startswith("test")}
     assert refused(write_folder(tmp_path / "t", only_test)).startswith(

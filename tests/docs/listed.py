@@ -23,13 +23,14 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "python benchmarks/start_up.py": LONG,
         "OMP_NUM_THREADS=1 cnntrain bench": LONG,
     },
+    "docs/photos.md": {"find /media/camera": "needs a camera"},
     "docs/results.md": {"cnntrain ": PLACEHOLDER, "python benchmarks/recipe_pytorch.py": PYTORCH},
 }
 
 # Beginnings of commands, and what is added: {mnist} is the folder with all of MNIST, where otherwise there is a part.
 STAND_INS: dict[str, list[str]] = {
     "cnntrain gradcheck --config configs/mnist-lenet5.yaml": ["--set", "data.path={mnist}"],
-    "cnntrain train --config small.yaml": ["--set", "data.validation=11500"],
+    "cnntrain train small.yaml": ["--set", "data.validation=11500"],
 }
 
 DATA = "data: {source: mnist, path: data/mnist}\n"

@@ -17,8 +17,9 @@ from PIL import Image
 
 from cnntrain.data import describe, load_data
 from cnntrain.data.cache_entries import entries
-from cnntrain.data.decoding import Form, decode, image_size
+from cnntrain.data.decoding import decode, image_size
 from cnntrain.data.image_files import UnreadableFileError
+from cnntrain.data.image_form import Form
 from cnntrain.data.safe_pickle import UnsafePickleError, read_pickle
 from tests.data.files import MNIST_FILES, idx, images, settings, write_mnist
 from tests.data.pictures import encoded, pixels, tree, write_zip

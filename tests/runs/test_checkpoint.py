@@ -173,7 +173,9 @@ def test_tensors_that_were_exchanged(path: Path) -> None:
         one["data_offsets"], other["data_offsets"] = other["data_offsets"], one["data_offsets"]
 
     with_header(path, exchange)
-    with pytest.raises(CheckpointError, match=r"tensor 0\.dense\.weight is not the one that was written .*another copy"):
+    with pytest.raises(
+        CheckpointError, match=r"tensor 0\.dense\.weight is not the one that was written .*another copy"
+    ):
         read_checkpoint(path)
 
 
@@ -197,7 +199,9 @@ def test_a_header_that_would_take_much_memory(tmp_path: Path) -> None:
 def test_what_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
     names = tuple(f"class {number} {'x' * 40}" for number in range(90_000))
     metadata = checkpoint().metadata.model_copy(update={"class_names": names})
-    with pytest.raises(RunFolderError, match=r"file: its header would have .* the names of 90,000 classes are too long"):
+    with pytest.raises(
+        RunFolderError, match=r"file: its header would have .* the names of 90,000 classes are too long"
+    ):
         save_checkpoint(tmp_path / "file", Checkpoint(metadata, checkpoint().network))
     assert not list(tmp_path.iterdir())
 
@@ -220,7 +224,9 @@ def test_the_best_before_reads_back_and_is_whole(path: Path) -> None:
     np.testing.assert_array_equal(found.before.network["0.dense.weight"], weights["0.dense.weight"])
     assert found.network.keys() == original.network.keys()
     assert found.as_best().metadata == original.metadata
-    save_checkpoint(path, Checkpoint(metadata, original.network, best_before={"0.dense.weight": weights["0.dense.weight"]}))
+    save_checkpoint(
+        path, Checkpoint(metadata, original.network, best_before={"0.dense.weight": weights["0.dense.weight"]})
+    )
     with pytest.raises(CheckpointError, match="is damaged: the tensors best_before/"):
         read_checkpoint(path)
 

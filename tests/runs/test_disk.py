@@ -113,7 +113,7 @@ def calls_of(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         function = getattr(os, name)
 
         def call(file: Any, *arguments: Any) -> Any:
-            path = os.readlink(f"/proc/self/fd/{file}") if isinstance(file, int) else file
+            path = os.readlink(f"/proc/self/fd/{file}") if isinstance(file, int) else file  # noqa: PTH115, any file
             calls.append(f"{name} {Path(path).name}")
             return function(file, *arguments)
 

@@ -109,7 +109,9 @@ def test_a_run_folder_stands_for_its_best_checkpoint() -> None:
     with pytest.raises(RunFolderError, match="no epoch of this run was finished"):
         find_checkpoint(folder.path)
     folder.last.touch()
-    with pytest.raises(RunFolderError, match=r"run: best\.safetensors is lost; there is run/last\.safetensors of the last"):
+    with pytest.raises(
+        RunFolderError, match=r"run: best\.safetensors is lost; there is run/last\.safetensors of the last"
+    ):
         find_checkpoint(folder.path)
     folder.best.touch()
     assert find_checkpoint(folder.path) == folder.best
