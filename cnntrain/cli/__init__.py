@@ -15,10 +15,12 @@ from cnntrain import __version__, extensions, interrupts, streams
 from cnntrain.errors import CnntrainError
 from cnntrain.hints import hint
 from cnntrain.printable import message, printable
+from cnntrain.terminal import has_colours, painted
 
 COMMANDS = {  # the module cnntrain.cli.<name> holds `command`; the texts are here so that help imports none of them
     "train": "Train a network.",
     "eval": "Measure a trained network on a data set.",
+    "report": "Compare runs, in the terminal and as a page with curves and pictures.",
     "reproduce": "Train a recipe and say whether it keeps its promise.",
     "gradcheck": "Check every gradient of a network against finite differences.",
     "check": "Check a config and show its layers, without training.",
@@ -105,7 +107,8 @@ class CommandLine(SuggestingGroup):
 
 def _show_warning(text: Warning | str, *_: object) -> None:
     """Print a warning as plain text, where Python would show a line of our source too."""
-    click.echo(f"warning: {message(text)}", err=True)
+    mark = painted("warning:", "yellow", sys.stderr)
+    click.echo(f"{mark} {message(text)}", err=True, color=has_colours(sys.stderr))
 
 
 def _tell(error: CnntrainError) -> None:

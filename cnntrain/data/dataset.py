@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.data.holdout import held_out_count, stratified_holdout
-from cnntrain.data.images import LazyRows
 from cnntrain.data.normalization import Normalization, normalization_of
 from cnntrain.data.progress import Progress, silent
 from cnntrain.data.settings import DataSettings
@@ -110,8 +109,7 @@ def load_data(settings: DataSettings, seed: int, progress: Progress = silent) ->
     count = held_out_count(settings.validation, len(train))
     if count:
         kept, held_out = stratified_holdout(train.labels, classes, count, generator(seed, "validation"))
-        validation = Split(LazyRows(train.images, held_out), train.labels[held_out])
-        train = Split(LazyRows(train.images, kept), train.labels[kept])
+        train, validation = train.part(kept), train.part(held_out)
     _warn_of_empty_classes(train, loaded.class_names, settings.path)
     normalization = normalization_of(settings.normalize, train.images)
     if settings.normalize == "standard":
