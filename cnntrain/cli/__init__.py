@@ -20,7 +20,7 @@ from cnntrain.terminal import has_colours, painted
 COMMANDS = {  # the module cnntrain.cli.<name> holds `command`; the texts are here so that help imports none of them
     "train": "Train a network.",
     "eval": "Measure a trained network on a data set.",
-    "report": "Compare runs, in the terminal and as a page with curves and pictures.",
+    "report": "Compare runs: a table, and a page with curves and pictures.",
     "reproduce": "Train a recipe and say whether it keeps its promise.",
     "gradcheck": "Check every gradient of a network against finite differences.",
     "check": "Check a config and show its layers, without training.",

@@ -44,11 +44,12 @@ def command(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Compare runs: their best epochs, times and sizes, and what differs between their configs.
+    """Compare runs: a table, and a page with curves and pictures.
 
-    With --html also a page that opens offline: curves, confusion matrix, each class, the worst mistakes and the least
-    sure right answers with pictures and file names, filters, layers, environment, config. Runs that still train may be
-    looked at. --set changes where their data are looked for (data.path=...).
+    Prints their best epochs, times and sizes, and what differs between their configs. With --html also a page that
+    opens offline: curves, confusion matrix, each class, the worst mistakes and the least sure right answers with
+    pictures and file names, filters, layers, environment, config. Runs that still train may be looked at. --set changes
+    where their data are looked for (data.path=...).
 
     A run that is damaged is named and left out; the exit code is then 1, and 2 if none can be read.
     """

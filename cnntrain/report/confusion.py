@@ -148,7 +148,7 @@ def _cells(confusion: Confusion, left: float, top: float, cell: float) -> Iterat
             f'fill-opacity="{opacity:.2f}"/>'
         )
         if confusion.classes <= COUNTED:
-            ink = "on" if opacity > 0.6 else "off"
+            ink = "on" if opacity > 0.82 else "half" if opacity > 0.68 else "off"
             size = 12 if count < 10_000 and cell > 30 else 9 if count < 10_000 else 7
             yield (
                 f'<text class="count {ink}" x="{x + cell / 2:.1f}" y="{y + cell / 2 + 0.35 * size:.1f}" '

@@ -47,15 +47,19 @@ class Chart:
     @property
     def scales(self) -> tuple[Scale, Scale]:
         """Those of epochs, and of values."""
-        epochs = [epoch for one in self.series for epoch, _ in one.points]
         values = [value for one in self.series for _, value in one.points if value is not None]
         if self.logarithmic:
             values = [value for value in values if value > 0]
-        low, high = min(epochs, default=1), max(epochs, default=1)
+        low, high = self._epochs
         if low == high:
             low, high = low - 1, high + 1
         across = Scale(low, high, LEFT + 6, WIDTH - RIGHT - 6)
         return across, scale_over(values, HEIGHT - BOTTOM, TOP, logarithmic=self.logarithmic)
+
+    @property
+    def _epochs(self) -> tuple[int, int]:
+        epochs = [epoch for one in self.series for epoch, _ in one.points]
+        return min(epochs, default=1), max(epochs, default=1)
 
     @property
     def data(self) -> dict[str, Any]:
@@ -102,7 +106,7 @@ class Chart:
                 text = esc(self._tick(value))
                 yield f'<text class="tick" x="{LEFT - 7}" y="{y + 4:.1f}" text-anchor="end">{text}</text>'
         for value in across.ticks(6):
-            if value == round(value) and value >= 1:
+            if value == round(value) and self._epochs[0] <= value <= self._epochs[1]:
                 x = across(value)
                 yield f'<text class="tick" x="{x:.1f}" y="{bottom + 18}" text-anchor="middle">{value:.0f}</text>'
         yield f'<text class="tick" x="{WIDTH - RIGHT}" y="{HEIGHT - 2}" text-anchor="end">epoch</text>'

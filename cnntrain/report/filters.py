@@ -74,6 +74,7 @@ def _tiles(title: str, weight: NDArray[Any], word: str) -> Tiles:
     shown = weight[:MOST_FILTERS]
     if weight.shape[1] == 3:
         pictures = [signed_rgb(one) for one in shown]
+        title += "; grey is zero"
     else:  # of many channels the first one
         largest = float(np.abs(np.nan_to_num(shown[:, 0])).max(initial=0.0))
         pictures = [diverging(one[0], largest) for one in shown]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from cnntrain.config import Config
 from cnntrain.data import DataSet
 from cnntrain.data.terminal import load_and_tell
-from cnntrain.errors import CheckpointError, CnntrainError, RunFolderError
+from cnntrain.errors import CheckpointError, CnntrainError, ExtensionError, RunFolderError
 from cnntrain.evaluation.restored import Restored, restore
 from cnntrain.report.answers import BATCH, Answers, answers_of
 from cnntrain.report.filters import Tiles, first_filters, first_maps
@@ -44,7 +44,6 @@ class Insight:
     damaged: bool = False
 
 
-@dataclass
 class Loading:
     """Loads the data of configs, those that are equal once.
 
@@ -54,8 +53,9 @@ class Loading:
         Called with a text that the user should see.
     """
 
-    warn: Callable[[str], None]
-    _loaded: list[tuple[tuple[object, int], DataSet]] = field(default_factory=list)
+    def __init__(self, warn: Callable[[str], None]) -> None:
+        self._warn = warn
+        self._loaded: list[tuple[tuple[object, int], DataSet]] = []
 
     def __call__(self, config: Config) -> DataSet:
         """Return a config's data; raises `DataError` and `ConfigError`."""
@@ -63,7 +63,7 @@ class Loading:
         for known, data in self._loaded:
             if known == key:
                 return data
-        data = load_and_tell(config.data, config.seed, self.warn)
+        data = load_and_tell(config.data, config.seed, self._warn)
         self._loaded.append((key, data))
         return data
 
@@ -80,12 +80,17 @@ def look_into(run: RunRecord, split: str | None, load: Loader, overrides: Sequen
         Gives the data of a config.
     overrides : sequence of str
         Changes to the checkpoint's config, as `--set` takes them.
+
+    Raises
+    ------
+    ConfigError
+        An override is wrong.
     """
     try:
         restored = restore(find_checkpoint(run.folder.path), batch_size=BATCH, overrides=overrides)
     except RunFolderError as error:
         return Insight(problem=f"There is no network to look at: {error}")
-    except CnntrainError as error:
+    except (CheckpointError, ExtensionError) as error:
         damaged = isinstance(error, CheckpointError)
         return Insight(problem=f"The network could not be read: {error}", damaged=damaged)
     return _insight(run, restored, split, load)

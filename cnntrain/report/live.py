@@ -35,7 +35,7 @@ class LiveReport:
         except Exception as error:  # whatever it is: the training is worth more than its picture
             if not self._has_warned:
                 self._has_warned = True
-                self._warn(f"the report could not be written, training goes on: {error or type(error).__name__}")
+                self._warn(f"the report could not be written, training goes on: {str(error) or type(error).__name__}")
 
     def _page(self, folder: RunFolder, data: DataSet) -> str:
         run = read_run(folder.path, folder.path.resolve().name)

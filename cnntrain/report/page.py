@@ -15,7 +15,7 @@ from cnntrain.report.curves import COLOURS, charts_of, numbers_of
 from cnntrain.report.insight import Insight
 from cnntrain.report.markup import Cell, esc, part, table
 from cnntrain.report.records import RunRecord
-from cnntrain.report.sections import run_section
+from cnntrain.report.sections import facts, run_section
 from cnntrain.report.summary import HEAD, NOTHING, Summary, cells_of
 
 NAMED = 3  # runs whose names make the title
@@ -42,7 +42,7 @@ def page_of(runs: Sequence[RunRecord], insights: Sequence[Insight], left_out: Se
     body = [
         _header(runs),
         *(f'<p class="problem" role="note">{esc(name)} was left out: {esc(reason)}</p>' for name, reason in left_out),
-        "" if alone else part("Runs", _run_table(runs)) + _different(runs, found),
+        facts(runs[0]) if alone else part("Runs", _run_table(runs)) + _different(runs, found),
         _curves(runs),
         *sections,
     ]

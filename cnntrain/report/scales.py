@@ -62,7 +62,7 @@ def _steps(low: float, high: float, about: int) -> list[float]:
 def _decades(low: float, high: float, about: int) -> list[float]:
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     stride = max(1, (last - first) // about)
-    for factors in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8)):
+    for factors in ((1,), (1, 3), (1, 2, 5)):
         found = [
             factor * 10.0**power
             for power in range(first, last + 1, stride)
@@ -71,4 +71,4 @@ def _decades(low: float, high: float, about: int) -> list[float]:
         ]
         if len(found) >= 3:
             return found
-    return found or [low, high]
+    return _steps(low, high, about)

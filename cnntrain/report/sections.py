@@ -34,10 +34,10 @@ def run_section(
     is_open : bool
         Show it at once.
     alone : bool
-        It is the only run: its numbers stand in no other table.
+        It is the only run: it needs no heading.
     """
     problem = f'<p class="problem" role="note">{esc(insight.problem)}</p>' if insight.problem else ""
-    parts = [facts(run) if alone else "", problem]
+    parts = [problem]
     if insight.answers is not None:
         parts += answered(insight.answers, insight.epoch, index)
     if insight.filters is not None:
@@ -48,6 +48,8 @@ def run_section(
         beside += part("Where it was trained", environment_table(run.environment))
     parts.append(f'<div class="beside">{beside}</div>')
     parts.append(part("Config", config_lines(run, different)))
+    if alone:
+        return f'<div class="run" id="run-{index}">{"".join(parts)}</div>'
     opened = " open" if is_open else ""
     return (
         f'<details class="run" id="run-{index}"{opened}><summary><h2><i class="c{index % COLOURS} swatch"></i>'
@@ -100,7 +102,7 @@ def answered(answers: Answers, epoch: int | None, index: int) -> Iterator[str]:
 def layer_table(rows: Sequence[LayerRow]) -> str:
     """Return the planned layers with their shapes, parameters and multiply-adds."""
     total = ["total", "", f"{sum(row.parameters for row in rows):,}", f"{sum(row.macs for row in rows):,}"]
-    head = ["layer", "output", "parameters", "MACs of an image"]
+    head = ["layer", "output", "parameters", "MACs"]
     return table(head, [*_layer_lines(rows), total], "Layers of the network", name="layers")
 
 

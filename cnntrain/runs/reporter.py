@@ -178,10 +178,13 @@ def epoch_line(record: EpochRecord, epochs: int, *, best: bool) -> str:
 
 
 def fitted_epoch_line(record: EpochRecord, epochs: int, *, best: bool, width: int | None) -> str:
-    """Return `epoch_line` if a terminal has room for it; otherwise a shorter one, which may take several lines."""
-    whole = epoch_line(record, epochs, best=best)
-    if width is None or len(whole) < width:  # the last column stays free: some terminals go on to the next line there
-        return whole
+    """Return `epoch_line` if a terminal has room for it; otherwise a shorter one, which may take several lines.
+
+    The form does not depend on `best`, so that the lines of a training stand below each other.
+    """
+    mark = [BEST] if best else []
+    if width is None or len(epoch_line(record, epochs, best=True)) < width:  # the last column stays free: some terminals
+        return epoch_line(record, epochs, best=best)  # go on to the next line there
     metrics = record.metrics
     parts = [
         f"epoch {record.epoch:>{len(str(epochs))}}/{epochs}",
@@ -189,5 +192,8 @@ def fitted_epoch_line(record: EpochRecord, epochs: int, *, best: bool, width: in
     ]
     if metrics.validation_loss is not None and metrics.validation_accuracy is not None:
         parts.append(f"validation {metrics.validation_loss:.4f} {metrics.validation_accuracy:.2%}")
-    parts += [f"{record.images_per_second:,.0f}/s", f"{record.seconds:.1f} s", *([BEST] if best else [])]
-    return "\n".join(wrapped(parts, width - 1, indent=len(parts[0]) + len(GAP)))
+    rate, seconds = f"{record.images_per_second:,.0f}/s", f"{record.seconds:.1f} s"
+    for form in ([*parts, rate, seconds], [*parts, seconds]):
+        if len(GAP.join([*form, BEST])) < width:
+            return GAP.join(form + mark)
+    return "\n".join(wrapped([*parts, rate, seconds, *mark], width - 1, indent=len(parts[0]) + len(GAP)))
