@@ -57,7 +57,22 @@ def test_a_report_after_each_epoch_and_the_same_bits(
     assert ["not finished: run" in page for page in written] == [True, True, False]
     assert all("Worst mistakes" in page and "validation split" in page for page in written)
     best = [line for line in folder.log.read_text().splitlines() if line.endswith("  best")]
-    assert len(looked) == len(best), "what has not changed is not computed again"
+    assert len(looked) == len(best)
+
+
+def test_what_has_not_changed_is_not_computed_again(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+
+    def look(found: RunRecord, *_: Any) -> Insight:
+        looked.append(found.label)
+        return Insight()
+
+    monkeypatch.setattr(live, "look_into", look)
+    report = LiveReport(print)
+    for _ in range(3):
+        report(run, None)  # type: ignore[arg-type]
+    assert looked == ["run"]
+    assert run.report.exists()
 
 
 @pytest.mark.parametrize("error", [RuntimeError("what nobody thought of"), MemoryError(), OSError(28, "No space left")])
