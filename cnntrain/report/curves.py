@@ -22,6 +22,8 @@ MOST_DOTS = 40  # epochs; of more, the lines alone are drawn
 COLOURS = 8  # classes c0, c1, ... in page.css
 STEEP = 20  # largest over least loss, from which on a logarithmic scale shows more
 
+SAID = {"train": "training", "validation": "validation"}
+
 Format = Callable[[float | None], str]
 
 
@@ -109,7 +111,7 @@ class Chart:
             if value == round(value) and self._epochs[0] <= value <= self._epochs[1]:
                 x = across(value)
                 yield f'<text class="tick" x="{x:.1f}" y="{bottom + 18}" text-anchor="middle">{value:.0f}</text>'
-        yield f'<text class="tick" x="{WIDTH - RIGHT}" y="{HEIGHT - 2}" text-anchor="end">epoch</text>'
+        yield f'<text class="tick" x="{WIDTH - RIGHT}" y="{HEIGHT - 4}" text-anchor="end">epoch</text>'
 
     def _tick(self, value: float) -> str:
         if self.write is share:
@@ -169,5 +171,5 @@ def _series(runs: Sequence[RunRecord], train: str, validation: str) -> Iterator[
         for column, style in ((train, "train"), (validation, "validation")):
             points = [(row.epoch, row[column]) for row in run.rows] if column else []
             if any(value is not None for _, value in points):
-                said = f" {style}" if train else ""
+                said = f" {SAID[style]}" if train else ""
                 yield Series(index, printable(f"{run.label}{said}"), style, points)

@@ -8,13 +8,14 @@
     return found;
   };
 
-  // A drawing's box beside the pointer, inside the figure.
+  // A box beside a place in a figure, inside the window: at the right if there is room, else at the left.
   const showTip = (figure, x, y, content) => {
     const tip = figure.querySelector(".tip");
     tip.replaceChildren(...content);
     tip.hidden = false;
-    const left = x + 14 + tip.offsetWidth > figure.clientWidth ? x - 14 - tip.offsetWidth : x + 14;
-    tip.style.left = `${Math.max(0, Math.min(left, figure.clientWidth - tip.offsetWidth))}px`;
+    const start = figure.getBoundingClientRect().left, width = tip.offsetWidth, window = document.documentElement.clientWidth;
+    const right = x + 14, left = right + start + width > window - 8 ? x - 14 - width : right;
+    tip.style.left = `${Math.max(8 - start, Math.min(left, window - 8 - width - start))}px`;
     tip.style.top = `${Math.max(0, y - tip.offsetHeight / 2)}px`;
   };
   const places = (svg) => {

@@ -28,7 +28,12 @@ def changed(run: RunRecord, epoch: int, **cells: str) -> RunRecord:
 def test_four_charts(records: list[RunRecord]) -> None:
     charts = charts_of(records)
     assert [one.title for one in charts] == ["Loss", "Accuracy", "Learning rate", "Images per second"]
-    assert [one.label for one in charts[0].series] == ["slow train", "slow validation", "fast train", "fast validation"]
+    assert [one.label for one in charts[0].series] == [
+        "slow training",
+        "slow validation",
+        "fast training",
+        "fast validation",
+    ]
     loss = charts[0].data
     assert loss["epochs"] == [1, 2, 3]
     assert loss["series"][3]["texts"] == [f"{float(row.cells['validation_loss']):.4f}" for row in records[1].rows]
@@ -88,6 +93,6 @@ def test_runs_without_validation(records: list[RunRecord]) -> None:
 
 def test_names_are_escaped(records: list[RunRecord]) -> None:
     run = replace(records[0], label="<b>&\u202e")
-    assert charts_of([run])[0].data["series"][0]["label"] == "<b>&\\u202e train"
+    assert charts_of([run])[0].data["series"][0]["label"] == "<b>&\\u202e training"
     assert "&lt;b&gt;&amp;\\u202e" in numbers_of([run])
     assert "<b>" not in numbers_of([run])
