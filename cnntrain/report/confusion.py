@@ -142,7 +142,7 @@ def _cells(confusion: Confusion, left: float, top: float, cell: float) -> Iterat
         of_class = count / images[label]
         x, y, side = left + predicted * cell, top + label * cell, cell - gap
         style = "right" if label == predicted else "wrong"
-        opacity = 0.12 + 0.88 * math.sqrt(of_class)
+        opacity = 0.2 + 0.8 * math.sqrt(of_class)
         yield (
             f'<rect class="{style}" x="{x:.2f}" y="{y:.2f}" width="{side:.2f}" height="{side:.2f}" '
             f'fill-opacity="{opacity:.2f}"/>'

@@ -106,7 +106,6 @@ def _insight(run: RunRecord, restored: Restored, split: str | None, load: Loader
         data = load(restored.config)
         answers = answers_of(restored, data, split or ("test" if data.validation is None else "validation"))
     except CnntrainError as error:
-        problem = f"No images could be looked at, so there are no answers and no pictures: {error}"
-        return Insight(epoch, filters=filters, problem=problem)
+        return Insight(epoch, filters=filters, problem=f"There are no answers and no pictures: {error}")
     maps = first_maps(restored, rows, data.split(answers.split), 0) if rows else []
     return Insight(epoch, answers, filters, maps)

@@ -90,7 +90,7 @@ def test_data_that_are_gone(pair: tuple[RunFolder, RunFolder], tmp_path: Path) -
     page = tmp_path / "r.html"
     result = run(pair[0].path, "--html", page, "--set", "data.path=gone.npz")
     assert result.exit_code == 0
-    assert "so there are no answers and no pictures: gone.npz: " in result.stderr
+    assert "There are no answers and no pictures: gone.npz: " in result.stderr
     assert "no answers and no pictures" in page.read_text()
     moved = shutil.copy(pair[0].path.parent / "digits.npz", tmp_path / "moved.npz")
     assert run(pair[0].path, "--html", page, "--set", f"data.path={moved}").stderr == f"the page is in {page}\n"

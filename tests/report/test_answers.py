@@ -154,10 +154,7 @@ def test_data_that_are_gone(records: list[RunRecord]) -> None:
     insight = look_into(records[1], None, Loading(print), ["data.path=nowhere.npz"])
     assert (insight.answers, insight.maps, insight.damaged) == (None, (), False)
     assert insight.filters is not None
-    assert insight.problem is not None
-    assert insight.problem.startswith(
-        "No images could be looked at, so there are no answers and no pictures: nowhere.npz"
-    )
+    assert str(insight.problem).startswith("There are no answers and no pictures: nowhere.npz")
 
 
 def test_a_split_that_is_not_there(records: list[RunRecord]) -> None:
