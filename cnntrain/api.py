@@ -108,7 +108,6 @@ class TrainedNetwork:
         probabilities = probabilities_of(logits) if len(logits) else logits.astype(np.float64)
         return probabilities[0] if alone else probabilities
 
-<<<<<<< HEAD
     def export_onnx(self, path: str | Path, *, fold_batch_norm: bool = False) -> None:
         """Write an ONNX file, as `cnntrain export --onnx` does; raises `ExportError`."""
         self._export(onnx=Path(path), fold_batch_norm=fold_batch_norm)
@@ -126,17 +125,8 @@ class TrainedNetwork:
 
         export(self._restored, **targets)
 
-    def _logits(self, images: ArrayLike) -> NDArray[np.floating]:
-        try:
-            array = self._checked(np.asarray(images))
-        except ValueError as error:
-            if isinstance(error, ArgumentError):
-                raise
-            raise ArgumentError(f"images must be one array; NumPy says: {error}") from error
-=======
     def _logits(self, images: Images) -> tuple[NDArray[np.floating], bool]:
         array, alone = as_batch(self._restored, images)
->>>>>>> w15-photos
         normalization = normalization_for(self._restored, array.dtype)
         if len(array) == 0:
             return np.empty((0, len(self.class_names)), np.float32), alone

@@ -21,6 +21,8 @@ GROUND = {
     "parameters",
     "memory",
     "machine",
+    "tables",
+    "terminal",
     "__version__",
 }
 NETWORK = {"kernels", "passes", "functional", "layers", "losses", "initializers", "optimizers", "schedules"}
@@ -36,6 +38,8 @@ MAY_IMPORT = {
     "interrupts": set(),
     "shape": set(),
     "hints": set(),
+    "tables": set(),
+    "terminal": set(),
     "settings": {"hints"},
     "randomness": set(),
     "parameters": set(),

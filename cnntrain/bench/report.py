@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from cnntrain.bench.timing import Spread
 from cnntrain.layers.base import PassChoice
 from cnntrain.layers.explanation import choice_as_dict, text_of_choices
 from cnntrain.runs.environment import describe_environment
+from cnntrain.tables import aligned
 
 FOOTNOTE = (
     "median and best time of a pass; ±: half the distance of the quartiles; GF/s and share of the peak at the median,\n"
@@ -83,13 +84,13 @@ class NetworkReport:
             f"{self.name}: {self.parameters:,} parameters, batches of {self.images}, float32",
             f"passes of a training step with {_threads(best.threads)} (peak {_rate(best.peak)} GF/s)",
             "",
-            table(lines, left=4),
+            *aligned(lines, left=range(4)),
             "",
             FOOTNOTE,
             TOGETHER,
             "",
             "whole steps, images/s (median, ±)",
-            table([("threads", "training", "", "evaluation", "", "peak GF/s"), *map(_whole, self.runs)], left=0),
+            *aligned([("threads", "training", "", "evaluation", "", "peak GF/s"), *map(_whole, self.runs)], left=()),
         ]
         text += _unsteady({run.threads: run.peak for run in self.runs})
         if len(self.runs) > 1:
@@ -138,7 +139,7 @@ class ShapesReport:
             what = found.choice.name, _algorithm(found.choice)
             lines.append((*names, *what, *_measurements(found.seconds, found.operations, self.peaks[found.threads])))
         peaks = ", ".join(f"{_rate(peak)} GF/s with {_threads(threads)}" for threads, peak in self.peaks.items())
-        text = [table(lines, left=4), "", f"peak: {peaks}", FOOTNOTE, *_unsteady(self.peaks)]
+        text = [*aligned(lines, left=range(4)), "", f"peak: {peaks}", FOOTNOTE, *_unsteady(self.peaks)]
         if explain:
             text += text_of_choices(found.choice for found in self.passes if found.threads == min(self.peaks))
         return "\n".join(text)
@@ -221,15 +222,3 @@ def _pass_as_dict(seconds: Spread, operations: int, peak: Spread) -> dict[str, A
             "best_share_of_peak": rate.most / peak.most,
         }
     return found
-
-
-def table(lines: Sequence[tuple[str, ...]], left: int) -> str:
-    """Align columns: the first `left` of them to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if column < left else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )

@@ -15,18 +15,17 @@ from cnntrain import __version__, extensions, interrupts, streams
 from cnntrain.errors import CnntrainError
 from cnntrain.hints import hint
 from cnntrain.printable import message, printable
+from cnntrain.terminal import has_colours, painted
 
 COMMANDS = {  # the module cnntrain.cli.<name> holds `command`; the texts are here so that help imports none of them
     "new": "Write a config to start from.",
     "recipes": "List the recipes of the package, or print one.",
     "train": "Train a network.",
     "eval": "Measure a trained network on a data set.",
-<<<<<<< HEAD
+    "predict": "Recognise pictures with a trained network.",
+    "report": "Compare runs: a table, and a page with curves and pictures.",
     "export": "Write a trained network for other programs: ONNX, PyTorch, C.",
     "convert": "Make a checkpoint of a PyTorch state dict.",
-=======
-    "predict": "Recognise pictures with a trained network.",
->>>>>>> w15-photos
     "reproduce": "Train a recipe and say whether it keeps its promise.",
     "gradcheck": "Check every gradient of a network against finite differences.",
     "check": "Check a config and show its layers, without training.",
@@ -113,7 +112,8 @@ class CommandLine(SuggestingGroup):
 
 def _show_warning(text: Warning | str, *_: object) -> None:
     """Print a warning as plain text, where Python would show a line of our source too."""
-    click.echo(f"warning: {message(text)}", err=True)
+    mark = painted("warning:", "yellow", sys.stderr)
+    click.echo(f"{mark} {message(text)}", err=True, color=has_colours(sys.stderr))
 
 
 def _tell(error: CnntrainError) -> None:

@@ -11,6 +11,7 @@ import click
 
 from cnntrain.cli import options
 from cnntrain.printable import message
+from cnntrain.tables import aligned
 
 if TYPE_CHECKING:
     from cnntrain.config import Config
@@ -122,7 +123,7 @@ def _print(
     for index, row in enumerate(rows):
         lines += lines_of(row, str(index))
     lines.append(("", "total", "", f"{summary['parameters']:,}", f"{summary['macs']:,}"))
-    click.echo(table(lines))
+    click.echo("\n".join(aligned(lines, left=(1,))))
     if explanation is not None:
         click.echo(f"\n{explanation.as_text()}")
     if fit is not None:
@@ -164,15 +165,3 @@ def lines_of(row: LayerRow, index: str, indent: str = "", label: str = "") -> li
             path = below.path.removeprefix(f"{row.path}.").removesuffix(f".{below.name}")
             lines += lines_of(below, "", f"{indent}  ", f"{path} ")
     return lines
-
-
-def table(lines: list[tuple[str, str, str, str, str]]) -> str:
-    """Align columns: the layer's name to the left, the rest to the right."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if column == 1 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in lines
-    )

@@ -28,6 +28,7 @@ from cnntrain.cli import options
     "may extend it.",
 )
 @options.threads
+@click.option("--report", is_flag=True, help="Keep report.html in the run folder up to date, epoch by epoch.")
 @click.option("--quiet", "-q", is_flag=True, help="Print warnings and the run folder only.")
 @click.pass_context
 def command(
@@ -37,6 +38,7 @@ def command(
     out: Path | None,
     resume: Path | None,
     threads: int | None,
+    report: bool,
     quiet: bool,
 ) -> None:
     """Train a network.
@@ -60,6 +62,10 @@ def command(
     from cnntrain.training.session import resume_run, start_run
 
     reporter = Reporter(quiet=quiet)
+    if report:
+        from cnntrain.report.live import LiveReport
+
+        reporter.after_epoch = LiveReport(reporter.warning)
     if resume is not None:
         folder, outcome = resume_run(resume, reporter, config_file=config_file, overrides=overrides, threads=threads)
     else:

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.data.holdout import held_out_count, stratified_holdout
-from cnntrain.data.images import LazyRows
 from cnntrain.data.normalization import Normalization, normalization_of
 from cnntrain.data.progress import Progress, silent
 from cnntrain.data.settings import DataSettings
@@ -211,8 +210,7 @@ def _hold_out(train: Split, classes: int, settings: DataSettings, seed: int) -> 
     """Divide the training images into those that stay and those for validation."""
     count = held_out_count(settings.validation, len(train))
     kept, held_out = stratified_holdout(train.labels, classes, count, generator(seed, "validation"))
-    validation = Split(LazyRows(train.images, held_out), train.labels[held_out])
-    return Split(LazyRows(train.images, kept), train.labels[kept]), validation
+    return train.part(kept), train.part(held_out)
 
 
 def _classes(names: Sequence[str]) -> str:

@@ -118,7 +118,7 @@ class Folder(Source[FolderSettings]):
         index, images = found
         self._tell_of_skipped(index)
         return {
-            name: Split(images[name][: len(split.labels)], np.array(split.labels, np.int64))
+            name: Split(images[name][: len(split.labels)], np.array(split.labels, np.int64), _names(tree, name, split))
             for name, split in index.splits.items()
         }
 
@@ -188,8 +188,12 @@ class Folder(Source[FolderSettings]):
                 "they are only found when they are needed; use storage: cache or memory"
             )
         return {
-            name: Split(StreamedImages(tree.files, form, members), np.array([label for _, label in members], np.int64))
-            for name, members in tree.splits.items()
+            split: Split(
+                StreamedImages(tree.files, form, members),
+                np.array([label for _, label in members], np.int64),
+                [name for name, _ in members],
+            )
+            for split, members in tree.splits.items()
         }
 
 
@@ -243,6 +247,13 @@ def _size_of(files: ImageFiles, name: str, white: int | None) -> tuple[int, int]
         return image_size(files.read(name), white)
     except UnreadableFileError as error:
         return error
+
+
+def _names(tree: Tree, split: str, index: SplitIndex) -> list[str] | None:
+    """Return the files that were not skipped; None if the index does not tell which those are."""
+    skipped = {name for name, _ in index.skipped}
+    names = [name for name, _ in tree.splits[split] if printable(name) not in skipped]
+    return names if len(names) == len(index.labels) else None
 
 
 def _split_index(split: str, members: list[Member], failures: list[Failure], path: Path) -> SplitIndex:

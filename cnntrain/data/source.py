@@ -6,12 +6,14 @@ A source file holds its `Settings` and its `Source`; one line in `SOURCES` (`dat
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cnntrain.data.images import LazyRows
 from cnntrain.data.progress import Progress, silent
 from cnntrain.data.published import PublishedData
 from cnntrain.data.settings import DataSettings
@@ -34,13 +36,21 @@ class Split:
         be mapped from a file. `LazyImages` (data/images.py) are brought batch by batch: `images[indices]`.
     labels : ndarray (N,)
         int64, 0 to classes - 1.
+    names : sequence of str or None
+        The file of each image, as its source calls it; None where images have no files of their own.
     """
 
     images: Any
     labels: NDArray[np.int64]
+    names: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def part(self, rows: NDArray[np.int64]) -> Split:
+        """Return some of the images, in the order of `rows`; none is read."""
+        names = None if self.names is None else [self.names[row] for row in rows]
+        return Split(LazyRows(self.images, rows), self.labels[rows], names)
 
 
 @dataclass

@@ -6,14 +6,13 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TextIO, TypeVar
-
-from tqdm import tqdm
+from typing import Any, TextIO, TypeVar
 
 from cnntrain.data.dataset import DataSet, load_data, load_split
 from cnntrain.data.settings import DataSettings
 from cnntrain.data.source import Split
 from cnntrain.printable import message
+from cnntrain.terminal import bar_for
 
 
 class ProgressBars:
@@ -30,7 +29,7 @@ class ProgressBars:
     def __init__(self, unit: str = "images", stream: TextIO | None = None) -> None:
         self._unit = unit
         self._stream = sys.stderr if stream is None else stream
-        self._bar: tqdm | None = None
+        self._bar: Any = None
         self._what = ""
 
     def __call__(self, what: str, done: int, total: int) -> None:
@@ -39,9 +38,10 @@ class ProgressBars:
             self.close()
             self._what = what
             in_bytes = self._unit == "B"
-            self._bar = tqdm(
+            kind, visible = bar_for(self._stream)
+            self._bar = kind(
                 total=total or None, desc=what, unit="B" if in_bytes else f" {self._unit}", unit_scale=in_bytes,
-                disable=not self._stream.isatty(), file=self._stream, leave=False, dynamic_ncols=True,
+                disable=not visible, file=self._stream, leave=False, dynamic_ncols=True,
             )  # fmt: skip
         self._bar.update(done - self._bar.n)
         if total and done >= total:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -75,7 +76,13 @@ class Evaluation:
         return {"macro": macro_average(self.confusion), "weighted": weighted_average(self.confusion)}
 
 
-def evaluate(network: Network, split: Split, normalization: Normalization, batch_size: int) -> Evaluation:
+def evaluate(
+    network: Network,
+    split: Split,
+    normalization: Normalization,
+    batch_size: int,
+    seen: Callable[[NDArray[np.int64], NDArray[np.floating]], None] | None = None,
+) -> Evaluation:
     """Run the network in evaluation mode over all images of a split.
 
     Parameters
@@ -87,6 +94,8 @@ def evaluate(network: Network, split: Split, normalization: Normalization, batch
     normalization : Normalization
     batch_size : int
         Images at a time; the result does not depend on it.
+    seen : callable or None
+        Shown each batch's image numbers and logits (images, classes), all finite.
 
     Raises
     ------
@@ -108,6 +117,8 @@ def evaluate(network: Network, split: Split, normalization: Normalization, batch
         else:  # logits of thousands of classes and images would take more memory than everything else
             predicted.append(logits.argmax(axis=1))
             places.append(ranks(logits, split.labels[indices]))
+            if seen is not None:
+                seen(indices, logits)
     total, weight = map(sum, zip(*sums, strict=True))
     loss = total / weight if weight else 0.0
     if bad or not math.isfinite(loss):

@@ -9,6 +9,7 @@ from cnntrain.config import ExpectSettings
 from cnntrain.evaluation.evaluate import Evaluation
 from cnntrain.evaluation.metrics import Quality
 from cnntrain.printable import printable
+from cnntrain.tables import aligned
 
 WIDEST_JSON = 1000  # classes; for more, JSON has the pairs that occur alone
 WIDEST_MATRIX = 20  # classes; for more, the most frequent confusions are listed instead
@@ -122,7 +123,7 @@ class EvaluationReport:
         rows += [
             [f"{name} average", "", "", *_percentages(quality)] for name, quality in self.evaluation.averages.items()
         ]
-        return _aligned(rows)
+        return aligned(rows)
 
     def _confusions(self) -> list[str]:
         confusion, names = self.evaluation.confusion, self._names
@@ -130,11 +131,11 @@ class EvaluationReport:
             matrix = confusion.matrix()
             rows = [[name, *(f"{n}" if n else "." for n in row)] for name, row in zip(names, matrix, strict=True)]
             head = "confusion matrix (row: the image's class, column: the network's answer)"
-            return [head, *_aligned([["", *names], *rows])]
+            return [head, *aligned([["", *names], *rows])]
         rows = [
             [names[i], "taken for", names[j], f"{count} times"] for i, j, count in confusion.mistakes()[:CONFUSIONS]
         ]
-        return ["most frequent confusions (--json has them all)", *_aligned([["", "", "", ""], *rows])[1:]]
+        return ["most frequent confusions (--json has them all)", *aligned([["", "", "", ""], *rows])[1:]]
 
     @property
     def _names(self) -> list[str]:
@@ -144,15 +145,3 @@ class EvaluationReport:
 def _percentages(quality: Quality) -> list[str]:
     shares = (quality.precision, quality.recall, quality.f1)
     return ["-" if share is None else f"{share:.2%}" for share in shares]
-
-
-def _aligned(rows: list[list[str]]) -> list[str]:
-    """Align columns: the first to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]

@@ -22,7 +22,9 @@ except ImportError:  # Windows has other locks; there the user must not continue
 RUNS = Path("runs")
 _LOGGED = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}.*  ")  # how lines of a log begin
 # of a write that did not end
-_LEFTOVER = re.compile(r"\.(?:(?:best|last)\.safetensors|config\.yaml|metrics\.csv|environment\.json)\.[0-9]+\.tmp")
+_LEFTOVER = re.compile(
+    r"\.(?:(?:best|last)\.safetensors|config\.yaml|metrics\.csv|environment\.json|report\.html)\.[0-9]+\.tmp"
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,11 @@ class RunFolder:
     def last(self) -> Path:
         """Checkpoint of the last finished epoch; with everything that continuing needs."""
         return self.path / "last.safetensors"
+
+    @property
+    def report(self) -> Path:
+        """The page that `train --report` keeps up to date."""
+        return self.path / "report.html"
 
 
 def create_run_folder(name: str, out: Path | None = None) -> RunFolder:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from tqdm import tqdm
 
@@ -14,6 +15,15 @@ from cnntrain.printable import message
 from cnntrain.runs.disk import Addition
 from cnntrain.runs.metrics_file import EpochRecord
 from cnntrain.streams import Lasting, reason
+from cnntrain.tables import GAP, wrapped
+from cnntrain.terminal import bar_for, painted, width_of
+
+if TYPE_CHECKING:
+    from cnntrain.data import DataSet
+    from cnntrain.runs.folder import RunFolder
+
+
+BEST = "best"  # the last word of the best epoch's line
 
 
 class Reporter:
@@ -26,11 +36,17 @@ class Reporter:
     quiet : bool
         Print warnings only; the log gets everything all the same.
     stream : file
-        Where to print; the bar appears only if it is a terminal.
+        Where to print; the bar appears only if it is a terminal, or in a notebook.
+
+    Attributes
+    ----------
+    after_epoch : callable or None
+        Called with the run folder and the data when an epoch's checkpoints are on the disk.
     """
 
     def __init__(self, *, quiet: bool = False, stream: TextIO | None = None) -> None:
         self._quiet = quiet
+        self.after_epoch: Callable[[RunFolder, DataSet], None] | None = None
         self._stream = Lasting.of(sys.stderr if stream is None else stream)
         self._told_of_loss = False
         self._log: Addition | None = None
@@ -60,13 +76,24 @@ class Reporter:
 
     def warning(self, text: str) -> None:
         """Report something that the user should act on: printed even when quiet."""
-        self._print(f"warning: {text}")
+        self._print(f"warning: {text}", lambda line: self._begun(line, "warning:", "yellow"))
         self.log(f"warning: {message(text)}")
 
     def show(self, text: str) -> None:
         """Print without the log."""
         if not self._quiet:
             self._print(text)
+
+    def epoch(self, record: EpochRecord, epochs: int, *, best: bool) -> None:
+        """Print an epoch's line, as long as the terminal has room for; the log has had it."""
+        if not self._quiet:
+            text = fitted_epoch_line(record, epochs, best=best, width=width_of(self._stream))
+            self._print(text, (lambda line: self._ended(line, BEST, "green")) if best else str)
+
+    def saved(self, folder: RunFolder, data: DataSet) -> None:
+        """Tell whoever wanted to know that an epoch is on the disk."""
+        if self.after_epoch is not None:
+            self.after_epoch(folder, data)
 
     def log(self, text: str) -> None:
         """Write to the log alone; raises `RunFolderError`."""
@@ -79,15 +106,22 @@ class Reporter:
 
     def bar(self, images: int, done: int) -> ProgressBar:
         """Return a bar over the images of all epochs, of which some are done."""
-        visible = not self._quiet and self._stream.isatty()
-        return ProgressBar(tqdm(
+        kind, visible = bar_for(self._stream)
+        visible = visible and not self._quiet
+        return ProgressBar(kind(
             total=images, initial=done, disable=not visible, file=self._stream, leave=False, unit=" images",
             unit_scale=True, bar_format="{desc}{percentage:3.0f}%|{bar}| {rate_noinv_fmt}, {remaining} left{postfix}",
             **_terminal_size(self._stream),
         ))  # fmt: skip
 
-    def _print(self, text: str) -> None:
-        tqdm.write(message(text), file=self._stream)
+    def _begun(self, line: str, beginning: str, colour: str) -> str:
+        return painted(beginning, colour, self._stream) + line.removeprefix(beginning)
+
+    def _ended(self, line: str, end: str, colour: str) -> str:
+        return line.removesuffix(end) + painted(end, colour, self._stream)
+
+    def _print(self, text: str, paint: Callable[[str], str] = str) -> None:
+        tqdm.write(paint(message(text)), file=self._stream)
         if self._stream.lost is not None and not self._told_of_loss:
             self._told_of_loss = True
             self.log(f"what is printed can no longer be seen ({reason(self._stream.lost)}); this log goes on")
@@ -140,4 +174,28 @@ def epoch_line(record: EpochRecord, epochs: int, *, best: bool) -> str:
         f"{record.images_per_second:,.0f} images/s",
         f"{record.seconds:.1f} s",
     ]
-    return "  ".join(parts) + ("  best" if best else "")
+    return GAP.join([*parts, BEST] if best else parts)
+
+
+def fitted_epoch_line(record: EpochRecord, epochs: int, *, best: bool, width: int | None) -> str:
+    """Return `epoch_line` if a terminal has room for it; otherwise a shorter one, which may take several lines.
+
+    The form does not depend on `best`, so that the lines of a training stand below each other.
+    """
+    mark = [BEST] if best else []
+    if (
+        width is None or len(epoch_line(record, epochs, best=True)) < width
+    ):  # the last column stays free: some terminals
+        return epoch_line(record, epochs, best=best)  # go on to the next line there
+    metrics = record.metrics
+    parts = [
+        f"epoch {record.epoch:>{len(str(epochs))}}/{epochs}",
+        f"loss {metrics.train_loss:.4f} {metrics.train_accuracy:.2%}",
+    ]
+    if metrics.validation_loss is not None and metrics.validation_accuracy is not None:
+        parts.append(f"validation {metrics.validation_loss:.4f} {metrics.validation_accuracy:.2%}")
+    rate, seconds = f"{record.images_per_second:,.0f}/s", f"{record.seconds:.1f} s"
+    for form in ([*parts, rate, seconds], [*parts, seconds]):
+        if len(GAP.join([*form, BEST])) < width:
+            return GAP.join(form + mark)
+    return "\n".join(wrapped([*parts, rate, seconds, *mark], width - 1, indent=len(parts[0]) + len(GAP)))

@@ -196,7 +196,8 @@ class Loop:
         if is_best:
             save_checkpoint(self._folder.best, last.as_best())
         self._progress, self._best = progress, Best(self._folder.best, last)
-        self._reporter.show(line)
+        self._reporter.epoch(record, self._training.epochs, best=is_best)
+        self._reporter.saved(self._folder, self._training.data)
 
     def _diverged(self, step: int, what: str, where: str) -> TrainingError:
         """Return the error of a training that broke in a 0-based step."""

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cnntrain.tables import aligned
 from cnntrain.verify.gradients import EntryCheck, TensorCheck
 
 HEAD = ("tensor", "shape", "checked", "kinks", "worst entry", "analytic", "numeric", "rel. error", "verdict")
-LEFT = ("tensor", "verdict")  # columns aligned to the left
+LEFT = (0, len(HEAD) - 1)  # columns aligned to the left
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class GradientReport:
         """Return a table for a terminal, and below it what follows from it."""
         head = f"{self.subject}: {self.images} image{'s' * (self.images > 1)} in float64, tolerance {self.tolerance:g}"
         return "\n".join(
-            [head, "", *_aligned([HEAD, *map(_cells, self.checks)]), "", *self._notes(), self._conclusion()]
+            [head, "", *aligned([HEAD, *map(_cells, self.checks)], LEFT), "", *self._notes(), self._conclusion()]
         )
 
     def _notes(self) -> list[str]:
@@ -158,14 +159,3 @@ def _cells(check: TensorCheck) -> tuple[str, ...]:
         *worst,
         verdict + "*" * check.moved,
     )
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if name in LEFT else cell.rjust(width)
-            for name, cell, width in zip(HEAD, row, widths, strict=True)
-        ).rstrip()
-        for row in rows
-    ]

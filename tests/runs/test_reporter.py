@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from cnntrain.errors import RunFolderError
+from cnntrain.runs.folder import RunFolder
 from cnntrain.runs.metrics_file import EpochRecord, append_record, drop_records_after, epochs_recorded
 from cnntrain.runs.progress import Metrics
-from cnntrain.runs.reporter import Reporter, epoch_line
+from cnntrain.runs.reporter import Reporter, epoch_line, fitted_epoch_line
 
 ALONE = Metrics(train_loss=0.12345, train_accuracy=0.9876)
 BOTH = Metrics(train_loss=0.12345, train_accuracy=0.9876, validation_loss=0.2, validation_accuracy=0.975)
@@ -102,7 +103,8 @@ def test_escapes_in_names_are_shown_and_not_obeyed(tmp_path: Path) -> None:
     assert "\x1b" not in log
 
 
-def test_quiet_prints_warnings_only(tmp_path: Path) -> None:
+def test_quiet_prints_warnings_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
     stream = Terminal()
     reporter = Reporter(quiet=True, stream=stream)
     reporter.line("something")
@@ -176,3 +178,53 @@ def test_dropping_rows(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(RunFolderError, match=r"metrics\.csv: cannot be read.*; move it away to go on"):
         drop_records_after(path, 42)
+
+
+SLOW = EpochRecord(7, 42000, BOTH, learning_rate=0.00012345, images_per_second=123456.7, seconds=112.3)
+
+
+@pytest.mark.parametrize("best", [False, True])
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+def test_the_line_of_an_epoch_fits_the_terminal(width: int, best: bool) -> None:
+    for one, epochs in ((record(), 10), (record(ALONE), 10), (SLOW, 200)):
+        lines = fitted_epoch_line(one, epochs, best=best, width=width).splitlines()
+        assert all(len(line) < width for line in lines)
+        assert len(lines) == 1 or width < 80
+        text = " ".join(lines)
+        for part in ("loss 0.1235", f"{one.metrics.train_accuracy:.2%}", f"{one.seconds:.1f} s"):
+            assert part in text
+        assert text.endswith("best") == best
+        assert all(line.startswith("  ") for line in lines[1:]), "what goes on stands below what began"
+
+
+def test_the_line_of_an_epoch_at_80_and_at_60_columns() -> None:
+    short = "loss 0.1235 98.76%  validation 0.2000 97.50%"
+    assert fitted_epoch_line(record(), 3, best=True, width=80) == f"epoch 3/3  {short}  41,235/s  1.3 s  best"
+    assert fitted_epoch_line(record(), 10, best=True, width=80) == f"epoch  3/10  {short}  1.3 s  best"
+    assert fitted_epoch_line(record(), 10, best=False, width=60) == (
+        "epoch  3/10  loss 0.1235 98.76%  validation 0.2000 97.50%\n             41,235/s  1.3 s"
+    )
+
+
+def test_an_epoch_in_a_pipe_and_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    pipe, terminal = io.StringIO(), Terminal()
+    for stream in (pipe, terminal):
+        reporter = Reporter(stream=stream)
+        reporter.epoch(record(), 10, best=True)
+        reporter.warning("beware")
+    assert pipe.getvalue() == f"{epoch_line(record(), 10, best=True)}\nwarning: beware\n"
+    plain = epoch_line(record(), 10, best=True).removesuffix("best")
+    assert terminal.getvalue() == f"{plain}\x1b[32mbest\x1b[0m\n\x1b[33mwarning:\x1b[0m beware\n"
+
+
+def test_who_wants_to_know_is_told_of_each_epoch(tmp_path: Path) -> None:
+    told: list[Any] = []
+    reporter = Reporter(quiet=True)
+    reporter.saved(RunFolder(tmp_path), "data")  # type: ignore[arg-type]
+    reporter.after_epoch = lambda *arguments: told.append(arguments)
+    reporter.saved(RunFolder(tmp_path), "data")  # type: ignore[arg-type]
+    assert told == [(RunFolder(tmp_path), "data")]
