@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
+from cnntrain.config.course import EarlyStoppingSettings
 from cnntrain.config.document import Document
 from cnntrain.data import DataSettings
 from cnntrain.layers.registry import LayerChoice
@@ -99,6 +100,9 @@ class Config(Settings):
         "constant", validate_default=True, description="Factor on the learning rate as training goes on."
     )
     train: TrainSettings = Field({}, validate_default=True, description="How long, and in what batches.")
+    early_stopping: EarlyStoppingSettings | None = Field(
+        None, description="Ends the training when it no longer gets better."
+    )
     expect: ExpectSettings | None = Field(None, description="What the recipe promises; checked by `cnntrain eval`.")
     extensions: list[ExtensionFile] = Field(
         default_factory=list,

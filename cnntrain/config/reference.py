@@ -18,11 +18,16 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from cnntrain.config.course import EarlyStoppingSettings
 from cnntrain.config.model import Config, ExpectSettings, TrainSettings
 from cnntrain.config.registries import REGISTRIES, Registry
 from cnntrain.config.schema import Schema, alone_suffices, schema_of
 
-_BLOCKS: dict[str, type[BaseModel]] = {"train": TrainSettings, "expect": ExpectSettings}
+_BLOCKS: dict[str, type[BaseModel]] = {
+    "train": TrainSettings,
+    "early_stopping": EarlyStoppingSettings,
+    "expect": ExpectSettings,
+}
 _HEAD = """\
 # Every key of a config
 

@@ -72,6 +72,8 @@ class Progress(Settings):
         Totals of the epoch that `step` lies inside; zero at an epoch's end.
     schedule : dict
         What the schedule has to remember (`Schedule.state`).
+    early_stopping : dict
+        What `early_stopping` has to remember.
     """
 
     epoch: PositiveInt
@@ -81,3 +83,4 @@ class Progress(Settings):
     best_metrics: Metrics
     unfinished: Sums = Sums()
     schedule: dict[str, float | None] = Field(default_factory=dict)
+    early_stopping: dict[str, float | None] = Field(default_factory=dict)

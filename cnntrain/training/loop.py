@@ -36,10 +36,13 @@ class Outcome:
         After the last finished epoch; None if none was.
     stopped_by : int or None
         Number of the signal that ended it early.
+    no_better : str or None
+        Why early stopping ended it.
     """
 
     progress: Progress | None
     stopped_by: int | None = None
+    no_better: str | None = None
 
 
 class Loop:
@@ -82,9 +85,9 @@ class Loop:
         training = self._training
         total, done = self._images_until(training.total_steps), self._images_until(self._step)
         with StopSignals() as stop, self._reporter.bar(total, done) as bar:
-            while self._step < training.total_steps and not stop.received:
+            while self._step < training.total_steps and not stop.received and training.stopping.reason is None:
                 self._epoch(stop, bar)
-        return Outcome(self._progress, stop.received)
+        return Outcome(self._progress, stop.received, training.stopping.reason)
 
     def _epoch(self, stop: StopSignals, bar: ProgressBar) -> None:
         began = time.perf_counter()
@@ -173,6 +176,7 @@ class Loop:
         is_best, is_whole = best.is_beaten_by(record.metrics), record.step % self._training.steps_per_epoch == 0
         if is_whole:  # a run may be continued inside an epoch: its schedule must see the epoch's end only
             self._training.schedule.observe(record.metrics)
+            self._training.stopping.observe(record.epoch, record.metrics)
         progress = Progress(
             epoch=record.epoch,
             step=record.step,
@@ -181,6 +185,7 @@ class Loop:
             best_metrics=record.metrics if is_best or best.metrics is None else best.metrics,
             unfinished=Sums() if is_whole else sums,
             schedule=self._training.schedule.state(),
+            early_stopping=self._training.stopping.state(),
         )
         before = best.checkpoint(self._reporter.warning) if is_best and not is_whole else None
         last = self._training.checkpoint(progress, before)

@@ -24,7 +24,7 @@ from cnntrain.runs.folder import RunFolder
 from cnntrain.runs.progress import Metrics, Progress
 from cnntrain.training.setup import Training, rate_at, schedule_of
 
-MAY_CHANGE = ("train.epochs", "train.steps")
+MAY_CHANGE = ("train.epochs", "train.steps", "early_stopping.patience")
 
 
 def configs_of_run(
@@ -54,7 +54,7 @@ def configs_of_run(
     changed = _changes(old, new)
     if changed:
         raise ArgumentError(
-            f"{folder.path}: a run goes on with the config that it began with; only {' and '.join(MAY_CHANGE)} may "
+            f"{folder.path}: a run goes on with the config that it began with; only {', '.join(MAY_CHANGE)} may "
             "change. Different now:\n  " + "\n  ".join(changed)
         )
     return old, new
@@ -97,6 +97,7 @@ def load_state(path: Path, checkpoint: Checkpoint, training: Training) -> None:
     try:
         training.optimizer.load_state(checkpoint.optimizer)
         training.schedule.load_state(progress.schedule)
+        training.stopping.load_state(progress.early_stopping)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
 

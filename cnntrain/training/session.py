@@ -223,6 +223,8 @@ def _prepare(training: Training, folder: RunFolder, reporter: Reporter) -> None:
 
 def _finish(outcome: Outcome, folder: RunFolder, reporter: Reporter) -> Outcome:
     progress = outcome.progress
+    if outcome.no_better:
+        reporter.line(f"ended early: {outcome.no_better}")
     if outcome.stopped_by:
         name = signal_name(outcome.stopped_by)
         if progress is None:

@@ -18,6 +18,7 @@ from cnntrain.runs.checkpoint import Checkpoint, Metadata, NormalizationValues, 
 from cnntrain.runs.progress import Progress
 from cnntrain.schedules import SCHEDULES, Schedule
 from cnntrain.shape import Shape
+from cnntrain.training.early_stopping import EarlyStopping, early_stopping_of
 from cnntrain.training.feed import Feed
 
 
@@ -43,6 +44,7 @@ class Training:
     batch_size: int
     steps_per_epoch: int
     total_steps: int
+    stopping: EarlyStopping
 
     @property
     def epochs(self) -> int:
@@ -88,6 +90,7 @@ class Training:
 def build_training(config: Config, warn: Callable[[str], None]) -> Training:
     """Load the data and build everything that the config names; raises `DataError` and `ConfigError`."""
     data = load_and_tell(config.data, config.seed, warn)
+    stopping = early_stopping_of(config, data.validation is not None)
     images = len(data.train)
     batch_size = min(config.train.batch_size, images)
     steps_per_epoch = -(-images // batch_size)
@@ -104,6 +107,7 @@ def build_training(config: Config, warn: Callable[[str], None]) -> Training:
         batch_size=batch_size,
         steps_per_epoch=steps_per_epoch,
         total_steps=total_steps,
+        stopping=stopping,
     )
 
 
