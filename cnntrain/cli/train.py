@@ -24,7 +24,7 @@ from cnntrain.cli import options
     "--resume",
     type=click.Path(path_type=Path),
     metavar="RUN",
-    help="Continue this run folder after its last finished epoch, or begin again if it has none; --set train.epochs=N "
+    help="Continue this run folder from its newest checkpoint, or begin again if it has none; --set train.epochs=N "
     "may extend it.",
 )
 @options.threads
@@ -44,8 +44,8 @@ def command(
     The run folder holds the resolved config, metrics.csv (one row per epoch), log.txt, and the checkpoints
     best.safetensors and last.safetensors. Its path is the last line on stdout; everything else goes to stderr.
 
-    Ctrl-C, SIGTERM or SIGHUP stops after the step at hand, with the checkpoint of the last finished epoch in place, and
-    exits with 130, 143 or 129; a second one leaves at once. Training goes on when stdout or stderr breaks.
+    Ctrl-C, SIGTERM or SIGHUP stops after the step at hand, writes a checkpoint of it, stopped.safetensors, and exits
+    with 130, 143 or 129; a second one leaves at once. Training goes on when stdout or stderr breaks.
     """
     if resume is None and config_file is None:
         raise click.UsageError("name a config with --config FILE, or a run to continue with --resume RUN")

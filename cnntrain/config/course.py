@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+import re
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from cnntrain.settings import NonNegativeFloat, PositiveInt, Settings
 
@@ -30,3 +32,45 @@ class EarlyStoppingSettings(Settings):
     def needs_validation(self) -> bool:
         """The metric is one of the validation split."""
         return self.metric.startswith("validation")
+
+
+_EVERY = re.compile(r"\s*([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*(step|epoch|second|minute|hour)s?\s*")
+_SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
+
+
+def _interval(text: str) -> str:
+    found = _EVERY.fullmatch(text)
+    if found is None or not float(found[1]) or (found[2] == "step" and "." in found[1]):
+        raise ValueError("must be a number with its unit: 500 steps, 1 epoch, 10 minutes (or seconds, hours)")
+    return text
+
+
+class CheckpointSettings(Settings):
+    """Keeps checkpoints on the way (`step-000500.safetensors`), from which a run goes on to the bit."""
+
+    every: Annotated[str, AfterValidator(_interval)] = Field(
+        description="How often: `500 steps`, `1 epoch`, `10 minutes` (also seconds and hours; epochs and times may be "
+        "fractions)."
+    )
+    keep: PositiveInt | None = Field(
+        3, description="How many of them stay, the newest; null keeps all. The best and the last epoch's stay anyway."
+    )
+
+    def steps(self, steps_per_epoch: int) -> int | None:
+        """Return how many steps lie between two; None if time decides."""
+        number, unit = self._parts
+        if unit == "step":
+            return int(number)
+        return max(round(number * steps_per_epoch), 1) if unit == "epoch" else None
+
+    @property
+    def seconds(self) -> float:
+        """How much time lies between two; infinity if steps decide."""
+        number, unit = self._parts
+        return number * _SECONDS[unit] if unit in _SECONDS else math.inf
+
+    @property
+    def _parts(self) -> tuple[float, str]:
+        found = _EVERY.fullmatch(self.every)
+        assert found is not None  # validated
+        return float(found[1]), found[2]

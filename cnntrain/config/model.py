@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
-from cnntrain.config.course import EarlyStoppingSettings
+from cnntrain.config.course import CheckpointSettings, EarlyStoppingSettings
 from cnntrain.config.document import Document
 from cnntrain.data import DataSettings
 from cnntrain.layers.registry import LayerChoice
@@ -102,6 +102,9 @@ class Config(Settings):
     train: TrainSettings = Field({}, validate_default=True, description="How long, and in what batches.")
     early_stopping: EarlyStoppingSettings | None = Field(
         None, description="Ends the training when it no longer gets better."
+    )
+    checkpoint: CheckpointSettings | None = Field(
+        None, description="Checkpoints to keep on the way, beside those of the best and the last epoch."
     )
     expect: ExpectSettings | None = Field(None, description="What the recipe promises; checked by `cnntrain eval`.")
     extensions: list[ExtensionFile] = Field(

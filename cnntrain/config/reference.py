@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from cnntrain.config.course import EarlyStoppingSettings
+from cnntrain.config.course import CheckpointSettings, EarlyStoppingSettings
 from cnntrain.config.model import Config, ExpectSettings, TrainSettings
 from cnntrain.config.registries import REGISTRIES, Registry
 from cnntrain.config.schema import Schema, alone_suffices, schema_of
@@ -26,6 +26,7 @@ from cnntrain.config.schema import Schema, alone_suffices, schema_of
 _BLOCKS: dict[str, type[BaseModel]] = {
     "train": TrainSettings,
     "early_stopping": EarlyStoppingSettings,
+    "checkpoint": CheckpointSettings,
     "expect": ExpectSettings,
 }
 _HEAD = """\

@@ -20,9 +20,10 @@ except ImportError:  # Windows has other locks; there the user must not continue
     fcntl = None  # type: ignore[assignment]
 
 RUNS = Path("runs")
+_STEP = re.compile(r"step-([0-9]{6,18})\.safetensors")
 _LOGGED = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}.*  ")  # how lines of a log begin
 # of a write that did not end
-_LEFTOVER = re.compile(r"\.(?:(?:best|last)\.safetensors|config\.yaml|metrics\.csv|environment\.json)\.[0-9]+\.tmp")
+_LEFTOVER = re.compile(r"\.(?:(?:best|last|stopped|step-[0-9]+)\.safetensors|config\.yaml|metrics\.csv|environment\.json)\.[0-9]+\.tmp")
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,29 @@ class RunFolder:
     def last(self) -> Path:
         """Checkpoint of the last finished epoch; with everything that continuing needs."""
         return self.path / "last.safetensors"
+
+    @property
+    def stopped(self) -> Path:
+        """Checkpoint of the step after which a signal stopped the run; until a later one is safe."""
+        return self.path / "stopped.safetensors"
+
+    def at_step(self, step: int) -> Path:
+        """Return the path of the checkpoint that is kept of a step."""
+        return self.path / f"step-{step:06d}.safetensors"
+
+    def kept_steps(self) -> list[int]:
+        """Return the steps of which a checkpoint is kept, in order; raises `RunFolderError`."""
+        try:
+            found = (_STEP.fullmatch(entry.name) for entry in self.path.iterdir())
+            steps = {int(match[1]): match[0] for match in found if match}
+            return sorted(step for step, name in steps.items() if self.at_step(step).name == name)
+        except OSError as error:
+            raise RunFolderError(f"{self.path}: cannot be read: {error.strerror or error}") from error
+
+    def to_continue(self) -> list[Path]:
+        """Return the checkpoints that a run can go on from, as far as they are there; raises `RunFolderError`."""
+        kept = [self.at_step(step) for step in reversed(self.kept_steps())]
+        return [path for path in (self.last, self.stopped, *kept) if path.is_file()]
 
 
 def create_run_folder(name: str, out: Path | None = None) -> RunFolder:
@@ -119,7 +143,7 @@ def open_run_folder(path: Path) -> RunFolder:
     folder = RunFolder(path)
     if not path.is_dir():
         raise RunFolderError(f"{path}: there is no such run folder")
-    if folder.last.is_file():
+    if folder.to_continue():
         return folder
     if not (folder.config.is_file() and _has_begun(folder)):
         raise RunFolderError(f"{path}: has no {folder.last.name}: this is no run folder")
@@ -185,6 +209,9 @@ def find_checkpoint(path: Path) -> Path:
                 f"{path}: {folder.best.name} is lost; there is {folder.last} of the last finished epoch. Name that file"
             )
         reason = "no epoch of this run was finished" if folder.config.is_file() else "this is no run folder"
+        inside = folder.to_continue()
+        if inside:
+            reason += f"; there is {inside[0]} of a step inside it. Name that file"
         raise RunFolderError(f"{path}: has no {folder.best.name}: {reason}")
     if not path.exists():
         raise RunFolderError(f"{path}: there is no such run folder or checkpoint")

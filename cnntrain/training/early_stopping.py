@@ -52,7 +52,9 @@ class EarlyStopping:
             return None
         by = f" by more than {settings.min_delta:g}" if settings.min_delta else ""
         epochs = "epoch" if self._since == 1 else f"{self._since} epochs"
-        return f"{settings.metric} has not improved{by} in the last {epochs}: {self._best:.6g} in epoch {self._best_epoch}"
+        return (
+            f"{settings.metric} has not improved{by} in the last {epochs}: {self._best:.6g} in epoch {self._best_epoch}"
+        )
 
     def state(self) -> dict[str, float | None]:
         """Return what must be remembered; empty without settings."""
@@ -84,8 +86,8 @@ def early_stopping_of(config: Config, has_validation: bool) -> EarlyStopping:
     settings = config.early_stopping
     if settings is not None and settings.needs_validation and not has_validation:
         message = (
-            f"early_stopping watches {settings.metric}, and there is no validation split: set data.validation to a number "
-            "of images or a fraction, or early_stopping.metric to train_loss"
+            f"early_stopping watches {settings.metric}, and there is no validation split: set data.validation to a "
+            "number of images or a fraction, or early_stopping.metric to train_loss"
         )
         if config._document is None:
             raise ConfigError(message)

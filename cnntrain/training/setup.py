@@ -15,7 +15,7 @@ from cnntrain.data.terminal import load_and_tell
 from cnntrain.network import Network
 from cnntrain.optimizers import OPTIMIZERS, Optimizer
 from cnntrain.runs.checkpoint import Checkpoint, Metadata, NormalizationValues, digest
-from cnntrain.runs.progress import Progress
+from cnntrain.runs.progress import Inside, Progress
 from cnntrain.schedules import SCHEDULES, Schedule
 from cnntrain.shape import Shape
 from cnntrain.training.early_stopping import EarlyStopping, early_stopping_of
@@ -62,18 +62,23 @@ class Training:
         """Return the learning rate of a 0-based step."""
         return rate_at(self.learning_rate, self.schedule, step)
 
-    def checkpoint(self, progress: Progress, before: Checkpoint | None = None) -> Checkpoint:
-        """Gather what `last.safetensors` holds.
+    def checkpoint(
+        self, progress: Progress, before: Checkpoint | None = None, inside: Inside | None = None
+    ) -> Checkpoint:
+        """Gather what a checkpoint holds from which a run goes on.
 
-        `before` is the best checkpoint before an epoch that was cut short and is better.
+        `before` is the best checkpoint before an epoch that was cut short and is better. `inside` marks one that is
+        made inside an epoch.
         """
-        metadata = self.metadata(progress, None if before is None else before.metadata.progress)
+        metadata = self.metadata(progress, None if before is None else before.metadata.progress, inside)
         mean = self.data.normalization.mean
         mean_image = mean if mean.ndim == 3 else None
         network, optimizer = dict(self.network.state()), dict(self.optimizer.state())
         return Checkpoint(metadata, network, optimizer, mean_image, {} if before is None else before.network)
 
-    def metadata(self, progress: Progress, best_before: Progress | None = None) -> Metadata:
+    def metadata(
+        self, progress: Progress, best_before: Progress | None = None, inside: Inside | None = None
+    ) -> Metadata:
         """Return what a checkpoint says besides its tensors."""
         return Metadata(
             config=resolved_yaml(self.config),
@@ -84,6 +89,7 @@ class Training:
             images=self.split_sizes,
             progress=progress,
             best_before=best_before,
+            inside=inside,
         )
 
 

@@ -110,7 +110,9 @@ def test_without_a_validation_split_it_says_where(tmp_path: Path) -> None:
 
 def test_another_metric_is_refused_with_its_place(tmp_path: Path) -> None:
     config = write_config(tmp_path, early_stopping={"metric": "validation_los"})
-    with pytest.raises(ConfigError, match=r"yaml:\d+:11: early_stopping.metric must be .*; did you mean validation_loss"):
+    with pytest.raises(
+        ConfigError, match=r"yaml:\d+:11: early_stopping.metric must be .*; did you mean validation_loss"
+    ):
         load_config(config)
 
 
