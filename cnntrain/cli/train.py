@@ -23,9 +23,9 @@ from cnntrain.cli import options
 @click.option(
     "--resume",
     type=click.Path(path_type=Path),
-    metavar="RUN",
+    metavar="RUN|auto",
     help="Continue this run folder from its newest checkpoint, or begin again if it has none; --set train.epochs=N "
-    "may extend it.",
+    "may extend it. auto: start, or go on with the newest run of the config's name in runs/ (or in --out DIR).",
 )
 @options.threads
 @click.option("--quiet", "-q", is_flag=True, help="Print warnings and the run folder only.")
@@ -49,16 +49,23 @@ def command(
     """
     if resume is None and config_file is None:
         raise click.UsageError("name a config with --config FILE, or a run to continue with --resume RUN")
-    if resume is not None and out is not None:
+    automatic = resume is not None and str(resume) == "auto"
+    if automatic and config_file is None:
+        raise click.UsageError("--resume auto starts a run where there is none: name its config with --config FILE")
+    if resume is not None and out is not None and not automatic:
         raise click.UsageError("--resume continues in its own folder: leave out --out")
 
     from cnntrain.config import load_config
     from cnntrain.runs.reporter import Reporter
+    from cnntrain.training.automatic import start_or_resume
     from cnntrain.training.interruption import exit_code
     from cnntrain.training.session import resume_run, start_run
 
     reporter = Reporter(quiet=quiet)
-    if resume is not None:
+    if automatic:
+        assert config_file is not None  # checked above; for mypy
+        folder, outcome = start_or_resume(config_file, reporter, overrides=overrides, out=out, threads=threads)
+    elif resume is not None:
         folder, outcome = resume_run(resume, reporter, config_file=config_file, overrides=overrides, threads=threads)
     else:
         assert config_file is not None  # checked above; for mypy

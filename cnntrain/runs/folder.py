@@ -113,8 +113,22 @@ def create_run_folder(name: str, out: Path | None = None) -> RunFolder:
     return folder
 
 
+def is_unfinished(folder: RunFolder) -> bool:
+    """Tell whether a folder is empty, or that of a run that finished no epoch."""
+    return not _what_is_finished(folder)
+
+
 def check_unfinished(folder: RunFolder) -> None:
     """Raise `RunFolderError` unless a folder is empty, or that of a run that finished no epoch."""
+    others = _what_is_finished(folder)
+    if others:
+        raise RunFolderError(
+            f"{folder.path}: is not empty (it has {printable(others[0])}); a run is never overwritten. Name a new folder, "
+            f"or continue that run with --resume {folder.path}"
+        )
+
+
+def _what_is_finished(folder: RunFolder) -> list[str]:
     start = {folder.log.name}
     if _has_begun(folder):
         start |= {folder.config.name, folder.environment.name, folder.metrics.name}
@@ -125,11 +139,7 @@ def check_unfinished(folder: RunFolder) -> None:
     others = [name for name in content if name not in start and not _LEFTOVER.fullmatch(name)]
     if not others and len(epochs_recorded(folder.metrics)) > 1:
         others = [folder.metrics.name]
-    if others:
-        raise RunFolderError(
-            f"{folder.path}: is not empty (it has {printable(others[0])}); a run is never overwritten. Name a new folder, "
-            f"or continue that run with --resume {folder.path}"
-        )
+    return others
 
 
 def open_run_folder(path: Path) -> RunFolder:

@@ -74,10 +74,12 @@ class Keeper:
         self.newest = checkpoint.metadata.progress.step, path
 
 
-def newest_checkpoint(folder: RunFolder, warn: Callable[[str], None]) -> tuple[Path, Checkpoint] | None:
+def newest_checkpoint(
+    folder: RunFolder, warn: Callable[[str], None], *, aside: bool = True
+) -> tuple[Path, Checkpoint] | None:
     """Return the checkpoint with the most steps that is whole; None if the run has none yet.
 
-    Those that are damaged are named, and put aside unless they are `last.safetensors`.
+    Those that are damaged are named and, if `aside`, given another name, but `last.safetensors`.
 
     Raises
     ------
@@ -99,7 +101,7 @@ def newest_checkpoint(folder: RunFolder, warn: Callable[[str], None]) -> tuple[P
     newest = max(found, key=lambda item: item[1].metadata.progress.step)  # of equals the first
     for path, problem in damaged.items():
         warn(f"{problem}\nGoing on from {newest[0].name}")
-        if path != folder.last:
+        if aside and path != folder.last:
             path.replace(path.with_name(f"{path.name}.damaged"))
     return newest
 
