@@ -74,3 +74,21 @@ class CheckpointSettings(Settings):
         found = _EVERY.fullmatch(self.every)
         assert found is not None  # validated
         return float(found[1]), found[2]
+
+
+class InitSettings(Settings):
+    """Begins with the tensors of another network instead of random ones.
+
+    Those that fit by name and shape are taken, weights and running statistics alike; the others keep the values that
+    their initialisers draw, and are listed.
+    """
+
+    source: Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")] = Field(
+        alias="from",
+        description="A run folder (its best epoch is taken), a checkpoint, or a safetensors file with tensors of the "
+        "same names; relative to the working directory.",
+    )
+    skip: list[Annotated[str, Field(min_length=1)]] = Field(
+        default_factory=list,
+        description="Layers (`8.dense`) or tensors (`8.dense.bias`) that begin with random values all the same.",
+    )

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
-from cnntrain.config.course import CheckpointSettings, EarlyStoppingSettings
+from cnntrain.config.course import CheckpointSettings, EarlyStoppingSettings, InitSettings
 from cnntrain.config.document import Document
 from cnntrain.data import DataSettings
 from cnntrain.layers.registry import LayerChoice
@@ -100,6 +100,7 @@ class Config(Settings):
         "constant", validate_default=True, description="Factor on the learning rate as training goes on."
     )
     train: TrainSettings = Field({}, validate_default=True, description="How long, and in what batches.")
+    init: InitSettings | None = Field(None, description="Another network whose weights this one begins with.")
     early_stopping: EarlyStoppingSettings | None = Field(
         None, description="Ends the training when it no longer gets better."
     )

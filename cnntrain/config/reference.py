@@ -18,13 +18,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from cnntrain.config.course import CheckpointSettings, EarlyStoppingSettings
+from cnntrain.config.course import CheckpointSettings, EarlyStoppingSettings, InitSettings
 from cnntrain.config.model import Config, ExpectSettings, TrainSettings
 from cnntrain.config.registries import REGISTRIES, Registry
 from cnntrain.config.schema import Schema, alone_suffices, schema_of
 
 _BLOCKS: dict[str, type[BaseModel]] = {
     "train": TrainSettings,
+    "init": InitSettings,
     "early_stopping": EarlyStoppingSettings,
     "checkpoint": CheckpointSettings,
     "expect": ExpectSettings,

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.data.holdout import held_out_count, stratified_holdout
-from cnntrain.data.images import LazyRows
 from cnntrain.data.normalization import Normalization, normalization_of
 from cnntrain.data.progress import Progress, silent
+from cnntrain.data.selection import rows_of, select_classes
 from cnntrain.data.settings import DataSettings
 from cnntrain.data.source import Source, Split
 from cnntrain.errors import ArgumentError, ConfigError, DataError
@@ -68,7 +68,7 @@ def describe(settings: DataSettings) -> tuple[Shape, int]:
     shape, classes = source.describe()
     if classes < 2:
         raise _one_class(source, "there is only one class")
-    return Shape(*shape), classes
+    return Shape(*shape), classes if settings.classes is None else len(settings.classes)
 
 
 def load_data(settings: DataSettings, seed: int, progress: Progress = silent) -> DataSet:
@@ -97,6 +97,8 @@ def load_data(settings: DataSettings, seed: int, progress: Progress = silent) ->
     """
     source = _source(settings, progress)
     loaded = source.load()
+    if settings.classes is not None:
+        loaded = select_classes(loaded, settings.classes)
     train, validation = loaded.train, loaded.validation
     if validation is not None and settings.validation:
         raise ConfigError(
@@ -110,8 +112,8 @@ def load_data(settings: DataSettings, seed: int, progress: Progress = silent) ->
     count = held_out_count(settings.validation, len(train))
     if count:
         kept, held_out = stratified_holdout(train.labels, classes, count, generator(seed, "validation"))
-        validation = Split(LazyRows(train.images, held_out), train.labels[held_out])
-        train = Split(LazyRows(train.images, kept), train.labels[kept])
+        validation = Split(rows_of(train, held_out), train.labels[held_out])
+        train = Split(rows_of(train, kept), train.labels[kept])
     _warn_of_empty_classes(train, loaded.class_names, settings.path)
     normalization = normalization_of(settings.normalize, train.images)
     if settings.normalize == "standard":

@@ -165,10 +165,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
         Not a safetensors file, truncated, corrupt, not written by cnntrain, or by a newer version of it.
     """
     try:
-        _check_header(path)
+        check_header(path)
         with safe_open(path, framework="numpy") as file:
             metadata, digests = _metadata(path, file.metadata() or {})
-            tensors = {name: _tensor(path, file, name) for name in file.keys()}  # noqa: SIM118, not a dict
+            tensors = {name: tensor_of(path, file, name) for name in file.keys()}  # noqa: SIM118, not a dict
     except SafetensorError as error:
         raise CheckpointError(f"{path}: is damaged or no safetensors file: {error}") from error
     except OSError as error:
@@ -225,7 +225,7 @@ def _form(value: NDArray[Any]) -> str:
     return f"{value.dtype}[{', '.join(map(str, value.shape))}]"
 
 
-def _check_header(path: Path) -> None:
+def check_header(path: Path) -> None:
     """Name the usual kinds of damage in numbers; the safetensors library checks everything again."""
     if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would keep us waiting
         raise CheckpointError(f"{path}: is no file")
@@ -323,7 +323,7 @@ def digest(array: NDArray[Any]) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
-def _tensor(path: Path, file: safe_open, name: str) -> NDArray[Any]:
+def tensor_of(path: Path, file: safe_open, name: str) -> NDArray[Any]:
     try:
         return file.get_tensor(name)
     except (TypeError, AttributeError) as error:  # a type that NumPy does not have

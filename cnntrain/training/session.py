@@ -30,6 +30,7 @@ from cnntrain.training.resume import (
     unrecorded,
 )
 from cnntrain.training.setup import Training, build_training
+from cnntrain.training.start_from import start_from
 from cnntrain.training.warm_up import compiling
 from cnntrain.warm_up import warm_up
 
@@ -58,7 +59,7 @@ def start_run(
     """
     set_threads(threads)
     with _warnings(reporter):
-        training = build_training(config, reporter.warning)
+        training = _built(config, reporter)
         folder = create_run_folder(config.name, out)
         with hold(folder):
             check_unfinished(folder)  # again: until now it was not ours
@@ -105,13 +106,20 @@ def resume_run(
         found = newest_checkpoint(folder, reporter.warning)
         if found is None:
             _, config = configs_of_run(folder, None, config_file, overrides)
-            return _begin(build_training(config, reporter.warning), folder, reporter)
+            return _begin(_built(config, reporter), folder, reporter)
         path, checkpoint = found
         old, new = configs_of_run(folder, (path, checkpoint.metadata), config_file, overrides)
         training = build_training(new, reporter.warning)
         _check_length(training, checkpoint, folder)
         load_state(path, checkpoint, training)
         return _continue(training, found, old, folder, reporter)
+
+
+def _built(config: Config, reporter: Reporter) -> Training:
+    """Build what begins to train: with the weights of the config's `init`, if it has one."""
+    training = build_training(config, reporter.warning)
+    start_from(config, training.network, training.data.class_names, reporter.line, reporter.warning)
+    return training
 
 
 def _check_length(training: Training, checkpoint: Checkpoint, folder: RunFolder) -> None:
