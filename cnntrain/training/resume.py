@@ -11,6 +11,7 @@ import yaml
 
 from cnntrain.config import Config, load_config, resolved_yaml
 from cnntrain.errors import ArgumentError, CheckpointError
+from cnntrain.evaluation.class_weights import with_known_weights
 from cnntrain.evaluation.restored import config_of, load_network
 from cnntrain.runs.checkpoint import (
     Checkpoint,
@@ -54,13 +55,18 @@ def configs_of_run(
         new = config_of(*found, overrides)
     else:
         new = load_config(config_file or folder.config, overrides)
+    check_unchanged(folder, old, with_known_weights(new, old))
+    return old, new
+
+
+def check_unchanged(folder: RunFolder, old: Config, new: Config) -> None:
+    """Raise `ArgumentError`, with the differences, if two configs differ in more than `MAY_CHANGE`."""
     changed = _changes(old, new)
     if changed:
         raise ArgumentError(
             f"{folder.path}: a run goes on with the config that it began with; only {', '.join(MAY_CHANGE[:-1])} and "
             f"{MAY_CHANGE[-1]} may change. Different now:\n  " + "\n  ".join(changed)
         )
-    return old, new
 
 
 def _changes(old: Config, new: Config) -> list[str]:

@@ -23,6 +23,7 @@ from cnntrain.training.keeping import newest_checkpoint
 from cnntrain.training.loop import Loop, Outcome
 from cnntrain.training.resume import (
     check_storable,
+    check_unchanged,
     configs_of_run,
     load_state,
     mend_best,
@@ -110,6 +111,7 @@ def resume_run(
         path, checkpoint = found
         old, new = configs_of_run(folder, (path, checkpoint.metadata), config_file, overrides)
         training = build_training(new, reporter.warning)
+        check_unchanged(folder, old, training.config)  # again: class weights are numbers now
         _check_length(training, checkpoint, folder)
         load_state(path, checkpoint, training)
         return _continue(training, found, old, folder, reporter)

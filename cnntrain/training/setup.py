@@ -12,6 +12,7 @@ from cnntrain.augmentations.pipeline import Augmenter
 from cnntrain.config import Config, infer_shapes, resolved_yaml
 from cnntrain.data import DataSet, Normalization
 from cnntrain.data.terminal import load_and_tell
+from cnntrain.evaluation.class_weights import resolve_loss
 from cnntrain.network import Network
 from cnntrain.optimizers import OPTIMIZERS, Optimizer
 from cnntrain.runs.checkpoint import Checkpoint, Metadata, NormalizationValues, digest
@@ -97,6 +98,7 @@ def build_training(config: Config, warn: Callable[[str], None]) -> Training:
     """Load the data and build everything that the config names; raises `DataError` and `ConfigError`."""
     data = load_and_tell(config.data, config.seed, warn)
     stopping = early_stopping_of(config, data.validation is not None)
+    config = resolve_loss(config, data)
     images = len(data.train)
     batch_size = min(config.train.batch_size, images)
     steps_per_epoch = -(-images // batch_size)

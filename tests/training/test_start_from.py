@@ -78,7 +78,7 @@ def test_averaged_weights_are_those_to_use(tmp_path: Path, source: RunFolder) ->
 
 def test_a_state_dict_of_another_program(tmp_path: Path) -> None:
     weight = np.arange(36, dtype=np.float64).reshape(4, 1, 3, 3) / 36
-    others = {"0.conv2d.bias": np.zeros(4, np.int64), "module.step": np.zeros((), np.float32)}
+    others: dict[str, NDArray[Any]] = {"0.conv2d.bias": np.zeros(4, np.int64), "module.step": np.zeros((), np.float32)}
     save_file({"0.conv2d.weight": weight, **others}, tmp_path / "state.safetensors", {"format": "pt"})
     config = write_config(tmp_path, init={"from": str(tmp_path / "state.safetensors")})
     found, drawn, (told,) = begun(config)
