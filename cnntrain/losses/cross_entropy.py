@@ -28,8 +28,8 @@ class CrossEntropySettings(LossSettings):
         None,
         description="A weight per class, in the order of the labels, or by name ({cat: 2.0}; the others have 1); the "
         "loss is the mean weighted with the weights of the images' labels. A class of weight 0 is not learned. "
-        "balanced: training images / (classes * training images of the class), so that rare classes count as much as frequent "
-        "ones (King and Zeng 2001, as in scikit-learn); 1 for a class without images.",
+        "balanced: training images / (classes * training images of the class), so that rare classes count as much as "
+        "frequent ones (King and Zeng 2001, as in scikit-learn); 1 for a class without images.",
     )
 
     @model_validator(mode="after")

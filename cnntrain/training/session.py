@@ -60,7 +60,7 @@ def start_run(
     """
     set_threads(threads)
     with _warnings(reporter):
-        training = _built(config, reporter)
+        training = build_anew(config, reporter)
         folder = create_run_folder(config.name, out)
         with hold(folder):
             check_unfinished(folder)  # again: until now it was not ours
@@ -107,7 +107,7 @@ def resume_run(
         found = newest_checkpoint(folder, reporter.warning)
         if found is None:
             _, config = configs_of_run(folder, None, config_file, overrides)
-            return _begin(_built(config, reporter), folder, reporter)
+            return _begin(build_anew(config, reporter), folder, reporter)
         path, checkpoint = found
         old, new = configs_of_run(folder, (path, checkpoint.metadata), config_file, overrides)
         training = build_training(new, reporter.warning)
@@ -117,8 +117,8 @@ def resume_run(
         return _continue(training, found, old, folder, reporter)
 
 
-def _built(config: Config, reporter: Reporter) -> Training:
-    """Build what begins to train: with the weights of the config's `init`, if it has one."""
+def build_anew(config: Config, reporter: Reporter) -> Training:
+    """Build what begins to train, with the weights of the config's `init` if it has one; raises as `start_run`."""
     training = build_training(config, reporter.warning)
     start_from(config, training.network, training.data.class_names, reporter.line, reporter.warning)
     return training
@@ -222,14 +222,19 @@ def _describe(training: Training, folder: RunFolder, reporter: Reporter) -> None
     reporter.line(f"run folder {folder.path}")
 
 
-def _prepare(training: Training, folder: RunFolder, reporter: Reporter) -> None:
-    """Compile or load the kernels before the clock runs, and note what they run on."""
+def compile_kernels(training: Training, reporter: Reporter) -> None:
+    """Compile or load the kernels that a training needs, changing nothing."""
     shape, classes = training.network.input_shape, len(training.data.class_names)
     with compiling(training.config, shape, classes, training.batch_size, reporter):
         training.optimizer.warm_up()
         for image_type in training.feed.image_types:
             warm_up(training.network, image_type)
         training.feed.warm_up()
+
+
+def _prepare(training: Training, folder: RunFolder, reporter: Reporter) -> None:
+    """Compile the kernels before the clock runs, and note what they run on."""
+    compile_kernels(training, reporter)
     layer, threads = threading_layer(), set_threads(None)
     reporter.line(f"{threads} thread{'s' if threads > 1 else ''} ({layer})")
     warning = threading_layer_warning(layer)
