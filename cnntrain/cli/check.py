@@ -54,9 +54,11 @@ def command(
 
     from cnntrain.config import infer_shapes, load_config
     from cnntrain.data import describe
+    from cnntrain.runs.logs import check_logs
     from cnntrain.shape import Shape
 
     config = load_config(config_file, overrides)
+    check_logs(config)
     if image is None or classes is None:
         found, number = describe(config.data)
         image, classes = image or Shape(*found), classes or number

@@ -44,6 +44,12 @@ class TrainSettings(Settings):
     )
     steps: PositiveInt | None = Field(None, description="Updates of the weights, in place of epochs.")
     batch_size: PositiveInt = Field(64, description="Images per update.")
+    log: list[Literal["csv", "jsonl", "tensorboard"]] = Field(
+        ["csv"],
+        description="What is written beside `log.txt`. csv: `metrics.csv`, a row per epoch, which is always there. "
+        "jsonl: `log.jsonl`, a line per step and per epoch. tensorboard: files for TensorBoard, in `tensorboard/`; needs "
+        "`cnntrain[tensorboard]`.",
+    )
     convolution: Literal["fastest", "direct"] = Field(
         "fastest",
         description="direct: without Winograd's algorithm, which is faster for many 3x3 and 5x5 filters, but lets a "

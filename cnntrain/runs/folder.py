@@ -23,7 +23,7 @@ RUNS = Path("runs")
 _STEP = re.compile(r"step-([0-9]{6,18})\.safetensors")
 _LOGGED = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}.*  ")  # how lines of a log begin
 # of a write that did not end
-_LEFTOVER = re.compile(r"\.(?:(?:best|last|stopped|step-[0-9]+)\.safetensors|config\.yaml|metrics\.csv|environment\.json)\.[0-9]+\.tmp")
+_LEFTOVER = re.compile(r"\.(?:(?:best|last|stopped|step-[0-9]+)\.safetensors|config\.yaml|metrics\.csv|log\.jsonl|environment\.json)\.[0-9]+\.tmp")
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,16 @@ class RunFolder:
     def log(self) -> Path:
         """What was printed, with times."""
         return self.path / "log.txt"
+
+    @property
+    def lines(self) -> Path:
+        """One line per step and per epoch, if the config wants them."""
+        return self.path / "log.jsonl"
+
+    @property
+    def tensorboard(self) -> Path:
+        """The folder of TensorBoard's files, if the config wants them."""
+        return self.path / "tensorboard"
 
     @property
     def environment(self) -> Path:
@@ -131,7 +141,8 @@ def check_unfinished(folder: RunFolder) -> None:
 def _what_is_finished(folder: RunFolder) -> list[str]:
     start = {folder.log.name}
     if _has_begun(folder):
-        start |= {folder.config.name, folder.environment.name, folder.metrics.name}
+        begun = (folder.config, folder.environment, folder.metrics, folder.lines, folder.tensorboard)
+        start |= {path.name for path in begun}
     try:
         content = sorted(entry.name for entry in folder.path.iterdir())
     except OSError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,6 +18,7 @@ from cnntrain.evaluation.evaluate import evaluate
 from cnntrain.randomness import generator
 from cnntrain.runs.checkpoint import Checkpoint, save_checkpoint
 from cnntrain.runs.folder import RunFolder
+from cnntrain.runs.logs import Log, StepRecord
 from cnntrain.runs.metrics_file import EpochRecord, append_record, drop_records_after
 from cnntrain.runs.progress import Inside, Metrics, Progress, Sums
 from cnntrain.runs.reporter import ProgressBar, Reporter, epoch_line
@@ -70,6 +71,8 @@ class Loop:
         Where to go on; None begins.
     path : Path or None
         Its file.
+    logs : sequence of Log
+        Told every step and every epoch.
     """
 
     def __init__(
@@ -79,10 +82,11 @@ class Loop:
         reporter: Reporter,
         checkpoint: Checkpoint | None = None,
         path: Path | None = None,
+        logs: Sequence[Log] = (),
     ) -> None:
         self._training = training
         self._folder = folder
-        self._reporter = reporter
+        self._reporter, self._logs = reporter, logs
         self._progress = checkpoint.metadata.recorded if checkpoint else None  # of the last epoch that has a row
         position = checkpoint.metadata.progress if checkpoint else None
         self._step, self._sums = (position.step, position.unfinished) if position else (0, Sums())
@@ -163,10 +167,19 @@ class Loop:
             weight += batch_weight
             correct += network.correct
             images += len(batch)
+            if self._logs:
+                self._tell(epoch, loss, len(batch))
             bar.advance(len(batch), total / (weight or 1.0))
             if self._keeper.due(self._step) and not self._at_a_row:
                 self._keeper.keep(self._inside(Sums(loss=total, weight=weight, correct=correct, images=images)))
         return Sums(loss=total, weight=weight, correct=correct, images=images)
+
+    def _tell(self, epoch: int, loss: float, images: int) -> None:
+        """Tell the logs of the step just made."""
+        rate = self._training.learning_rate_at(self._step - 1)
+        record = StepRecord(self._step, epoch + 1, loss, self._training.network.correct / images, rate, images)
+        for log in self._logs:
+            log.step(record)
 
     @property
     def _at_a_row(self) -> bool:
@@ -184,6 +197,8 @@ class Loop:
         broken = left_not_finite(training.network, training.optimizer)
         if broken is not None:
             raise self._diverged(self._step - 1, "the last update left NaN or infinity", broken)
+        for log in self._logs:
+            log.sync()
         metrics = Metrics(train_loss=sums.mean_loss, train_accuracy=sums.correct / sums.images)
         progress = Progress(
             epoch=self._step // training.steps_per_epoch + 1,
@@ -251,7 +266,12 @@ class Loop:
         last = self._training.checkpoint(progress, before)
         if previous is not None and previous.unfinished.images:  # this epoch's row, from when it was cut short
             drop_records_after(self._folder.metrics, (record.epoch - 1) * self._training.steps_per_epoch)
+            for log in self._logs:
+                log.forget_epoch(record.epoch)
         append_record(self._folder.metrics, record)
+        for log in self._logs:
+            log.epoch(record)
+            log.sync()
         line = epoch_line(record, self._training.epochs, best=is_best)
         self._reporter.log(line)
         self._reporter.sync()

@@ -25,7 +25,7 @@ from cnntrain.runs.folder import RunFolder
 from cnntrain.runs.progress import Inside, Metrics, Progress
 from cnntrain.training.setup import Training, rate_at, schedule_of
 
-MAY_CHANGE = ("train.epochs", "train.steps", "early_stopping.patience", "checkpoint")
+MAY_CHANGE = ("train.epochs", "train.steps", "early_stopping.patience", "checkpoint", "train.log")
 
 
 def configs_of_run(

@@ -15,6 +15,7 @@ from cnntrain.runs.checkpoint import Checkpoint
 from cnntrain.runs.disk import write_atomically
 from cnntrain.runs.environment import describe_environment, record_environment
 from cnntrain.runs.folder import RunFolder, check_unfinished, create_run_folder, hold, open_run_folder
+from cnntrain.runs.logs import open_logs
 from cnntrain.runs.metrics_file import drop_records_after, epochs_recorded
 from cnntrain.runs.progress import Metrics
 from cnntrain.runs.reporter import Reporter
@@ -146,7 +147,9 @@ def _begin(training: Training, folder: RunFolder, reporter: Reporter) -> tuple[R
         drop_records_after(folder.metrics, 0)
         _describe(training, folder, reporter)
         _prepare(training, folder, reporter)
-        return folder, _finish(Loop(training, folder, reporter).run(), folder, reporter)
+        with open_logs(training.config, folder, 0) as logs:
+            outcome = Loop(training, folder, reporter, logs=logs).run()
+        return folder, _finish(outcome, folder, reporter)
 
 
 def _continue(
@@ -174,7 +177,9 @@ def _continue(
         if change:
             reporter.line(change)
         _prepare(training, folder, reporter)
-        return folder, _finish(Loop(training, folder, reporter, checkpoint, path).run(), folder, reporter)
+        with open_logs(training.config, folder, progress.step) as logs:
+            outcome = Loop(training, folder, reporter, checkpoint, path, logs).run()
+        return folder, _finish(outcome, folder, reporter)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from cnntrain.evaluation.class_weights import resolve_loss
 from cnntrain.network import Network
 from cnntrain.optimizers import OPTIMIZERS, Optimizer
 from cnntrain.runs.checkpoint import Checkpoint, Metadata, NormalizationValues, digest
+from cnntrain.runs.logs import check_logs
 from cnntrain.runs.progress import Inside, Progress
 from cnntrain.schedules import SCHEDULES, Schedule
 from cnntrain.shape import Shape
@@ -96,6 +97,7 @@ class Training:
 
 def build_training(config: Config, warn: Callable[[str], None]) -> Training:
     """Load the data and build everything that the config names; raises `DataError` and `ConfigError`."""
+    check_logs(config)
     data = load_and_tell(config.data, config.seed, warn)
     stopping = early_stopping_of(config, data.validation is not None)
     config = resolve_loss(config, data)

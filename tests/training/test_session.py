@@ -183,7 +183,7 @@ def test_resuming_with_another_config_names_the_differences(tmp_path: Path) -> N
         resume(folder.path, "optimizer.sgd.learning_rate=0.1", "seed=8", "train.epochs=9")
     assert str(caught.value).splitlines() == [
         f"{folder.path}: a run goes on with the config that it began with; only train.epochs, train.steps, "
-        "early_stopping.patience and checkpoint may change. Different now:",
+        "early_stopping.patience, checkpoint and train.log may change. Different now:",
         "  optimizer.sgd.learning_rate: 0.05 -> 0.1",
         "  seed: 7 -> 8",
     ]
