@@ -47,8 +47,8 @@ class TrainSettings(Settings):
     log: list[Literal["csv", "jsonl", "tensorboard"]] = Field(
         ["csv"],
         description="What is written beside `log.txt`. csv: `metrics.csv`, a row per epoch, which is always there. "
-        "jsonl: `log.jsonl`, a line per step and per epoch. tensorboard: files for TensorBoard, in `tensorboard/`; needs "
-        "`cnntrain[tensorboard]`.",
+        "jsonl: `log.jsonl`, a line per step and per epoch. tensorboard: files for TensorBoard, in `tensorboard/`; "
+        "needs `cnntrain[tensorboard]`.",
     )
     convolution: Literal["fastest", "direct"] = Field(
         "fastest",
