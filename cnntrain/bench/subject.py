@@ -131,7 +131,7 @@ def _describe(config: Config) -> tuple[Shape, int]:
     except DataError as error:
         published = SOURCES[config.data.source].published
         if published is not None:
-            return Shape(*published.image_shape), len(published.class_names)
+            return Shape(*published.image_shape), len(config.data.classes or published.class_names)
         raise DataError(
             f"{error}\nThe data are needed for the size of the images only: --image 3x32x32 and --classes 10 do as well"
         ) from error

@@ -23,7 +23,7 @@ from cnntrain.runs.metrics_file import EpochRecord, append_record, drop_records_
 from cnntrain.runs.progress import Inside, Metrics, Progress, Sums
 from cnntrain.runs.reporter import ProgressBar, Reporter, epoch_line
 from cnntrain.training.best import Best
-from cnntrain.training.divergence import left_not_finite, where_not_finite
+from cnntrain.training.divergence import diverged, left_not_finite, where_not_finite
 from cnntrain.training.interruption import StopSignals
 from cnntrain.training.keeping import Keeper
 from cnntrain.training.setup import Training
@@ -200,18 +200,23 @@ class Loop:
         for log in self._logs:
             log.sync()
         metrics = Metrics(train_loss=sums.mean_loss, train_accuracy=sums.correct / sums.images)
-        progress = Progress(
-            epoch=self._step // training.steps_per_epoch + 1,
-            step=self._step,
-            metrics=metrics,
-            best_epoch=best.epoch or self._step // training.steps_per_epoch + 1,
-            best_metrics=best.metrics or metrics,
-            unfinished=sums,
-            schedule=training.schedule.state(),
-            early_stopping=training.stopping.state(),
-        )
+        epoch = self._step // training.steps_per_epoch + 1
+        made = best.epoch or epoch, best.metrics or metrics
+        progress = self._progress_of(epoch, metrics, made, sums)
         self._unrecorded = True
         return training.checkpoint(progress, best.before, Inside(recorded=self._progress))
+
+    def _progress_of(self, epoch: int, metrics: Metrics, best: tuple[int, Metrics], unfinished: Sums) -> Progress:
+        return Progress(
+            epoch=epoch,
+            step=self._step,
+            metrics=metrics,
+            best_epoch=best[0],
+            best_metrics=best[1],
+            unfinished=unfinished,
+            schedule=self._training.schedule.state(),
+            early_stopping=self._training.stopping.state(),
+        )
 
     def _remaining_batches(self, epoch: int) -> Iterator[NDArray[np.int64]]:
         """Return the index arrays of an epoch from the current step on; the order follows from seed and epoch."""
@@ -252,16 +257,9 @@ class Loop:
         if is_whole:  # a run may be continued inside an epoch: its schedule must see the epoch's end only
             self._training.schedule.observe(record.metrics)
             self._training.stopping.observe(record.epoch, record.metrics)
-        progress = Progress(
-            epoch=record.epoch,
-            step=record.step,
-            metrics=record.metrics,
-            best_epoch=record.epoch if is_best or best.epoch is None else best.epoch,
-            best_metrics=record.metrics if is_best or best.metrics is None else best.metrics,
-            unfinished=Sums() if is_whole else sums,
-            schedule=self._training.schedule.state(),
-            early_stopping=self._training.stopping.state(),
-        )
+        now = record.epoch, record.metrics
+        kept = now if is_best or best.epoch is None or best.metrics is None else (best.epoch, best.metrics)
+        progress = self._progress_of(record.epoch, record.metrics, kept, Sums() if is_whole else sums)
         before = best.checkpoint(self._reporter.warning) if is_best and not is_whole else None
         last = self._training.checkpoint(progress, before)
         if previous is not None and previous.unfinished.images:  # this epoch's row, from when it was cut short
@@ -287,20 +285,12 @@ class Loop:
 
     def _diverged(self, step: int, what: str, where: str) -> TrainingError:
         """Return the error of a training that broke in a 0-based step."""
-        rate, setting = self._training.learning_rate_at(step), self._training.learning_rate
-        kept = "no epoch was finished before"
-        if self._keeper.newest is not None:
-            of = f"epoch {self._progress.epoch}" if self._progress else ""
-            if not self._progress or self._keeper.newest[0] > self._progress.step:
-                of = f"step {self._keeper.newest[0]:,}"
-            kept = f"the checkpoint of {of} is in {self._keeper.newest[1]}"
-        name = self._training.config.optimizer.name
-        return TrainingError(
-            f"epoch {step // self._training.steps_per_epoch + 1}, step {step + 1}, learning rate {rate:.4g}: {what}\n"
-            f"  first found: {where}\n"
-            f"  {kept}\n"
-            f"  a smaller learning rate often helps: --set optimizer.{name}.learning_rate={setting / 10:.4g}"
-        )
+        kept, newest, progress = "no epoch was finished before", self._keeper.newest, self._progress
+        if newest is not None:
+            at_a_row = progress is not None and newest[0] == progress.step
+            of = f"epoch {progress.epoch}" if progress is not None and at_a_row else f"step {newest[0]:,}"
+            kept = f"the checkpoint of {of} is in {newest[1]}"
+        return diverged(self._training, step, what, where, kept)
 
     def _images_until(self, step: int) -> int:
         epochs, steps = divmod(step, self._training.steps_per_epoch)
