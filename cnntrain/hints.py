@@ -87,7 +87,7 @@ def hint(name: str, legal: Iterable[str], kind: str = "") -> str:
         return f"; {_LEFT_OUT[_plain(name)]}"
     meant = nearest(name, legal)
     text = f"; did you mean {meant}?" if meant else ""
-    if len(legal) <= 12:
+    if len(legal) <= 14:
         text += f" (known: {', '.join(legal) or 'none yet'})"
     return text
 

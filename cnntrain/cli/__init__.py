@@ -17,7 +17,8 @@ from cnntrain.hints import hint
 from cnntrain.printable import message, printable
 from cnntrain.terminal import has_colours, painted
 
-COMMANDS = {  # the module cnntrain.cli.<name> holds `command`; the texts are here so that help imports none of them
+# The module cnntrain.cli.<name>, "_" for "-", holds `command`; the texts are here so that help imports none of them.
+COMMANDS = {
     "new": "Write a config to start from.",
     "recipes": "List the recipes of the package, or print one.",
     "train": "Train a network.",
@@ -29,6 +30,7 @@ COMMANDS = {  # the module cnntrain.cli.<name> holds `command`; the texts are he
     "reproduce": "Train a recipe and say whether it keeps its promise.",
     "gradcheck": "Check every gradient of a network against finite differences.",
     "check": "Check a config and show its layers, without training.",
+    "find-rate": "Find a learning rate: the loss while the rate grows.",
     "bench": "Measure a network's speed, pass by pass.",
     "warmup": "Compile a config's kernels ahead of time.",
     "data": "Fetch published data sets, look at data, clear decoded images.",
@@ -56,7 +58,7 @@ class CommandLine(SuggestingGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"cnntrain.cli.{cmd_name}").command
+        command: click.Command = import_module(f"cnntrain.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -84,9 +84,11 @@ def command(
 
     from cnntrain.config import infer_shapes, load_config
     from cnntrain.data.dataset import describe_or_recall
+    from cnntrain.runs.logs import check_logs
     from cnntrain.shape import Shape
 
     config = load_config(config_file, overrides)
+    check_logs(config)
     if image is None or classes is None:
         found, number, note = describe_or_recall(config.data)
         if note:

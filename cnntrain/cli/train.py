@@ -23,9 +23,9 @@ from cnntrain.cli import options
 @click.option(
     "--resume",
     type=click.Path(path_type=Path),
-    metavar="RUN",
-    help="Continue this run folder after its last finished epoch, or begin again if it has none; --set train.epochs=N "
-    "may extend it.",
+    metavar="RUN|auto",
+    help="Continue this run folder from its newest checkpoint, or begin again if it has none; --set train.epochs=N "
+    "may extend it. auto: start, or go on with the newest run of the config's name in runs/ (or in --out DIR).",
 )
 @options.threads
 @click.option("--report", is_flag=True, help="Keep report.html in the run folder up to date, epoch by epoch.")
@@ -46,18 +46,22 @@ def command(
     The run folder holds the resolved config, metrics.csv (one row per epoch), log.txt, and the checkpoints
     best.safetensors and last.safetensors. Its path is the last line on stdout; everything else goes to stderr.
 
-    Ctrl-C, SIGTERM or SIGHUP stops after the step at hand, with the checkpoint of the last finished epoch in place, and
-    exits with 130, 143 or 129; a second one leaves at once. Training goes on when stdout or stderr breaks.
+    Ctrl-C, SIGTERM or SIGHUP stops after the step at hand, writes a checkpoint of it, stopped.safetensors, and exits
+    with 130, 143 or 129; a second one leaves at once. Training goes on when stdout or stderr breaks.
     """
     if resume is None and config_file is None:
         raise click.UsageError(
             "name a config (CONFIG, --config FILE or --recipe NAME), or a run to continue with --resume RUN"
         )
-    if resume is not None and out is not None:
+    automatic = resume is not None and str(resume) == "auto"
+    if automatic and config_file is None:
+        raise click.UsageError("--resume auto starts a run where there is none: name its config")
+    if resume is not None and out is not None and not automatic:
         raise click.UsageError("--resume continues in its own folder: leave out --out")
 
     from cnntrain.config import load_config
     from cnntrain.runs.reporter import Reporter
+    from cnntrain.training.automatic import start_or_resume
     from cnntrain.training.interruption import exit_code
     from cnntrain.training.session import resume_run, start_run
 
@@ -66,7 +70,10 @@ def command(
         from cnntrain.report.live import LiveReport
 
         reporter.after_epoch = LiveReport(reporter.warning)
-    if resume is not None:
+    if automatic:
+        assert config_file is not None  # checked above; for mypy
+        folder, outcome = start_or_resume(config_file, reporter, overrides=overrides, out=out, threads=threads)
+    elif resume is not None:
         folder, outcome = resume_run(resume, reporter, config_file=config_file, overrides=overrides, threads=threads)
     else:
         assert config_file is not None  # checked above; for mypy

@@ -165,7 +165,8 @@ def _plain(value: object) -> object:
     if isinstance(value, BaseModel):
         fields = type(value).model_fields
         given = {key: getattr(value, key) for key in fields}
-        return {key: _plain(item) for key, item in given.items() if item is not None or fields[key].default is not None}
+        written = {key: item for key, item in given.items() if item is not None or fields[key].default is not None}
+        return {fields[key].alias or key: _plain(item) for key, item in written.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value

@@ -63,7 +63,8 @@ def problems_of(error: ValidationError, model: type[Settings], document: Documen
             problems.append(Problem(f"{_dotted(field)} is missing", document.mark(path, at_key=True), path=field))
         elif item["type"] == "extra_forbidden":
             settings = model_at(model, path[:-1])
-            legal = settings.variant(_walk(values, path[:-1])[1]).model_fields if settings else ()
+            fields = settings.variant(_walk(values, path[:-1])[1]).model_fields if settings else {}
+            legal = [field.alias or key for key, field in fields.items()]
             where = f" in {_dotted(path[:-1])}" if path[1:] else ""
             message = f'unknown key "{clip(str(path[-1]))}"{where}{hint(str(path[-1]), legal)}'
             problems.append(Problem(message, document.mark(path, at_key=True), path=path))

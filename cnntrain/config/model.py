@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
+from cnntrain.config.course import CheckpointSettings, EarlyStoppingSettings, InitSettings
 from cnntrain.config.document import Document
 from cnntrain.data import DataSettings
 from cnntrain.layers.registry import LayerChoice
@@ -43,6 +44,12 @@ class TrainSettings(Settings):
     )
     steps: PositiveInt | None = Field(None, description="Updates of the weights, in place of epochs.")
     batch_size: PositiveInt = Field(64, description="Images per update.")
+    log: list[Literal["csv", "jsonl", "tensorboard"]] = Field(
+        ["csv"],
+        description="What is written beside `log.txt`. csv: `metrics.csv`, a row per epoch, which is always there. "
+        "jsonl: `log.jsonl`, a line per step and per epoch. tensorboard: files for TensorBoard, in `tensorboard/`; "
+        "needs `cnntrain[tensorboard]`.",
+    )
     convolution: Literal["fastest", "direct"] = Field(
         "fastest",
         description="direct: without Winograd's algorithm, which is faster for many 3x3 and 5x5 filters, but lets a "
@@ -99,6 +106,13 @@ class Config(Settings):
         "constant", validate_default=True, description="Factor on the learning rate as training goes on."
     )
     train: TrainSettings = Field({}, validate_default=True, description="How long, and in what batches.")
+    init: InitSettings | None = Field(None, description="Another network whose weights this one begins with.")
+    early_stopping: EarlyStoppingSettings | None = Field(
+        None, description="Ends the training when it no longer gets better."
+    )
+    checkpoint: CheckpointSettings | None = Field(
+        None, description="Checkpoints to keep on the way, beside those of the best and the last epoch."
+    )
     expect: ExpectSettings | None = Field(None, description="What the recipe promises; checked by `cnntrain eval`.")
     extensions: list[ExtensionFile] = Field(
         default_factory=list,

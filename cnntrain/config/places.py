@@ -35,8 +35,10 @@ def settled(path: str, folder: Path | None) -> str:
 
 def settle(values: dict[str, Any], folder: Path | None) -> None:
     """Replace every path in the plain values of a config by what `settled` makes of it."""
-    data, extensions = values.get("data"), values.get("extensions")
+    data, extensions, init = values.get("data"), values.get("extensions"), values.get("init")
     if isinstance(data, dict) and isinstance(data.get("path"), str):
         data["path"] = settled(data["path"], folder)
+    if isinstance(init, dict) and isinstance(init.get("from"), str):
+        init["from"] = settled(init["from"], folder)
     if isinstance(extensions, list):
         extensions[:] = [settled(file, folder) if isinstance(file, str) else file for file in extensions]

@@ -18,11 +18,18 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from cnntrain.config.course import CheckpointSettings, EarlyStoppingSettings, InitSettings
 from cnntrain.config.model import Config, ExpectSettings, TrainSettings
 from cnntrain.config.registries import REGISTRIES, Registry
 from cnntrain.config.schema import Schema, alone_suffices, schema_of
 
-_BLOCKS: dict[str, type[BaseModel]] = {"train": TrainSettings, "expect": ExpectSettings}
+_BLOCKS: dict[str, type[BaseModel]] = {
+    "train": TrainSettings,
+    "init": InitSettings,
+    "early_stopping": EarlyStoppingSettings,
+    "checkpoint": CheckpointSettings,
+    "expect": ExpectSettings,
+}
 _HEAD = """\
 # Every key of a config
 
@@ -119,6 +126,8 @@ def in_words(schema: Schema, definitions: Schema) -> str:
         if schema.get("maxItems") == 2 == schema.get("minItems"):
             return "[rows, columns]" if items.get("type") == "integer" else f"[{what}, {what}]"
         return f"a list of: {what}"
+    if kind == "object" and isinstance(schema.get("additionalProperties"), dict):
+        return f"for each name: {in_words(schema['additionalProperties'], definitions)}"
     words = {"integer": "whole number", "number": "number", "boolean": "`true` or `false`", "string": "text"}
     limits = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     bounds = " and ".join(f"{sign} {schema[limit]:g}" for limit, sign in limits.items() if limit in schema)

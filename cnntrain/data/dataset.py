@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from cnntrain.data.holdout import held_out_count, stratified_holdout
 from cnntrain.data.normalization import Normalization, normalization_of
 from cnntrain.data.progress import Progress, silent
+from cnntrain.data.selection import select_classes
 from cnntrain.data.settings import DataSettings
 from cnntrain.data.source import Source, Split
 from cnntrain.errors import ArgumentError, ConfigError, DataError
@@ -70,7 +71,7 @@ def describe(settings: DataSettings) -> tuple[Shape, int]:
         shape, classes = source.describe()
     if classes < 2:
         raise _one_class(source, "there is only one class")
-    return Shape(*shape), classes
+    return Shape(*shape), classes if settings.classes is None else len(settings.classes)
 
 
 def describe_or_recall(settings: DataSettings) -> tuple[Shape, int, str]:
@@ -88,7 +89,7 @@ def describe_or_recall(settings: DataSettings) -> tuple[Shape, int, str]:
         f"{settings.path}: not there, so the published size of its images is taken; "
         f"fetch the data with: cnntrain data download {settings.source}"
     )
-    return Shape(*published.image_shape), len(published.class_names), note
+    return Shape(*published.image_shape), len(settings.classes or published.class_names), note
 
 
 @contextmanager
@@ -133,6 +134,8 @@ def load_data(settings: DataSettings, seed: int, progress: Progress = silent) ->
     source = _source(settings, progress)
     with _places_named(settings):
         loaded = source.load()
+    if settings.classes is not None:
+        loaded = select_classes(loaded, settings.classes)
     train, validation = loaded.train, loaded.validation
     if validation is not None and settings.validation and not loaded.held_out:
         raise ConfigError(
@@ -187,7 +190,9 @@ def load_split(
     source = _source(settings, progress)
     held_out = bool(settings.validation) and name != "test"
     with _places_named(settings):
-        split = source.load_split("train" if held_out else name, list(class_names), shape)
+        split = None  # classes are chosen from all that the data have
+        if settings.classes is None:
+            split = source.load_split("train" if held_out else name, list(class_names), shape)
     if split is None:
         data = load_data(settings, seed, progress)
         if tuple(data.class_names) != tuple(class_names):

@@ -82,6 +82,12 @@ FirstLabel = Annotated[
         description="Smallest label in the files: 1 where labels count from 1, as those of EMNIST's letters do.",
     ),
 ]
+# Digits need no quotes in YAML.
+ClassName = Annotated[
+    str,
+    BeforeValidator(lambda name: str(name) if isinstance(name, int) and not isinstance(name, bool) else name),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}]}),
+]
 # Names in the order of the labels; None: the labels themselves.
 ClassNames = Annotated[Annotated[list[str], Field(min_length=1)] | None, AfterValidator(_distinct)]
 
@@ -170,6 +176,9 @@ class DataSettings(Settings):
         0,
         description="Training images held out to choose the best epoch: a count, or a fraction; equally many from "
         "each class.",
+    )
+    classes: Annotated[Annotated[list[ClassName], Field(min_length=2)] | None, AfterValidator(_distinct)] = Field(
+        None, description="Only the images of these classes, by their names, in this order; all classes otherwise."
     )
     normalize: Annotated[
         Literal["none", "unit", "standard", "mean_image"] | MeanStd | MeanImage,

@@ -50,7 +50,9 @@ class Split:
     def part(self, rows: NDArray[np.int64]) -> Split:
         """Return some of the images, in the order of `rows`; none is read."""
         names = None if self.names is None else [self.names[row] for row in rows]
-        return Split(LazyRows(self.images, rows), self.labels[rows], names)
+        images = self.images  # rows of rows are rows of the stored images
+        found = LazyRows(images.images, images.rows[rows]) if isinstance(images, LazyRows) else LazyRows(images, rows)
+        return Split(found, self.labels[rows], names)
 
 
 @dataclass

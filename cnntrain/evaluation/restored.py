@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cnntrain.config import Config, infer_shapes, parse_config
 from cnntrain.data import Normalization
 from cnntrain.errors import ArgumentError, CheckpointError, ConfigError
+from cnntrain.evaluation.class_weights import has_words, with_known_weights
 from cnntrain.network import Network
 from cnntrain.runs.checkpoint import Checkpoint, Metadata, Tensors, check_tensors, not_finite, read_checkpoint
 from cnntrain.shape import Shape
@@ -65,6 +66,8 @@ def restore(path: Path, *, batch_size: int, overrides: Sequence[str] = (), confi
     whose = "the network of its own config" if config is None else "the network of the given config"
     if config is None:
         config = config_of(path, metadata, overrides)
+    elif has_words(config):
+        config = with_known_weights(config, config_of(path, metadata))
     network = _network(path, config, checkpoint, batch_size, whose)
     return Restored(path, config, metadata, network, not_finite(checkpoint.weights_to_use), checkpoint.mean_image)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,6 +18,17 @@ from cnntrain.shape import LANES
 
 class LossSettings(Settings):
     """YAML keys of a loss."""
+
+    def resolve(self, class_names: Sequence[str], counts: NDArray[np.int64]) -> LossSettings:
+        """Replace words that depend on the data by numbers; raises `ShapeError`.
+
+        Parameters
+        ----------
+        class_names : sequence of str
+        counts : ndarray (classes,)
+            int64, training images of each class.
+        """
+        return self
 
     def check(self, classes: int) -> None:
         """Raise `ShapeError` where the settings do not fit the number of classes."""

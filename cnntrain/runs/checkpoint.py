@@ -3,12 +3,12 @@
 The format: a safetensors file (8 bytes header length, a JSON header, raw little-endian tensors).
 
 - Tensors named like the network's parameters ("0.conv2d.weight") hold the network in canonical shapes.
-- Tensors named "optimizer/..." hold the optimiser's state; only `last.safetensors` has them. Among them,
+- Tensors named "optimizer/..." hold the optimiser's state; `best.safetensors` has none. Among them,
   "optimizer/average/..." are the averaged weights of an optimiser with `ema`: those to use, while the network's tensors
   are those to train on. `best.safetensors` has the averages as its network.
 - The tensor "data/mean_image", float32 (channels, rows, columns), is there if the images' mean is subtracted.
 - Tensors named "best_before/..." are the network of the best epoch before the last one, if that was cut short by
-  `train.steps` and is the best: a run that goes on from there must know it. Only `last.safetensors` has them.
+  `train.steps` and is the best: a run that goes on from there must know it. `best.safetensors` has none.
 - The header's `__metadata__` has one entry, "cnntrain": a JSON object with the fields of `Metadata` below, in front of
   which stand "digest", the SHA-256 of the rest of the object's text, and "digests", that of each tensor's bytes. Files
   of earlier versions have no digests. One entry rather than many because safetensors writes them in no fixed order, and
@@ -39,7 +39,7 @@ from safetensors.numpy import save
 from cnntrain.errors import CheckpointError, RunFolderError
 from cnntrain.optimizers.base import AVERAGE
 from cnntrain.runs.disk import write_atomically
-from cnntrain.runs.progress import Progress
+from cnntrain.runs.progress import Inside, Progress
 from cnntrain.settings import PositiveFloat, PositiveInt, Settings
 
 KEY = "cnntrain"
@@ -82,6 +82,12 @@ class Metadata(Settings):
     images: dict[str, PositiveInt]  # per split: continuing a run needs the same data
     progress: Progress
     best_before: Progress | None = None  # of the tensors of that name
+    inside: Inside | None = None
+
+    @property
+    def recorded(self) -> Progress | None:
+        """The progress of the last epoch that has a row; None before the first."""
+        return self.progress if self.inside is None else self.inside.recorded
 
 
 class _Stored(Metadata):
@@ -115,7 +121,8 @@ class Checkpoint:
         """What `best.safetensors` was before a last epoch that was cut short; None if that is not the best."""
         if self.metadata.best_before is None:
             return None
-        metadata = self.metadata.model_copy(update={"progress": self.metadata.best_before, "best_before": None})
+        update = {"progress": self.metadata.best_before, "best_before": None, "inside": None}
+        metadata = self.metadata.model_copy(update=update)
         return Checkpoint(metadata, self.best_before, mean_image=self.mean_image)
 
     @property
@@ -160,7 +167,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         check_header(path)
         with safe_open(path, framework="numpy") as file:
             metadata, digests = _metadata(path, file.metadata() or {})
-            tensors = {name: _tensor(path, file, name) for name in file.keys()}  # noqa: SIM118, not a dict
+            tensors = {name: tensor_of(path, file, name) for name in file.keys()}  # noqa: SIM118, not a dict
     except SafetensorError as error:
         raise CheckpointError(f"{path}: is damaged or no safetensors file: {error}") from error
     except OSError as error:
@@ -316,7 +323,8 @@ def digest(array: NDArray[Any]) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
-def _tensor(path: Path, file: safe_open, name: str) -> NDArray[Any]:
+def tensor_of(path: Path, file: safe_open, name: str) -> NDArray[Any]:
+    """Read one tensor; raises `CheckpointError`."""
     try:
         return file.get_tensor(name)
     except (TypeError, AttributeError) as error:  # a type that NumPy does not have

@@ -37,13 +37,13 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.close(descriptor)
         os.replace(temporary, path)  # noqa: PTH105, as tests of disks watch it
     except OSError as error:
-        _remove(temporary)
+        remove(temporary)
         kept = f"; the previous {path.name} is intact" if path.exists() else ""
         raise RunFolderError(
             f"{path}: could not be written ({len(content):,} bytes): {error.strerror or error}{kept}"
         ) from error
     except BaseException:  # Ctrl-C
-        _remove(temporary)
+        remove(temporary)
         raise
     _sync_folder(path.parent)
 
@@ -109,6 +109,12 @@ class Addition:
         return RunFolderError(f"{self._path}: could not be written: {error.strerror or error}")
 
 
+def remove(path: Path) -> None:
+    """Remove a file that is no longer needed; one that cannot be removed stays."""
+    with contextlib.suppress(OSError):
+        os.unlink(path)  # noqa: PTH108, as above
+
+
 def make_folder(path: Path, *, new: bool = False) -> None:
     """Make a folder and those above it, so that a loss of power leaves them; raises OSError.
 
@@ -132,11 +138,6 @@ def _sync(descriptor: int) -> None:
     except OSError as error:
         if error.errno not in _CANNOT_SYNC:
             raise
-
-
-def _remove(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        os.unlink(path)  # noqa: PTH108, as above
 
 
 def _sync_folder(folder: Path) -> None:

@@ -20,10 +20,12 @@ except ImportError:  # Windows has other locks; there the user must not continue
     fcntl = None  # type: ignore[assignment]
 
 RUNS = Path("runs")
+_STEP = re.compile(r"step-([0-9]{6,18})\.safetensors")
 _LOGGED = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}.*  ")  # how lines of a log begin
 # of a write that did not end
 _LEFTOVER = re.compile(
-    r"\.(?:(?:best|last)\.safetensors|config\.yaml|metrics\.csv|environment\.json|report\.html)\.[0-9]+\.tmp"
+    r"\.(?:(?:best|last|stopped|step-[0-9]+)\.safetensors|config\.yaml|metrics\.csv|log\.jsonl|environment\.json"
+    r"|report\.html)\.[0-9]+\.tmp"
 )
 
 
@@ -49,6 +51,16 @@ class RunFolder:
         return self.path / "log.txt"
 
     @property
+    def lines(self) -> Path:
+        """One line per step and per epoch, if the config wants them."""
+        return self.path / "log.jsonl"
+
+    @property
+    def tensorboard(self) -> Path:
+        """The folder of TensorBoard's files, if the config wants them."""
+        return self.path / "tensorboard"
+
+    @property
     def environment(self) -> Path:
         """Versions, processor and threads of every process that trained here."""
         return self.path / "environment.json"
@@ -67,6 +79,29 @@ class RunFolder:
     def report(self) -> Path:
         """The page that `train --report` keeps up to date."""
         return self.path / "report.html"
+
+    @property
+    def stopped(self) -> Path:
+        """Checkpoint of the step after which a signal stopped the run; until a later one is safe."""
+        return self.path / "stopped.safetensors"
+
+    def at_step(self, step: int) -> Path:
+        """Return the path of the checkpoint that is kept of a step."""
+        return self.path / f"step-{step:06d}.safetensors"
+
+    def kept_steps(self) -> list[int]:
+        """Return the steps of which a checkpoint is kept, in order; raises `RunFolderError`."""
+        try:
+            found = (_STEP.fullmatch(entry.name) for entry in self.path.iterdir())
+            steps = {int(match[1]): match[0] for match in found if match}
+            return sorted(step for step, name in steps.items() if self.at_step(step).name == name)
+        except OSError as error:
+            raise RunFolderError(f"{self.path}: cannot be read: {error.strerror or error}") from error
+
+    def to_continue(self) -> list[Path]:
+        """Return the checkpoints that a run can go on from, as far as they are there; raises `RunFolderError`."""
+        kept = [self.at_step(step) for step in reversed(self.kept_steps())]
+        return [path for path in (self.last, self.stopped, *kept) if path.is_file()]
 
 
 def create_run_folder(name: str, out: Path | None = None) -> RunFolder:
@@ -96,11 +131,26 @@ def create_run_folder(name: str, out: Path | None = None) -> RunFolder:
     return folder
 
 
+def is_unfinished(folder: RunFolder) -> bool:
+    """Tell whether a folder is empty, or that of a run that finished no epoch."""
+    return not _what_is_finished(folder)
+
+
 def check_unfinished(folder: RunFolder) -> None:
     """Raise `RunFolderError` unless a folder is empty, or that of a run that finished no epoch."""
+    others = _what_is_finished(folder)
+    if others:
+        raise RunFolderError(
+            f"{folder.path}: is not empty (it has {printable(others[0])}); a run is never overwritten. Name a new "
+            f"folder, or continue that run with --resume {folder.path}"
+        )
+
+
+def _what_is_finished(folder: RunFolder) -> list[str]:
     start = {folder.log.name}
     if _has_begun(folder):
-        start |= {folder.config.name, folder.environment.name, folder.metrics.name}
+        begun = (folder.config, folder.environment, folder.metrics, folder.lines, folder.tensorboard)
+        start |= {path.name for path in begun}
     try:
         content = sorted(entry.name for entry in folder.path.iterdir())
     except OSError as error:
@@ -108,11 +158,7 @@ def check_unfinished(folder: RunFolder) -> None:
     others = [name for name in content if name not in start and not _LEFTOVER.fullmatch(name)]
     if not others and len(epochs_recorded(folder.metrics)) > 1:
         others = [folder.metrics.name]
-    if others:
-        raise RunFolderError(
-            f"{folder.path}: is not empty (it has {printable(others[0])}); a run is never overwritten. Name a new "
-            f"folder, or continue that run with --resume {folder.path}"
-        )
+    return others
 
 
 def open_run_folder(path: Path) -> RunFolder:
@@ -126,7 +172,7 @@ def open_run_folder(path: Path) -> RunFolder:
     folder = RunFolder(path)
     if not path.is_dir():
         raise RunFolderError(f"{path}: there is no such run folder")
-    if folder.last.is_file():
+    if folder.to_continue():
         return folder
     if not (folder.config.is_file() and _has_begun(folder)):
         raise RunFolderError(f"{path}: has no {folder.last.name}: this is no run folder")
@@ -192,6 +238,9 @@ def find_checkpoint(path: Path) -> Path:
                 f"{path}: {folder.best.name} is lost; there is {folder.last} of the last finished epoch. Name that file"
             )
         reason = "no epoch of this run was finished" if folder.config.is_file() else "this is no run folder"
+        inside = folder.to_continue()
+        if inside:
+            reason += f"; there is {inside[0]} of a step inside it. Name that file"
         raise RunFolderError(f"{path}: has no {folder.best.name}: {reason}")
     if not path.exists():
         raise RunFolderError(f"{path}: there is no such run folder or checkpoint")

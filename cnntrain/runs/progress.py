@@ -72,6 +72,8 @@ class Progress(Settings):
         Totals of the epoch that `step` lies inside; zero at an epoch's end.
     schedule : dict
         What the schedule has to remember (`Schedule.state`).
+    early_stopping : dict
+        What `early_stopping` has to remember.
     """
 
     epoch: PositiveInt
@@ -81,3 +83,19 @@ class Progress(Settings):
     best_metrics: Metrics
     unfinished: Sums = Sums()
     schedule: dict[str, float | None] = Field(default_factory=dict)
+    early_stopping: dict[str, float | None] = Field(default_factory=dict)
+
+
+class Inside(Settings):
+    """Marks a checkpoint that was made inside an epoch, whose row is not written yet.
+
+    Its `progress` is then that of the steps made: the running means of the epoch as metrics, and its totals as
+    `unfinished`.
+
+    Attributes
+    ----------
+    recorded : Progress or None
+        Of the last epoch that has a row; None before the first.
+    """
+
+    recorded: Progress | None = None

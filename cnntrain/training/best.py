@@ -27,19 +27,21 @@ class Best:
     ----------
     epoch : int or None
     metrics : Metrics or None
+    before : Checkpoint or None
+        The best one before an epoch that was cut short and is better.
     """
 
     def __init__(self, path: Path, last: Checkpoint | None) -> None:
-        self._path, self._before = path, None if last is None else last.before
+        self._path, self.before = path, None if last is None else last.before
         self.epoch: int | None = None
         self.metrics: Metrics | None = None
-        if last is None:
+        progress = None if last is None else last.metadata.recorded
+        if progress is None:
             return
-        progress = last.metadata.progress
         if not progress.unfinished.images or progress.best_epoch != progress.epoch:
             self.epoch, self.metrics = progress.best_epoch, progress.best_metrics
-        elif self._before is not None:
-            before = self._before.metadata.progress
+        elif self.before is not None:
+            before = self.before.metadata.progress
             self.epoch, self.metrics = before.epoch, before.metrics
 
     def is_beaten_by(self, metrics: Metrics) -> bool:
@@ -48,8 +50,8 @@ class Best:
 
     def checkpoint(self, warn: Callable[[str], None]) -> Checkpoint | None:
         """Return the best epoch's checkpoint, for one that will take its place for a while; None if there is none."""
-        if self._before is not None or self.epoch is None:
-            return self._before
+        if self.before is not None or self.epoch is None:
+            return self.before
         try:
             found = read_checkpoint(self._path)
         except CheckpointError as error:
@@ -59,5 +61,5 @@ class Best:
 
     def restore(self) -> None:
         """Write the best checkpoint again, if an epoch that was cut short had taken its place."""
-        if self._before is not None:
-            save_checkpoint(self._path, self._before)
+        if self.before is not None:
+            save_checkpoint(self._path, self.before)

@@ -5,8 +5,21 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from cnntrain.errors import TrainingError
 from cnntrain.network import Network
 from cnntrain.optimizers import Optimizer
+from cnntrain.training.setup import Training
+
+
+def diverged(training: Training, step: int, what: str, where: str, kept: str) -> TrainingError:
+    """Return the error of a training that broke in a 0-based step; `kept` says which checkpoint there is."""
+    rate, setting, name = training.learning_rate_at(step), training.learning_rate, training.config.optimizer.name
+    return TrainingError(
+        f"epoch {step // training.steps_per_epoch + 1}, step {step + 1}, learning rate {rate:.4g}: {what}\n"
+        f"  first found: {where}\n"
+        f"  {kept}\n"
+        f"  a smaller learning rate often helps: --set optimizer.{name}.learning_rate={setting / 10:.4g}"
+    )
 
 
 def where_not_finite(network: Network, *, updated: bool = True) -> str:

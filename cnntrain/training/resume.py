@@ -11,6 +11,7 @@ import yaml
 
 from cnntrain.config import Config, load_config, resolved_yaml
 from cnntrain.errors import ArgumentError, CheckpointError
+from cnntrain.evaluation.class_weights import with_known_weights
 from cnntrain.evaluation.restored import config_of, load_network
 from cnntrain.runs.checkpoint import (
     Checkpoint,
@@ -21,22 +22,25 @@ from cnntrain.runs.checkpoint import (
     save_checkpoint,
 )
 from cnntrain.runs.folder import RunFolder
-from cnntrain.runs.progress import Metrics, Progress
+from cnntrain.runs.progress import Inside, Metrics, Progress
 from cnntrain.training.setup import Training, rate_at, schedule_of
 
-MAY_CHANGE = ("train.epochs", "train.steps")
+MAY_CHANGE = ("train.epochs", "train.steps", "early_stopping.patience", "checkpoint", "train.log")
 
 
 def configs_of_run(
-    folder: RunFolder, metadata: Metadata | None, config_file: Path | None, overrides: Sequence[str]
+    folder: RunFolder,
+    found: tuple[Path, Metadata] | None,
+    config_file: Path | None,
+    overrides: Sequence[str],
 ) -> tuple[Config, Config]:
     """Return the config that a run began with, and the one to go on with.
 
     Parameters
     ----------
     folder : RunFolder
-    metadata : Metadata or None
-        Of the checkpoint; None if the run was ended before its first.
+    found : tuple of Path and Metadata, or None
+        The checkpoint to go on from; None if the run was ended before its first.
     config_file : Path or None
         None takes the folder's `config.yaml`, or the checkpoint's own config if that is lost.
     overrides : sequence of str
@@ -46,18 +50,23 @@ def configs_of_run(
     ArgumentError
         They differ in more than `MAY_CHANGE`; names the differences.
     """
-    old = load_config(folder.config) if metadata is None else config_of(folder.last, metadata)
-    if config_file is None and metadata is not None and not folder.config.exists():
-        new = config_of(folder.last, metadata, overrides)
+    old = load_config(folder.config) if found is None else config_of(*found)
+    if config_file is None and found is not None and not folder.config.exists():
+        new = config_of(*found, overrides)
     else:
         new = load_config(config_file or folder.config, overrides)
+    check_unchanged(folder, old, with_known_weights(new, old))
+    return old, new
+
+
+def check_unchanged(folder: RunFolder, old: Config, new: Config) -> None:
+    """Raise `ArgumentError`, with the differences, if two configs differ in more than `MAY_CHANGE`."""
     changed = _changes(old, new)
     if changed:
         raise ArgumentError(
-            f"{folder.path}: a run goes on with the config that it began with; only {' and '.join(MAY_CHANGE)} may "
-            "change. Different now:\n  " + "\n  ".join(changed)
+            f"{folder.path}: a run goes on with the config that it began with; only {', '.join(MAY_CHANGE[:-1])} and "
+            f"{MAY_CHANGE[-1]} may change. Different now:\n  " + "\n  ".join(changed)
         )
-    return old, new
 
 
 def _changes(old: Config, new: Config) -> list[str]:
@@ -65,7 +74,7 @@ def _changes(old: Config, new: Config) -> list[str]:
     return [
         f"{key}: {before.get(key, 'not there')} -> {after.get(key, 'not there')}"
         for key in sorted(before.keys() | after.keys())
-        if before.get(key) != after.get(key) and key not in MAY_CHANGE
+        if before.get(key) != after.get(key) and not f"{key}.".startswith(tuple(f"{may}." for may in MAY_CHANGE))
     ]
 
 
@@ -85,6 +94,9 @@ def load_state(path: Path, checkpoint: Checkpoint, training: Training) -> None:
     progress = metadata.progress
     if progress.epoch != -(-progress.step // training.steps_per_epoch):
         raise CheckpointError(f"{path}: its progress makes no sense: epoch {progress.epoch}, step {progress.step}")
+    recorded = metadata.recorded
+    if recorded is not None and recorded.step > progress.step:
+        raise CheckpointError(f"{path}: its progress makes no sense: step {recorded.step} before step {progress.step}")
     if checkpoint.not_finite:
         raise CheckpointError(
             f"{path}: NaN or infinity in {', '.join(checkpoint.not_finite[:5])}: a training cannot go on from there"
@@ -97,6 +109,7 @@ def load_state(path: Path, checkpoint: Checkpoint, training: Training) -> None:
     try:
         training.optimizer.load_state(checkpoint.optimizer)
         training.schedule.load_state(progress.schedule)
+        training.stopping.load_state(progress.early_stopping)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
 
@@ -104,21 +117,26 @@ def load_state(path: Path, checkpoint: Checkpoint, training: Training) -> None:
 def mend_best(folder: RunFolder, checkpoint: Checkpoint, training: Training, warn: Callable[[str], None]) -> Checkpoint:
     """See to it that `best.safetensors` is what `last.safetensors` says, and has the config to go on with.
 
-    Where it is not and cannot be made again, the best epoch is the last one from now on.
+    Where it is not and cannot be made again, the best epoch is the last one from now on; or, from a checkpoint inside
+    an epoch, the one that ends next.
 
     Returns
     -------
     Checkpoint
-        The last one, with the config to go on with.
+        The one that was given, with the config to go on with.
     """
     config = {"config": resolved_yaml(training.config)}
-    progress = checkpoint.metadata.progress
     checkpoint = replace(checkpoint, metadata=checkpoint.metadata.model_copy(update=config))
+    progress = checkpoint.metadata.recorded
+    if progress is None:
+        return checkpoint
     best, problem, aside = _best(folder, progress, training)
     if best is not None:
         if best.metadata.config != config["config"]:
             save_checkpoint(folder.best, replace(best, metadata=best.metadata.model_copy(update=config)))
         return checkpoint
+    if checkpoint.metadata.inside is not None:
+        return _mend_inside(folder, checkpoint, problem, warn)
     if progress.best_epoch == progress.epoch:
         warn(f"{folder.best}: {problem}; made again from {folder.last.name}")
     else:
@@ -134,6 +152,28 @@ def mend_best(folder: RunFolder, checkpoint: Checkpoint, training: Training, war
         folder.best.replace(folder.best.with_name(f"{folder.best.name}.foreign"))
     save_checkpoint(folder.best, checkpoint.as_best())
     return checkpoint
+
+
+def _mend_inside(folder: RunFolder, checkpoint: Checkpoint, problem: str, warn: Callable[[str], None]) -> Checkpoint:
+    """Make the best checkpoint again of `last.safetensors`, or forget it, for a checkpoint inside an epoch."""
+    recorded = checkpoint.metadata.recorded
+    assert recorded is not None  # or there would be nothing to mend
+    try:
+        last = read_checkpoint(folder.last)
+    except CheckpointError:
+        last = None
+    if last is not None and last.metadata.progress == recorded and recorded.best_epoch == recorded.epoch:
+        warn(f"{folder.best}: {problem}; made again from {folder.last.name}")
+        config = {"config": checkpoint.metadata.config}
+        best = last.as_best()
+        save_checkpoint(folder.best, replace(best, metadata=best.metadata.model_copy(update=config)))
+        return checkpoint
+    warn(
+        f"{folder.best}: {problem}, and cannot be made again: the best epoch was {recorded.best_epoch}. "
+        "The next epoch is the best, until a better comes"
+    )
+    forgotten = {"inside": Inside(), "best_before": None}
+    return replace(checkpoint, metadata=checkpoint.metadata.model_copy(update=forgotten), best_before={})
 
 
 def _best(folder: RunFolder, progress: Progress, training: Training) -> tuple[Checkpoint | None, str, bool]:

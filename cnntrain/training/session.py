@@ -11,17 +11,20 @@ from cnntrain import __version__
 from cnntrain.config import Config, resolved_yaml
 from cnntrain.errors import ArgumentError, RunFolderError
 from cnntrain.kernels.compiler.threads import set_threads, threading_layer, threading_layer_warning
-from cnntrain.runs.checkpoint import Checkpoint, read_checkpoint
+from cnntrain.runs.checkpoint import Checkpoint
 from cnntrain.runs.disk import write_atomically
 from cnntrain.runs.environment import describe_environment, record_environment
 from cnntrain.runs.folder import RunFolder, check_unfinished, create_run_folder, hold, open_run_folder
+from cnntrain.runs.logs import open_logs
 from cnntrain.runs.metrics_file import drop_records_after, epochs_recorded
 from cnntrain.runs.progress import Metrics
 from cnntrain.runs.reporter import Reporter
 from cnntrain.training.interruption import signal_name
+from cnntrain.training.keeping import newest_checkpoint
 from cnntrain.training.loop import Loop, Outcome
 from cnntrain.training.resume import (
     check_storable,
+    check_unchanged,
     configs_of_run,
     load_state,
     mend_best,
@@ -29,6 +32,7 @@ from cnntrain.training.resume import (
     unrecorded,
 )
 from cnntrain.training.setup import Training, build_training
+from cnntrain.training.start_from import start_from
 from cnntrain.training.warm_up import compiling
 from cnntrain.warm_up import warm_up
 
@@ -57,7 +61,7 @@ def start_run(
     """
     set_threads(threads)
     with _warnings(reporter):
-        training = build_training(config, reporter.warning)
+        training = build_anew(config, reporter)
         folder = create_run_folder(config.name, out)
         with hold(folder):
             check_unfinished(folder)  # again: until now it was not ours
@@ -100,15 +104,25 @@ def resume_run(
     set_threads(threads)
     folder = open_run_folder(run)
     with hold(folder), _warnings(reporter):  # before reading: nobody else may move on from this checkpoint
-        if not open_run_folder(run).last.exists():
+        open_run_folder(run)  # again: until now it was not ours
+        found = newest_checkpoint(folder, reporter.warning)
+        if found is None:
             _, config = configs_of_run(folder, None, config_file, overrides)
-            return _begin(build_training(config, reporter.warning), folder, reporter)
-        checkpoint = read_checkpoint(folder.last)
-        old, new = configs_of_run(folder, checkpoint.metadata, config_file, overrides)
+            return _begin(build_anew(config, reporter), folder, reporter)
+        path, checkpoint = found
+        old, new = configs_of_run(folder, (path, checkpoint.metadata), config_file, overrides)
         training = build_training(new, reporter.warning)
+        check_unchanged(folder, old, training.config)  # again: class weights are numbers now
         _check_length(training, checkpoint, folder)
-        load_state(folder.last, checkpoint, training)
-        return _continue(training, checkpoint, old, folder, reporter)
+        load_state(path, checkpoint, training)
+        return _continue(training, found, old, folder, reporter)
+
+
+def build_anew(config: Config, reporter: Reporter) -> Training:
+    """Build what begins to train, with the weights of the config's `init` if it has one; raises as `start_run`."""
+    training = build_training(config, reporter.warning)
+    start_from(config, training.network, training.data.class_names, reporter.line, reporter.warning)
+    return training
 
 
 def _check_length(training: Training, checkpoint: Checkpoint, folder: RunFolder) -> None:
@@ -133,20 +147,26 @@ def _begin(training: Training, folder: RunFolder, reporter: Reporter) -> tuple[R
         drop_records_after(folder.metrics, 0)
         _describe(training, folder, reporter)
         _prepare(training, folder, reporter)
-        return folder, _finish(Loop(training, folder, reporter).run(), folder, reporter)
+        with open_logs(training.config, folder, 0) as logs:
+            outcome = Loop(training, folder, reporter, logs=logs).run()
+        return folder, _finish(outcome, folder, reporter)
 
 
 def _continue(
-    training: Training, checkpoint: Checkpoint, old: Config, folder: RunFolder, reporter: Reporter
+    training: Training, found: tuple[Path, Checkpoint], old: Config, folder: RunFolder, reporter: Reporter
 ) -> tuple[RunFolder, Outcome]:
     """Train from a checkpoint whose state is loaded, in a folder that is held."""
-    progress = checkpoint.metadata.progress
+    path, checkpoint = found
+    progress, recorded = checkpoint.metadata.progress, checkpoint.metadata.recorded
     with _logged(folder, reporter):
         write_atomically(folder.config, resolved_yaml(training.config).encode())
         drop_records_after(folder.metrics, progress.step)
-        reporter.line(f"continuing {folder.path} after epoch {progress.epoch} (step {progress.step:,})")
-        goes_on_inside = progress.unfinished.images > 0 and training.total_steps > progress.step
-        missing = unrecorded(epochs_recorded(folder.metrics), progress.epoch - goes_on_inside)
+        where = "after" if checkpoint.metadata.inside is None else "inside"
+        reporter.line(f"continuing {folder.path} {where} epoch {progress.epoch} (step {progress.step:,})")
+        last = 0 if recorded is None else recorded.epoch
+        if recorded is not None and recorded.unfinished.images and training.total_steps > recorded.step:
+            last -= 1  # its row is written again
+        missing = unrecorded(epochs_recorded(folder.metrics), last)
         if missing:
             reporter.warning(
                 f"{folder.metrics}: has no row of epoch {missing}: lost, although there is a later checkpoint"
@@ -157,7 +177,9 @@ def _continue(
         if change:
             reporter.line(change)
         _prepare(training, folder, reporter)
-        return folder, _finish(Loop(training, folder, reporter, checkpoint).run(), folder, reporter)
+        with open_logs(training.config, folder, progress.step) as logs:
+            outcome = Loop(training, folder, reporter, checkpoint, path, logs).run()
+        return folder, _finish(outcome, folder, reporter)
 
 
 @contextmanager
@@ -205,14 +227,19 @@ def _describe(training: Training, folder: RunFolder, reporter: Reporter) -> None
     reporter.line(f"run folder {folder.path}")
 
 
-def _prepare(training: Training, folder: RunFolder, reporter: Reporter) -> None:
-    """Compile or load the kernels before the clock runs, and note what they run on."""
+def compile_kernels(training: Training, reporter: Reporter) -> None:
+    """Compile or load the kernels that a training needs, changing nothing."""
     shape, classes = training.network.input_shape, len(training.data.class_names)
     with compiling(training.config, shape, classes, training.batch_size, reporter):
         training.optimizer.warm_up()
         for image_type in training.feed.image_types:
             warm_up(training.network, image_type)
         training.feed.warm_up()
+
+
+def _prepare(training: Training, folder: RunFolder, reporter: Reporter) -> None:
+    """Compile the kernels before the clock runs, and note what they run on."""
+    compile_kernels(training, reporter)
     layer, threads = threading_layer(), set_threads(None)
     reporter.line(f"{threads} thread{'s' if threads > 1 else ''} ({layer})")
     warning = threading_layer_warning(layer)
@@ -223,17 +250,19 @@ def _prepare(training: Training, folder: RunFolder, reporter: Reporter) -> None:
 
 def _finish(outcome: Outcome, folder: RunFolder, reporter: Reporter) -> Outcome:
     progress = outcome.progress
+    if outcome.no_better:
+        reporter.line(f"ended early: {outcome.no_better}")
     if outcome.stopped_by:
         name = signal_name(outcome.stopped_by)
-        if progress is None:
-            reporter.line(
-                f"stopped by {name} before an epoch was finished: {folder.path} has no checkpoint; "
-                f"begin again with: cnntrain train --resume {folder.path}"
-            )
+        where = f"continue with: cnntrain train --resume {folder.path}"
+        if outcome.inside is not None:
+            reporter.line(f"stopped by {name}: the checkpoint of step {outcome.step:,} is in {outcome.inside}; {where}")
+        elif progress is not None:
+            reporter.line(f"stopped by {name}: the checkpoint of epoch {progress.epoch} is in {folder.last}; {where}")
         else:
             reporter.line(
-                f"stopped by {name}: the checkpoint of epoch {progress.epoch} is in {folder.last}; "
-                f"continue with: cnntrain train --resume {folder.path}"
+                f"stopped by {name} before the first step: {folder.path} has no checkpoint; "
+                f"begin again with: cnntrain train --resume {folder.path}"
             )
     if progress is not None:
         best = _in_words(progress.best_metrics)

@@ -12,12 +12,15 @@ from cnntrain.augmentations.pipeline import Augmenter
 from cnntrain.config import Config, infer_shapes, resolved_yaml
 from cnntrain.data import DataSet, Normalization
 from cnntrain.data.terminal import load_and_tell
+from cnntrain.evaluation.class_weights import resolve_loss
 from cnntrain.network import Network
 from cnntrain.optimizers import OPTIMIZERS, Optimizer
 from cnntrain.runs.checkpoint import Checkpoint, Metadata, NormalizationValues, digest
-from cnntrain.runs.progress import Progress
+from cnntrain.runs.logs import check_logs
+from cnntrain.runs.progress import Inside, Progress
 from cnntrain.schedules import SCHEDULES, Schedule
 from cnntrain.shape import Shape
+from cnntrain.training.early_stopping import EarlyStopping, early_stopping_of
 from cnntrain.training.feed import Feed
 
 
@@ -43,6 +46,7 @@ class Training:
     batch_size: int
     steps_per_epoch: int
     total_steps: int
+    stopping: EarlyStopping
 
     @property
     def epochs(self) -> int:
@@ -60,18 +64,23 @@ class Training:
         """Return the learning rate of a 0-based step."""
         return rate_at(self.learning_rate, self.schedule, step)
 
-    def checkpoint(self, progress: Progress, before: Checkpoint | None = None) -> Checkpoint:
-        """Gather what `last.safetensors` holds.
+    def checkpoint(
+        self, progress: Progress, before: Checkpoint | None = None, inside: Inside | None = None
+    ) -> Checkpoint:
+        """Gather what a checkpoint holds from which a run goes on.
 
-        `before` is the best checkpoint before an epoch that was cut short and is better.
+        `before` is the best checkpoint before an epoch that was cut short and is better. `inside` marks one that is
+        made inside an epoch.
         """
-        metadata = self.metadata(progress, None if before is None else before.metadata.progress)
+        metadata = self.metadata(progress, None if before is None else before.metadata.progress, inside)
         mean = self.data.normalization.mean
         mean_image = mean if mean.ndim == 3 else None
         network, optimizer = dict(self.network.state()), dict(self.optimizer.state())
         return Checkpoint(metadata, network, optimizer, mean_image, {} if before is None else before.network)
 
-    def metadata(self, progress: Progress, best_before: Progress | None = None) -> Metadata:
+    def metadata(
+        self, progress: Progress, best_before: Progress | None = None, inside: Inside | None = None
+    ) -> Metadata:
         """Return what a checkpoint says besides its tensors."""
         return Metadata(
             config=resolved_yaml(self.config),
@@ -82,12 +91,16 @@ class Training:
             images=self.split_sizes,
             progress=progress,
             best_before=best_before,
+            inside=inside,
         )
 
 
 def build_training(config: Config, warn: Callable[[str], None]) -> Training:
     """Load the data and build everything that the config names; raises `DataError` and `ConfigError`."""
+    check_logs(config)
     data = load_and_tell(config.data, config.seed, warn)
+    stopping = early_stopping_of(config, data.validation is not None)
+    config = resolve_loss(config, data)
     images = len(data.train)
     batch_size = min(config.train.batch_size, images)
     steps_per_epoch = -(-images // batch_size)
@@ -104,6 +117,7 @@ def build_training(config: Config, warn: Callable[[str], None]) -> Training:
         batch_size=batch_size,
         steps_per_epoch=steps_per_epoch,
         total_steps=total_steps,
+        stopping=stopping,
     )
 
 

@@ -13,6 +13,7 @@ from cnntrain.config import Config, infer_shapes, load_config
 from cnntrain.data import DataSet, Normalization
 from cnntrain.data.terminal import load_and_tell
 from cnntrain.evaluation.assessment import check_fit
+from cnntrain.evaluation.class_weights import resolve_loss
 from cnntrain.evaluation.restored import normalization_for, restore
 from cnntrain.network import Network
 from cnntrain.randomness import generator
@@ -90,7 +91,7 @@ def case_of_checkpoint(
 
 
 def _case(name: str, config: Config, data: DataSet, normalization: Normalization, images: int, seed: int) -> Case:
-    split = data.train
+    split, config = data.train, resolve_loss(config, data)
     count = min(images, len(split))
     chosen = np.sort(generator(seed, "gradient check", 0).choice(len(split), count, replace=False))
     rows = infer_shapes(config, Shape(*split.images.shape[1:]), len(data.class_names))

@@ -43,7 +43,7 @@ def test_help_lists_every_command(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_of_a_command_begins_as_the_list_of_commands_says(name: str) -> None:
-    command = import_module(f"cnntrain.cli.{name}").command
+    command = import_module(f"cnntrain.cli.{name.replace('-', '_')}").command
     assert command.name == name
     assert command.help.startswith(COMMANDS[name])
     assert CliRunner().invoke(main, [name, "--help"]).exit_code == 0
@@ -51,7 +51,7 @@ def test_the_help_of_a_command_begins_as_the_list_of_commands_says(name: str) ->
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_says_what_it_does(name: str) -> None:
-    command = import_module(f"cnntrain.cli.{name}").command
+    command = import_module(f"cnntrain.cli.{name.replace('-', '_')}").command
     options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
     assert [option.name for option in options if not option.help] == []
 

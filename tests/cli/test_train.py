@@ -86,7 +86,7 @@ def test_nan_exits_with_1(config: Path) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_stops_with_the_last_epoch_saved(config: Path, number: int, code: int) -> None:
+def test_a_signal_stops_with_everything_saved(config: Path, number: int, code: int) -> None:
     command = [sys.executable, "-m", "cnntrain", "train", "--config", str(config), "--set", "train.epochs=1000000"]
     process = subprocess.Popen([*command, "--out", "run"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
@@ -103,7 +103,11 @@ def test_a_signal_stops_with_the_last_epoch_saved(config: Path, number: int, cod
     epoch = read_checkpoint(Path("run/last.safetensors")).metadata.progress.epoch
     assert epoch >= 3
     name = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
-    assert f"stopped by {name}: the checkpoint of epoch {epoch} is in run/last.safetensors; continue with: " in messages
+    newest, of = Path("run/last.safetensors"), f"epoch {epoch}"
+    if Path("run/stopped.safetensors").exists():
+        newest = Path("run/stopped.safetensors")
+        of = f"step {read_checkpoint(newest).metadata.progress.step:,}"
+    assert f"stopped by {name}: the checkpoint of {of} is in {newest}; continue with: " in messages
     assert "Traceback" not in messages
     assert Path("run/metrics.csv").read_text().count("\n") == epoch + 1
 

@@ -31,6 +31,12 @@ NOT_RUN: dict[str, dict[str, str]] = {
 STAND_INS: dict[str, list[str]] = {
     "cnntrain gradcheck --config configs/mnist-lenet5.yaml": ["--set", "data.path={mnist}"],
     "cnntrain train small.yaml": ["--set", "data.validation=11500"],
+    "cnntrain train --config configs/mnist-digits-5-9.yaml": [
+        "--set",
+        "data.validation=5500",
+        "--set",
+        "train.epochs=1",
+    ],
 }
 
 DATA = "data: {source: mnist, path: data/mnist}\n"

@@ -63,6 +63,8 @@ class Calls:
                 except Killed:
                     self._over = True
                     raise
+        if name == "unlink":
+            self._outlives(_path(arguments[0]))
         result = function(*arguments)
         if name == "fsync":
             self._synced(arguments[0])
@@ -74,6 +76,14 @@ class Calls:
             self.names[path] = {entry.name: entry.stat().st_ino for entry in path.iterdir()}
         elif path.is_file():
             self.content[path.stat().st_ino] = path.read_bytes()
+
+    def _outlives(self, path: Path) -> None:
+        """Keep what a file holds, should its removal be lost: a new file may get its inode at once."""
+        names = self.names.get(path.parent.resolve(), {})
+        if path.name in names:
+            kept = -len(self.made) - 1
+            self.content[kept] = self.content.get(names[path.name], b"")
+            names[path.name] = kept
 
     def lose_power(self, folder: Path) -> None:
         """Leave of a folder what was synced: names by the folder's sync, content by the file's."""

@@ -48,6 +48,37 @@ def moments(made: list[str]) -> Iterator[int]:
         seen[call] = seen.get(call, 0) + 1
 
 
+@pytest.fixture(scope="module")
+def inside(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunFolder, list[str]]:
+    """The same with checkpoints inside the epochs."""
+    folder = tmp_path_factory.mktemp("inside")
+    config = write_config(folder, train={"epochs": 2}, checkpoint={"every": "5 steps", "keep": 2})
+    with counted() as calls:
+        run = train(config, folder / "run")
+    return config, run, calls.made
+
+
+@pytest.mark.parametrize("power", [False, True], ids=["killed", "power lost"])
+def test_a_run_with_checkpoints_inside_its_epochs(
+    tmp_path: Path, inside: tuple[Path, RunFolder, list[str]], power: bool
+) -> None:
+    config, expected, made = inside
+    assert sum(call.startswith("replace step-") for call in made) == 5
+    telling = [n for n, call in enumerate(made, 1) if "step-" in call and call.split()[0] in ("write", "replace")]
+    for at in range(1, len(made) + 1) if TORTURE else telling[:2] + telling[-2:]:
+        folder = RunFolder(tmp_path / str(at))
+        with counted(at, is_killed) as calls, pytest.raises(Killed):
+            train(config, folder.path)
+        if power:
+            calls.lose_power(folder.path)
+        check_whole(folder)
+        goes_on(folder, config)
+        assert same_files(folder, expected), f"ended at call {at}, {made[at - 1]}"
+        assert {path.name for path in folder.path.iterdir()} == {path.name for path in expected.path.iterdir()}
+        for step in expected.kept_steps():
+            assert folder.at_step(step).read_bytes() == expected.at_step(step).read_bytes()
+
+
 def goes_on(folder: RunFolder, config: Path) -> None:
     """Continue a run, or start it again where there was not even a config."""
     if folder.config.exists():
@@ -120,7 +151,7 @@ def test_a_disk_that_takes_nothing_any_more(tmp_path: Path, straight: tuple[Path
 
 def check_whole(folder: RunFolder) -> None:
     """Every file that has its final name is whole."""
-    for path in (folder.best, folder.last):
+    for path in (folder.best, folder.last, *map(folder.at_step, folder.kept_steps())):
         if path.exists():
             assert read_checkpoint(path).not_finite == []
     if folder.config.exists():

@@ -34,9 +34,11 @@ def test_a_signal_stops_after_the_step_at_hand(tmp_path: Path, config: Path, num
         end(process)
     assert (process.returncode, output) == (128 + number, f"{folder.path}\n")
     assert "Traceback" not in messages
-    epoch = read_checkpoint(folder.last).metadata.progress.epoch
     name = "Ctrl-C" if number == signal.SIGINT else number.name
-    assert f"stopped by {name}: the checkpoint of epoch {epoch} is in " in folder.log.read_text()
+    newest = folder.stopped if folder.stopped.exists() else folder.last
+    progress = read_checkpoint(newest).metadata.progress
+    of = f"step {progress.step:,}" if folder.stopped.exists() else f"epoch {progress.epoch}"
+    assert f"stopped by {name}: the checkpoint of {of} is in {newest}; continue with: " in folder.log.read_text()
 
 
 def test_a_hangup_does_nothing_under_nohup(tmp_path: Path, config: Path) -> None:

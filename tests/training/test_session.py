@@ -182,8 +182,8 @@ def test_resuming_with_another_config_names_the_differences(tmp_path: Path) -> N
     with pytest.raises(ArgumentError) as caught:
         resume(folder.path, "optimizer.sgd.learning_rate=0.1", "seed=8", "train.epochs=9")
     assert str(caught.value).splitlines() == [
-        f"{folder.path}: a run goes on with the config that it began with; only train.epochs and train.steps may "
-        "change. Different now:",
+        f"{folder.path}: a run goes on with the config that it began with; only train.epochs, train.steps, "
+        "early_stopping.patience, checkpoint and train.log may change. Different now:",
         "  optimizer.sgd.learning_rate: 0.05 -> 0.1",
         "  seed: 7 -> 8",
     ]
