@@ -27,8 +27,8 @@ def teach(name: str, **given: Any) -> Document:
     name : str
         One of `LESSONS`.
     **given : str or None
-        Numbers in the place of the lesson's, as written on the command line: image, filter, delta, bias, stride, padding,
-        dilation, mode.
+        Numbers in the place of the lesson's, as written on the command line: image, filter, delta, bias, stride,
+        padding, dilation, mode.
 
     Raises
     ------
