@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from cnntrain import functional
 from cnntrain.explain.agreement import agreed
 from cnntrain.explain.document import Place
-from cnntrain.explain.given import Plane
 from cnntrain.explain.letters import letter
+from cnntrain.explain.numbers import Number
 from cnntrain.explain.sliding import Sliding
 
 ZERO = Fraction(0)
-Term = tuple[Fraction, Fraction]
+Plane = Sequence[Sequence[Number]]  # Fractions are multiplied exactly
+Term = tuple[Number, Number]
 Values = list[list[float]]
 
 
@@ -45,22 +46,22 @@ class Exercise:
     images: Sequence[Sequence[Plane]]
     filters: Sequence[Sequence[Plane]]
     deltas: Sequence[Sequence[Plane]]
-    biases: Sequence[Fraction]
+    biases: Sequence[Number]
     law: Sliding
     settings: dict[str, Any]
 
     # ---- the sums, by the index law and nothing else
 
-    def pixel(self, place: Place | None, image: int = 0, channel: int = 0) -> Fraction:
+    def pixel(self, place: Place | None, image: int = 0, channel: int = 0) -> Number:
         """Return a pixel, 0 on the padding."""
         return ZERO if place is None else self.images[image][channel][place[0]][place[1]]
 
-    def weight(self, tap: Place, filter_: int = 0, channel: int = 0) -> Fraction:
+    def weight(self, tap: Place, filter_: int = 0, channel: int = 0) -> Number:
         """Return the weight that lies at a place of the sliding filter."""
         row, column = self.law.weight(tap)
         return self.filters[filter_][channel][row][column]
 
-    def delta(self, output: Place, image: int = 0, filter_: int = 0) -> Fraction:
+    def delta(self, output: Place, image: int = 0, filter_: int = 0) -> Number:
         """Return dL/dz of an output."""
         return self.deltas[image][filter_][output[0]][output[1]]
 
@@ -153,7 +154,7 @@ class Exercise:
         """Return dL/db of the kernels, summed over the images."""
         return agreed("∂L/∂b", self._backward[2][filter_], self.bias_terms(filter_))
 
-    def bias_terms(self, filter_: int = 0) -> list[tuple[Fraction]]:
+    def bias_terms(self, filter_: int = 0) -> list[tuple[Number]]:
         """Return the delta of each output of each image."""
         return [(self.delta(output, n, filter_),) for n in range(len(self.images)) for output in self.law.outputs()]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from cnntrain.explain.document import Cell, Place, Slide, Step, Sum, matrix
 from cnntrain.explain.exercise import Exercise
@@ -10,7 +11,27 @@ from cnntrain.explain.letters import letter, table
 from cnntrain.explain.sliding import Axis, Sliding
 
 
-def forward_slide(exercise: Exercise, name: str = "z") -> Slide:
+class Names(NamedTuple):
+    """The letters of an exercise."""
+
+    image: str = "x"
+    output: str = "z"
+    loss: str = "L"
+    delta: str = "δ"
+
+    @property
+    def by_image(self) -> str:
+        return f"∂{self.loss}/∂{self.image}"
+
+    @property
+    def by_filter(self) -> str:
+        return f"∂{self.loss}/∂w"
+
+
+PLAIN = Names()
+
+
+def forward_slide(exercise: Exercise, names: Names = PLAIN) -> Slide:
     """Return the filter sliding over the padded image."""
     law, rows, columns = exercise.law, exercise.law.rows, exercise.law.columns
     image, faint = padded(exercise)
@@ -21,14 +42,14 @@ def forward_slide(exercise: Exercise, name: str = "z") -> Slide:
     for i, j in law.outputs():
         window = frozenset((rows.read(i, r) + rows.before, columns.read(j, s) + columns.before) for r, s in law.taps())
         terms: list[tuple[Cell, ...]] = [*exercise.z_terms((i, j)), *([(bias,)] if bias else [])]
-        steps.append(Step(window, taps, (i, j), Sum(letter(name, (i, j)), tuple(terms), z[i][j])))
+        steps.append(Step(window, taps, (i, j), Sum(letter(names.output, (i, j)), tuple(terms), z[i][j])))
     sliding = table(rows.taps, columns.taps, exercise.weight)
     title = "ROT180(w)" if law.rotated else "w"
     return Slide(
-        f"{name} = {title} over x",
-        matrix("x", image, faint=faint, role="image"),
+        f"{names.output} = {title} over {names.image}",
+        matrix(names.image, image, faint=faint, role="image"),
         matrix(title, sliding, role="filter"),
-        matrix(name, z, role="output"),
+        matrix(names.output, z, role="output"),
         tuple(steps),
         (rows.dilation, columns.dilation),
     )
@@ -47,7 +68,7 @@ def padded(exercise: Exercise) -> tuple[list[list[Cell]], list[Place]]:
     return values, faint
 
 
-def backward_slide(exercise: Exercise) -> Slide:
+def backward_slide(exercise: Exercise, names: Names = PLAIN) -> Slide:
     """Return the filter, turned against the way forward, sliding over the padded (and dilated) delta."""
     law, rows, columns = exercise.law, exercise.law.rows, exercise.law.columns
     turned = [tap for row in turned_taps(law) for tap in row]
@@ -57,15 +78,15 @@ def backward_slide(exercise: Exercise) -> Slide:
     for m, n in law.pixels():
         window = [_on_canvas(rows, columns, (m, n), tap) for tap in turned]
         terms = tuple((exercise.weight(tap), values[i][j]) for tap, (i, j) in zip(turned, window, strict=True))
-        total = Sum(letter("∂L/∂x", (m, n)), terms, gradient[m][n])
+        total = Sum(letter(names.by_image, (m, n)), terms, gradient[m][n])
         steps.append(Step(frozenset(window), frozenset(law.taps()), (m, n), total))
     title = "w" if law.rotated else "ROT180(w)"
     sliding = [[exercise.weight(tap) for tap in row] for row in turned_taps(law)]
     return Slide(
-        f"∂L/∂x = {title} over the padded δ",
-        matrix("δ, padded", values, faint=faint, role="delta"),
+        f"{names.by_image} = {title} over the padded {names.delta}",
+        matrix(f"{names.delta}, padded", values, faint=faint, role="delta"),
         matrix(title, sliding, role="filter"),
-        matrix("∂L/∂x", gradient, role="gradient"),
+        matrix(names.by_image, gradient, role="gradient"),
         tuple(steps),
         (rows.dilation, columns.dilation),
     )
@@ -96,7 +117,7 @@ def _on_canvas(rows: Axis, columns: Axis, pixel: Place, tap: Place) -> Place:
     return i, j
 
 
-def weight_slide(exercise: Exercise) -> Slide:
+def weight_slide(exercise: Exercise, names: Names = PLAIN) -> Slide:
     """Return the delta sliding over the padded image: the gradient of the filter."""
     law, rows, columns = exercise.law, exercise.law.rows, exercise.law.columns
     image, faint = padded(exercise)
@@ -108,13 +129,13 @@ def weight_slide(exercise: Exercise) -> Slide:
         window = frozenset(
             (rows.read(i, tap[0]) + rows.before, columns.read(j, tap[1]) + columns.before) for i, j in law.outputs()
         )
-        total = Sum(letter("∂L/∂w", at), tuple(exercise.weight_terms(at)), gradient[at[0]][at[1]])
+        total = Sum(letter(names.by_filter, at), tuple(exercise.weight_terms(at)), gradient[at[0]][at[1]])
         steps.append(Step(window, outputs, at, total))
     return Slide(
-        "∂L/∂w = δ over x",
-        matrix("x", image, faint=faint, role="image"),
-        matrix("δ", exercise.deltas[0][0], role="delta"),
-        matrix("∂L/∂w", gradient, role="gradient"),
+        f"{names.by_filter} = {names.delta} over {names.image}",
+        matrix(names.image, image, faint=faint, role="image"),
+        matrix(names.delta, exercise.deltas[0][0], role="delta"),
+        matrix(names.by_filter, gradient, role="gradient"),
         tuple(steps),
         (rows.stride, columns.stride),
     )

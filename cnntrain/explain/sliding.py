@@ -104,8 +104,9 @@ def sliding(
     padding: tuple[int, int] | str = (0, 0),
     dilation: tuple[int, int] = (1, 1),
     mode: str = "cross_correlation",
+    what: str = "filter",
 ) -> Sliding:
-    """Return how a filter slides over an image; raises `ArgumentError` when it does not fit."""
+    """Return how a filter (or what it is called) slides over an image; raises `ArgumentError` when it does not fit."""
     axes = []
     for i in range(2):
         full = (taps[i] - 1) * dilation[i]
@@ -120,7 +121,8 @@ def sliding(
     if rows.outputs < 1 or columns.outputs < 1:
         dilated = f" with dilation {dilation[0]},{dilation[1]}" if dilation != (1, 1) else ""
         raise ArgumentError(
-            f"the filter does not fit: {taps[0]}x{taps[1]}{dilated} reaches over {rows.reach}x{columns.reach}, the "
-            f"padded image has {rows.padded}x{columns.padded}; give a smaller --filter or more --padding"
+            f"the {what} does not fit: {taps[0]}x{taps[1]}{dilated} reaches over {rows.reach}x{columns.reach}, the "
+            f"padded image has {rows.padded}x{columns.padded}; give a smaller "
+            f"--{what}{' or more --padding' if what == 'filter' else ''}"
         )
     return Sliding(rows, columns, mode == "convolution")

@@ -41,7 +41,11 @@ class Terminal:
     def render(self, document: d.Document) -> str:
         """Return the text, without a newline at its end."""
         blocks = [d.Heading(document.title, 1), *document.blocks]
-        return "\n\n".join("\n".join(line.rstrip() for line in self._block(block)) for block in blocks)
+        lines: list[str] = []
+        for before, block in zip([None, *blocks], blocks, strict=False):
+            together = isinstance(block, d.Sum | d.Link) and type(before) is type(block)
+            lines += [*([""] if lines and not together else []), *self._block(block)]
+        return "\n".join(line.rstrip() for line in lines)
 
     def _block(self, block: d.Block) -> list[str]:
         if isinstance(block, d.Heading):

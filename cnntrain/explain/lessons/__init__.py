@@ -39,6 +39,31 @@ LESSONS: dict[str, Lesson] = {
         ("image", "filter", "delta", "bias", *_WINDOW),
         "backward-to-the-weights-a-valid-correlation",
     ),
+    "channels": Lesson(
+        "several channels, filters and images: which index each sum runs over",
+        ("image", "filter", "delta", "bias", *_WINDOW),
+        "backward-to-the-input-the-full-convolution",
+    ),
+    "stride": Lesson(
+        "a window that jumps, and a delta with zeros between its numbers",
+        ("image", "filter", "delta", "bias", *_WINDOW),
+        "backward-to-the-input-the-full-convolution",
+    ),
+    "as-a-matrix": Lesson(
+        "a dense layer with cut and shared connections, and why the filter is rotated",
+        ("image", "filter", "delta", "bias", *_WINDOW),
+        "dense-layers",
+    ),
+    "true-convolution": Lesson(
+        "the delta rule of the textbooks: δ = δ ∗ ROT180(w) · σ'(z)",
+        ("image", "filter", "delta", "bias", "stride", "padding", "dilation"),
+        "activations",
+    ),
+    "pooling": Lesson(
+        "max-pooling: the mask, and windows that overlap",
+        ("image", "window", "stride", "delta"),
+        "max-pooling",
+    ),
 }
 
 
