@@ -12,6 +12,7 @@ from cnntrain.errors import ArgumentError
 from cnntrain.explain import given as read
 from cnntrain.explain.exercise import Exercise
 from cnntrain.explain.given import Plane
+from cnntrain.explain.numbers import Number
 from cnntrain.explain.sliding import Sliding, sliding
 
 Given = Mapping[str, Any]  # option -> text, texts (image, filter, delta may be given several times), or None
@@ -90,7 +91,7 @@ def _fits(planes: list[Plane], law: Sliding) -> bool:
     return (len(planes[0]), len(planes[0][0])) == law.output_size
 
 
-def check_delta(delta: Plane, law: Sliding) -> None:
+def check_delta(delta: Sequence[Sequence[Number]], law: Sliding) -> None:
     """Raise `ArgumentError` unless a delta has the output's size."""
     rows, columns = law.output_size
     if (len(delta), len(delta[0])) != (rows, columns):

@@ -120,9 +120,9 @@ def sliding(
     rows, columns = axes
     if rows.outputs < 1 or columns.outputs < 1:
         dilated = f" with dilation {dilation[0]},{dilation[1]}" if dilation != (1, 1) else ""
+        more = " or more --padding" if what == "filter" else ""
         raise ArgumentError(
             f"the {what} does not fit: {taps[0]}x{taps[1]}{dilated} reaches over {rows.reach}x{columns.reach}, the "
-            f"padded image has {rows.padded}x{columns.padded}; give a smaller "
-            f"--{what}{' or more --padding' if what == 'filter' else ''}"
+            f"padded image has {rows.padded}x{columns.padded}; give a smaller --{what}{more}"
         )
     return Sliding(rows, columns, mode == "convolution")

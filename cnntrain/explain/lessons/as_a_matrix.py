@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,10 +13,12 @@ from cnntrain.explain.exercise import Exercise, floats
 from cnntrain.explain.letters import letter
 from cnntrain.explain.numbers import Number
 from cnntrain.explain.setting import Defaults, Given, one_channel
+from cnntrain.explain.sliding import Sliding
 from cnntrain.explain.symbols import in_letters
 
 TITLE = "A convolution as a matrix, and why the filter is rotated"
 DELTA = "1 -1; 2 1/2"
+Connections = list[list[Number | None]]
 MOST = 25  # pixels or outputs: rows and columns of the matrix
 
 
@@ -59,17 +59,17 @@ def lesson(given: Given) -> list[Block]:
     ]
 
 
-def _connections(exercise: Exercise) -> list[list[Fraction | None]]:
-    """Return M; None where there is no connection."""
+def _connections(exercise: Exercise) -> Connections:
+    """Return M, a row for each output; None where there is no connection."""
     law = exercise.law
-    rows = []
+    rows: Connections = []
     for output in law.outputs():
         read = {law.read(output, tap): exercise.weight(tap) for tap in law.taps()}
         rows.append([read.get(pixel) for pixel in law.pixels()])
-    return rows  # type: ignore[return-value]
+    return rows
 
 
-def _by_dense_layer(exercise: Exercise, connections: list[list[Fraction | None]]) -> tuple[list[float], list[float]]:
+def _by_dense_layer(exercise: Exercise, connections: Connections) -> tuple[list[float], list[float]]:
     """Return z and ∂L/∂x of the dense kernels, compared with the sums and with the convolution's kernels."""
     law, full = exercise.law, _filled(connections)
     x, delta = floats(exercise.images[0][0]).ravel(), floats(exercise.deltas[0][0]).ravel()
@@ -87,23 +87,21 @@ def _by_dense_layer(exercise: Exercise, connections: list[list[Fraction | None]]
     return outputs, inputs
 
 
-def _filled(connections: list[list[Fraction | None]]) -> NDArray[np.float64]:
+def _filled(connections: Connections) -> NDArray[np.float64]:
     return floats([[0 if weight is None else weight for weight in row] for row in connections])
 
 
-def _transposed(connections: list[list[Fraction | None]]) -> list[list[Fraction | None]]:
+def _transposed(connections: Connections) -> Connections:
     return [list(row) for row in zip(*connections, strict=True)]
 
 
-def _shown(name: str, rows: list[list[Fraction | None]], highlight: list[Place] | None = None) -> Matrix:
+def _shown(name: str, rows: Connections, highlight: list[Place] | None = None) -> Matrix:
     values: list[list[Cell]] = [[0 if weight is None else weight for weight in row] for row in rows]
     faint = [(i, j) for i, row in enumerate(rows) for j, weight in enumerate(row) if weight is None]
     return matrix(name, values, faint=faint, highlight=highlight or [], role="filter")
 
 
-def _line(
-    name: str, rows: list[list[Fraction | None]], result: list[float], vector: list[Number], of: str, gives: str
-) -> Beside:
+def _line(name: str, rows: Connections, result: list[float], vector: list[Number], of: str, gives: str) -> Beside:
     return Beside((
         _shown(name, rows),
         matrix(of, [[value] for value in vector], role="image" if of == "x" else "delta"),
@@ -112,10 +110,7 @@ def _line(
     ))  # fmt: skip
 
 
-def _letters(law: object) -> Block:
-    from cnntrain.explain.sliding import Sliding
-
-    assert isinstance(law, Sliding)
+def _letters(law: Sliding) -> Block:
     rows: list[list[Cell]] = []
     faint = []
     for i, output in enumerate(law.outputs()):
@@ -130,7 +125,7 @@ def _letters(law: object) -> Block:
     ))  # fmt: skip
 
 
-def _why(exercise: Exercise, pixel: Place, connections: list[list[Fraction | None]]) -> list[Block]:
+def _why(exercise: Exercise, pixel: Place, connections: Connections) -> list[Block]:
     law = exercise.law
     row = list(law.pixels()).index(pixel)
     transposed = _transposed(connections)
@@ -176,10 +171,12 @@ def _shared(exercise: Exercise) -> list[Block]:
         (i, pixels[read]) for i, output in enumerate(law.outputs()) if (read := law.read(output, (0, 0))) is not None
     ]
     values = [
-        [agreed(f"δxᵀ[{i + 1},{j + 1}]", full[i, j], [(_flat(exercise.deltas[0][0], i), _flat(exercise.images[0][0], j))])
-         for j in range(full.shape[1])]
-        for i in range(full.shape[0])
-    ]  # fmt: skip
+        [
+            agreed(f"δxᵀ[{i + 1},{j + 1}]", full[i, j], [(exercise.delta(output), exercise.pixel(pixel))])
+            for j, pixel in enumerate(law.pixels())
+        ]
+        for i, output in enumerate(law.outputs())
+    ]
     gradient = exercise.grad_weight()
     return [
         Heading("The gradient of a shared weight"),
@@ -195,9 +192,3 @@ def _shared(exercise: Exercise) -> list[Block]:
             gradient[place[0]][place[1]],
         ),
     ]
-
-
-def _flat(plane: object, index: int) -> Fraction:
-    values = [value for row in plane for value in row]  # type: ignore[attr-defined]
-    found: Fraction = values[index]
-    return found

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
 
-import numpy as np
-
 from cnntrain import functional
 from cnntrain.explain import given as read
 from cnntrain.explain.agreement import agreed
@@ -82,7 +80,7 @@ def _pooling(given: Given) -> _Pooling:
     else:
         delta = [[Fraction(-1) / Fraction(v) for v in row] for row in y] if own_loss else sample(*law.output_size)
     check_delta(delta, law)
-    back = functional.max_pool2d_backward(floats(delta), mask, np.shape(image), size, stride=stride)
+    back = functional.max_pool2d_backward(floats(delta), mask, (len(image), len(image[0])), size, stride=stride)
     gradient = [
         [agreed(letter("∂L/∂x", (m, n)), back[m, n], _terms(winners, delta, (m, n))) for n in range(law.columns.size)]
         for m in range(law.rows.size)
@@ -111,12 +109,13 @@ def _forward(pooling: _Pooling, output: Place) -> list[Block]:
     window, winner = pooling.window(output), pooling.winners[output]
     numbers = ", ".join(readable(pooling.image[m][n]) for m, n in window)
     value = readable(pooling.y[output[0]][output[1]])
+    where = f"row {winner[0] + 1}, column {winner[1] + 1}"
     return [
         Beside((
             matrix("", pooling.image, highlight=window, role="image"), "→",
             matrix("", pooling.y, highlight=[output], role="output"),
         )),
-        Formula((f"{letter('y', output)} = max({numbers}) = {value}   at row {winner[0] + 1}, column {winner[1] + 1}",)),
+        Formula((f"{letter('y', output)} = max({numbers}) = {value}   at {where}",)),
     ]  # fmt: skip
 
 
@@ -135,8 +134,8 @@ def _chain_rule(pooling: _Pooling) -> list[Block]:
 
 
 def _derivative(pooling: _Pooling, output: Place) -> Matrix:
-    winner = pooling.winners[output]
-    values: list[list[Cell]] = table(*np.shape(pooling.image), lambda place: 1 if place == winner else 0)
+    winner, law = pooling.winners[output], pooling.law
+    values: list[list[Cell]] = table(law.rows.size, law.columns.size, lambda place: 1 if place == winner else 0)
     faint = [place for place in pooling.law.pixels() if place != winner]
     return matrix(f"∂{letter('y', output)}/∂x", values, faint=faint)
 
