@@ -64,6 +64,16 @@ LESSONS: dict[str, Lesson] = {
         ("image", "window", "stride", "delta"),
         "max-pooling",
     ),
+    "network": Lesson(
+        "a whole network, there and back, with a central difference beside every gradient",
+        ("image", "filter", "bias", "learning_rate"),
+        "is-it-all-true",
+    ),
+    "update": Lesson(
+        "gradient descent with momentum and weight decay",
+        ("image", "filter", "delta", *_WINDOW, "learning_rate", "momentum", "weight_decay"),
+        "gradient-descent",
+    ),
 }
 
 
