@@ -60,7 +60,7 @@ def command(target: Path | None, lesson: str | None, list_lessons: bool, as_json
     if list_lessons:
         _list(as_json)
     elif lesson is not None:
-        _teach(lesson, as_json, given)
+        show_lesson(lesson, as_json, given)
     else:
         raise click.UsageError("give --lesson NAME; --lessons lists them")
 
@@ -72,7 +72,8 @@ def _list(as_json: bool) -> None:
     click.echo(json.dumps(lessons) if as_json else "\n".join(f"{name:18} {about}" for name, about in lessons.items()))
 
 
-def _teach(lesson: str, as_json: bool, given: dict[str, Any]) -> None:
+def show_lesson(lesson: str, as_json: bool, given: dict[str, Any]) -> None:
+    """Print a lesson; colours are for terminals, and for those who did not set NO_COLOR."""
     from cnntrain.explain.lessons import teach
     from cnntrain.explain.terminal import render
 

@@ -1,6 +1,6 @@
 """A whole network of a few numbers: image, convolution, ReLU, max-pooling, dense layer, softmax and cross-entropy.
 
-Forward and backward are calls of `cnntrain.functional`; `check` compares every number with its formula.
+Forward and backward are calls of `cnntrain.functional`; two functions compare every number with its formula.
 """
 
 from __future__ import annotations
@@ -98,9 +98,8 @@ def at_a_corner(done: Forward) -> bool:
     return ties or bool((done.z == 0).any())
 
 
-def check(parameters: Parameters, done: Forward, back: Backward, label: int) -> None:
-    """Compare every number of both passes with its formula, by plain loops; raises `DisagreementError`."""
-    _check_forward(parameters, done, label)
+def check_backward(parameters: Parameters, done: Forward, back: Backward) -> None:
+    """Compare every gradient with its formula, by plain loops; raises `DisagreementError`."""
     x, w, _, v, _ = parameters
     inputs = done.p.ravel()
     for j, value in enumerate(back.p.ravel()):
@@ -130,7 +129,8 @@ def _meetings(z: Array, w: Array, pixel: Place) -> list[tuple[Place, Place]]:
     ]
 
 
-def _check_forward(parameters: Parameters, done: Forward, label: int) -> None:
+def check_forward(parameters: Parameters, done: Forward, label: int) -> None:
+    """Compare every number of the forward pass, and the loss's gradient, with their formulas."""
     x, w, b, v, c = parameters
     for i, j in places(done.z):
         terms = [(w[r, s], x[i + r, j + s]) for r, s in places(w)]

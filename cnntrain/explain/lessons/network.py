@@ -22,7 +22,8 @@ from cnntrain.explain.tiny_network import (
     Parameters,
     at_a_corner,
     backward,
-    check,
+    check_backward,
+    check_forward,
     forward,
     places,
     softmax,
@@ -39,8 +40,9 @@ def lesson(given: Given) -> list[Block]:
     """Return the lesson's blocks."""
     parameters, rate = _parameters(given)
     done = forward(parameters, LABEL)
+    check_forward(parameters, done, LABEL)
     back = backward(parameters, done)
-    check(parameters, done, back, LABEL)
+    check_backward(parameters, done, back)
     return [
         Text(
             "Two classes, one image, and every layer that a small classifier has. Forward, each layer makes its "
@@ -116,8 +118,9 @@ def _forward(parameters: Parameters, done: Forward) -> list[Block]:
 
 def _backward(parameters: Parameters, done: Forward, back: Backward) -> list[Block]:
     v, inputs = parameters.v, done.p.ravel()
-    best = winner(done, (0, 0))
-    won = [output for output in places(done.p) if winner(done, output) == best]
+    winners = [winner(done, output) for output in places(done.p)]
+    best = max(winners, key=winners.count)
+    won = [output for output, place in zip(places(done.p), winners, strict=True) if place == best]
     shares = softmax(done.y)
     return [
         Heading("Backward"),
