@@ -48,7 +48,7 @@ def _lesson_options(function: Any) -> Any:
 @_lesson_options
 @options.as_json
 def command(target: Path | None, lesson: str | None, list_lessons: bool, as_json: bool, **given: Any) -> None:
-    """Show every number of backpropagation with the numbers it was made of.
+    """Show every number of a step with the numbers it was made of.
 
     A lesson (--lesson NAME; --lessons lists them) goes from the chain rule to a formula in letters, and from there to
     the formula in numbers: its own, or those of --image, --filter, --delta and so on. Numbers are written as
