@@ -280,9 +280,7 @@ def _of_batch_norm(rows: Sequence[LayerRow], count: int) -> list[str]:
     ]
     if not flat:
         return []
-    return [
-        f"{', '.join(flat)}: one value per channel has no spread, so the output is the shift alone: try --images 16"
-    ]
+    return [f"{', '.join(flat)}: one value per channel has no spread, the output is the shift alone: try --images 16"]
 
 
 def _leaves(rows: Sequence[LayerRow]) -> list[LayerRow]:
