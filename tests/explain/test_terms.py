@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cnntrain.explain.difference import Differences
 from cnntrain.explain.terms import formulas_of
 from cnntrain.explain.trace import LayerTrace, Trace, trace
 from tests.layers.networks import batch, network
@@ -47,7 +48,7 @@ NETWORKS = {
 - dense: classes
 """,
     "nested": """
-- residual: [conv2d: {filters: 2, kernel_size: 3, padding: 1}, tanh]
+- residual: [flatten, conv2d: {filters: 2, kernel_size: 3, padding: 1}, tanh]
 - branches: [[conv2d: {filters: 2, kernel_size: 1}], [], [max_pool2d: {kernel_size: 3, stride: 1, padding: 1}]]
 - residual: {body: [conv2d: {filters: 8, kernel_size: 3, padding: 1, stride: 2}], shortcut: zero_padded}
 - residual: {body: [tanh], shortcut: [conv2d: {filters: 8, kernel_size: 1}]}
@@ -97,3 +98,26 @@ def test_every_sum_is_the_kernels_number(name: str, images: int) -> None:
     made = traced(name, images)
     for layer in made.walk():
         check(layer, made.step)
+
+
+@pytest.mark.parametrize("name", ["plain", "norms", "nested"])
+def test_central_differences_agree_at_every_depth(name: str) -> None:
+    images = 3
+    net = network(NETWORKS[name], (2, 7, 6), images=images, fusions=False)
+    made = trace(net, *batch(net, images), step=3)
+    differences = Differences(net, made)
+    compared = 0
+    for layer in made.walk():
+        assert layer.grad_input is not None
+        for place in places(layer.input, 3):
+            found = differences.of_input(layer, place)
+            assert found.agrees or found.value is None, (layer.path, place, found, layer.grad_input[place])
+            compared += found.value is not None
+        for parameter in layer.parameters.values():
+            if not parameter.parameter.frozen:
+                for index in places(parameter.value, 2):
+                    assert differences.of_parameter(parameter, index).agrees, (layer.path, parameter.name, index)
+    assert differences.of_logit(1, 2).agrees
+    assert compared > 20
+    again = trace(net, *batch(net, images), step=3)
+    assert again.loss == made.loss
