@@ -1,4 +1,4 @@
-"""The layers of a traced step, one line each: what they give, what of it is dead, what comes back, how far they move."""
+"""The layers of a traced step, one line each: what they give, what is dead, what comes back, how far they move."""
 
 from __future__ import annotations
 

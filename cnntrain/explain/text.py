@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -16,6 +17,7 @@ from cnntrain.printable import printable
 
 WIDTH = 80
 ALL, SOME = 26, 12  # so many terms are all shown; of more, so many of the largest
+_VALUE = 15  # characters
 
 
 def head_text(example: Example, trace: Trace) -> str:
@@ -76,7 +78,7 @@ def number_text(number: Number) -> str:
     if number.difference is not None:
         parts.append(_difference(number))
     if number.update is not None:
-        parts += ["", *_derivation(number.update)]
+        parts += _derivation(number.update)
     return "\n".join(parts)
 
 
@@ -92,7 +94,7 @@ def _difference(number: Number) -> str:
 
 def _derivation(made: Derivation) -> Iterator[str]:
     yield ""
-    yield f"{made.last.name}: {made.title}"
+    yield from textwrap.wrap(f"{made.last.name}: {made.title}", WIDTH)
     for grids in made.grids:
         yield ""
         yield from _beside([list(_grid(grid)) for grid in grids])
@@ -105,31 +107,36 @@ def _derivation(made: Derivation) -> Iterator[str]:
 
 
 def _line(line: Line, last: bool) -> Iterator[str]:
+    equation = f"{line.name} = {line.formula}" if line.formula else line.name
     if not line.terms:
-        text = f"  {line.name} = {line.formula}" if line.formula else f"  {line.name}"
-        yield f"{text.ljust(46)} {line.value:.10g}" + _compared(line)
+        yield f"  {equation.ljust(44)}  {_exactly(line.value)}" + _compared(line)
         return
-    yield f"  {line.name} = {line.formula}"
+    yield f"  {equation}"
     shown = line.terms if len(line.terms) <= ALL else _largest(line.terms)
-    if last or len(line.terms) <= SOME:
-        yield from _terms(shown, line)
-    over = "" if line.divisor == 1 else f" / {line.divisor:g}"
+    rows = list(_terms(shown, line)) if last or len(line.terms) <= SOME else []
+    over = "" if line.divisor == 1 else f", over {line.divisor:g}"
     plural = "" if len(line.terms) == 1 else "s"
-    yield f"    {f'{len(line.terms):,} term{plural}{over}:'.ljust(44)} {line.value:.10g}" + _compared(line)
+    rows.append((f"{len(line.terms):,} term{plural}{over}", "", _exactly(line.value) + _compared(line)))
+    labels, factors = (max(len(row[i]) for row in rows) for i in (0, 1))
+    for label, product, value in rows[:-1]:
+        yield f"    {label.ljust(labels)}  {product.rjust(factors)}  {value.rjust(_VALUE)}"
+    label, _, value = rows[-1]
+    yield f"    {'-' * (labels + factors + _VALUE + 4)}"
+    yield f"    {label.ljust(labels)}  {' ' * factors}  {' ' * (_VALUE - len(_exactly(line.value)))}{value}"
 
 
-def _terms(shown: Sequence[Term], line: Line) -> Iterator[str]:
-    labels = [term.label for term in shown]
-    factors = [
-        " · ".join(f"{factor:.6g}" for factor in term.factors) if len(term.factors) > 1 else "" for term in shown
-    ]
-    wide, middle = max(map(len, labels), default=0), max(map(len, factors), default=0)
-    for label, factor, term in zip(labels, factors, shown, strict=True):
-        yield f"    {label.ljust(wide)}  {factor.rjust(middle)}  {term.value:>13.6g}"
+def _terms(shown: Sequence[Term], line: Line) -> Iterator[tuple[str, str, str]]:
+    for term in shown:
+        product = " · ".join(f"{factor + 0.0:.6g}" for factor in term.factors) if len(term.factors) > 1 else ""
+        yield term.label, product, f"{term.value + 0.0:.6g}"  # + 0.0: no -0
     left = len(line.terms) - len(shown)
     if left:
         rest = math.fsum(term.value for term in line.terms) - math.fsum(term.value for term in shown)
-        yield f"    {f'{left:,} smaller ones'.ljust(wide)}  {' ' * middle}  {rest:>13.6g}"
+        yield f"{left:,} smaller ones", "", f"{rest:.6g}"
+
+
+def _exactly(value: float) -> str:
+    return f"{value + 0.0:.10g}"
 
 
 def _largest(terms: Sequence[Term]) -> list[Term]:
@@ -150,7 +157,8 @@ def _grid(grid: Grid) -> Iterator[str]:
     power = 0 if not top or 0.05 <= top < 1000 else math.floor(math.log10(top))
     unit = f" (in 1e{power:+03d})" if power else ""
     cells = [
-        [_cell(value, power, (i, j) in grid.marked) for j, value in enumerate(row)] for i, row in enumerate(grid.values)
+        [_cell(value, power, (i, j) in grid.marked, bool(grid.marked)) for j, value in enumerate(row)]
+        for i, row in enumerate(grid.values)
     ]
     wide = max((len(cell) for row in cells for cell in row), default=0)
     yield grid.title + unit
@@ -158,11 +166,14 @@ def _grid(grid: Grid) -> Iterator[str]:
         yield " ".join(cell.rjust(wide) for cell in row)
 
 
-def _cell(value: float | None, power: int, marked: bool) -> str:
-    if value is None:
-        return "· "
-    digits = 3 if abs(value) < 100 or power else 1
-    text = f"{value / 10.0**power:.{digits}f}"
+def _cell(value: float | None, power: int, marked: bool, brackets: bool) -> str:
+    """Write a number of a window; in a window with marks, those without leave room for the bracket."""
+    text = "·"
+    if value is not None:
+        digits = 3 if abs(value) < 100 or power else 1
+        text = f"{value / 10.0**power:.{digits}f}"
+    if not brackets:
+        return text
     return f"[{text}]" if marked else f"{text} "
 
 
