@@ -88,12 +88,12 @@ class AveragePoolingFormulas(PoolingFormulas):
             Term(self.named("x", (n, k, *at)), (float(self.x[(n, k, *at)]),))
             for line in positions for at in line if at is not None
         ]  # fmt: skip
-        line = self.line_of_value(place, f"Σ x / {self._divisor(i, j)}", terms, divisor=float(self._divisor(i, j)))
+        line = self.line_of_value(place, f"Σ x / {self.divisor(i, j)}", terms, divisor=float(self.divisor(i, j)))
         grids: tuple[tuple[Grid, ...], ...] = ()
         if len(positions) * len(positions[0]) <= 64:
             where = f"x[{k}], rows {span(positions, 0)}, columns {span(positions, 1)}"
             grids = ((window(where, self.x[n, k], positions),),)
-        outside = self._divisor(i, j) - len(terms)
+        outside = self.divisor(i, j) - len(terms)
         remarks = (f"{outside} places of the window lie on the padding, and count in the mean as 0",) if outside else ()
         return Derivation("the mean of the window", (line,), grids, remarks)
 
@@ -101,7 +101,7 @@ class AveragePoolingFormulas(PoolingFormulas):
         n, k, y, x = place
         terms = []
         for i, j, _ in self.windows_with(y, x):
-            share = self._divisor(i, j)
+            share = self.divisor(i, j)
             label = f"{self.named('δ', (n, k, i, j))} 1/{share}"
             terms.append(Term(label, (float(self.delta_y[n, k, i, j]), 1 / share)))
         return Derivation(
@@ -109,7 +109,7 @@ class AveragePoolingFormulas(PoolingFormulas):
             (self.line_of_delta(place, "Σ δ / places of the window", terms),),
         )
 
-    def _divisor(self, i: int, j: int) -> int:
+    def divisor(self, i: int, j: int) -> int:
         """How many places of a window count: with `count_padding` those of the padding too, but not beyond it."""
         counted = 1
         for axis, index in ((self.rows, i), (self.columns, j)):
