@@ -158,16 +158,23 @@ def _of_layer(asked: Asked, layer: LayerTrace, trace: Trace, differences: Differ
         made = _shown("y", place, layer.output) if formulas is None else formulas.value(place)
         return Number(layer.path, shapes, "value", made)
     if asked.grad_input is not None:
-        assert layer.grad_input is not None  # networks of traces pass it all the way back
+        _check_delta(layer)
+        assert layer.grad_input is not None  # as was checked; for mypy
         place = _place(asked.grad_input, layer.input.shape, "--grad-input", f"the input of {layer.path}")
         made = _shown("dL/dx", place, layer.grad_input) if formulas is None else formulas.delta(place)
         return Number(layer.path, shapes, "delta", made, differences.of_input(layer, place))
     name, index, option = _tensor(asked, layer)
+    _check_delta(layer)
     parameter = layer.parameters[name]
     place_in = _index(index, parameter.value.shape, option, f"{name} of {layer.path}")
     return _of_parameter(
         Number(layer.path, shapes, "gradient", _NOTHING), parameter, place_in, layer, trace, differences
     )
+
+
+def _check_delta(layer: LayerTrace) -> None:
+    if layer.grad_output is None or layer.grad_input is None:
+        raise ArgumentError(f"{layer.path}: no delta comes this far back: a layer of your own returns none")
 
 
 def _of_parameter(

@@ -127,6 +127,7 @@ class Sheet:
         self.text(1, 1, heading, Font(bold=True, size=16, color=_INK))
         self.text(2, 1, words, Font(italic=True, color=_PALE))
         self._sheet.freeze_panes = "A3"
+        self.width(1, 12)
 
     def text(self, row: int, column: int, words: str, font: Any = None, link: str | None = None) -> None:
         """Write words, whatever they begin with: no formula comes from outside."""
@@ -168,13 +169,12 @@ class Sheet:
 
     def heading(self, title: str, formula: str, look: str) -> None:
         """Begin an array: its name, and its formula in letters."""
-        cell = self._sheet.cell(self._row, 1)
-        self.text(self._row, 1, title, Font(bold=True, color=_WHITE))
-        for column in range(1, 13):
+        words = f"{title}     {formula}" if formula else title
+        self.text(self._row, 1, words, Font(bold=True, color=_WHITE))
+        for column in range(1, 17):
             self._sheet.cell(self._row, column).fill = PatternFill("solid", fgColor=LOOKS[look].heading)
         if formula:
-            self.text(self._row, 5, formula, Font(italic=True, color=_WHITE))
-            cell.comment = Comment(formula, "cnntrain", height=60, width=320)
+            self._sheet.cell(self._row, 1).comment = Comment(formula, "cnntrain", height=60, width=320)
         self._row += 1
 
     def matrix(
@@ -186,15 +186,14 @@ class Sheet:
         *,
         left: int = 2,
         is_input: bool = False,
-        scale: bool = True,
     ) -> Block:
-        """Write a matrix from the next row on; the row moves on with `end`."""
+        """Write a matrix from the next row on; the row moves on with `end`. What may be changed is on yellow."""
         block = Block(self.name, self._row, left, rows, columns)
         number = LOOKS[look].number
         for i in range(rows):
             for j in range(columns):
                 self.put(block.top + i, left + j, value(i, j), number, is_input=is_input)
-        if scale:
+        if not is_input:
             self._coloured(block, look)
         return block
 
