@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cnntrain.explain.account import largest
-from cnntrain.explain.terms.activations import FUNCTIONS
+from cnntrain.explain.terms.activations import FUNCTIONS, Function
 from cnntrain.explain.trace import Array, LayerTrace, ParameterTrace, Trace
 from cnntrain.layers import LAYERS
 
@@ -117,19 +117,17 @@ def _dead(layer: LayerTrace) -> float | None:
     if row.name not in FUNCTIONS or LAYERS.get(row.name) is not row.layer:
         return None
     function = FUNCTIONS[row.name](row.settings)
-    slopes = np.abs(np.vectorize(_safe(function.slope), otypes=[np.float64])(layer.input))
-    by_channel = slopes.max(axis=(0, 2, 3))
-    return float(np.mean(by_channel < DEAD * function.top))
+    channels = layer.input.swapaxes(0, 1).reshape(row.input_shape.channels, -1)
+    dead = [not any(_passes(function, z) for z in channel.tolist()) for channel in channels]  # most end at once
+    return sum(dead) / len(dead)
 
 
-def _safe(slope: Any) -> Any:
-    def slope_at(z: float) -> float:
-        try:
-            return float(slope(z))
-        except OverflowError:
-            return 0.0
-
-    return slope_at
+def _passes(function: Function, z: float) -> bool:
+    """Tell whether a function has a slope to speak of."""
+    try:
+        return not abs(function.slope(z)) < DEAD * function.top  # a NaN is not dead
+    except OverflowError:
+        return False
 
 
 def rms(array: Array) -> float:

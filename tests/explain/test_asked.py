@@ -101,7 +101,7 @@ def test_what_is_not_there(example: Example, asked: dict[str, str], text: str) -
 SCALED = """
 import numpy as np
 
-from cnntrain.extending import Field, InitializerChoice, Layer, LayerSettings, Parameter
+from cnntrain.extending import Field, InitializerChoice, Layer, LayerSettings
 
 
 class ScaledSettings(LayerSettings):
@@ -133,6 +133,9 @@ class Scaled(Layer):
         self.factor.gradient[0] = np.sum(grad_output * self.x[: len(grad_output)])
         self.room[: len(grad_output)] = self.factor.value[0] * grad_output
         return self.room
+
+
+LAYERS = [Scaled]
 """
 
 
