@@ -43,7 +43,6 @@ def strip_text(rows: Sequence[StripRow], example: Example, trace: Trace) -> str:
         )
         for line in table
     ]
-    lines.insert(1, "-" * len(lines[0]))
     legend = (
         "dead: channels whose slope is nearly 0 everywhere; delta: rms of dL/d(output);\n"
         "gradient: rms of dL/d(weight); upd/w: rms of the step against the weight's"
@@ -87,9 +86,9 @@ def _difference(number: Number) -> str:
     assert found is not None  # the caller has looked; for mypy
     if found.value is None:
         return f"  central difference: none, a kink: within {found.step:.0e} the network decides otherwise"
-    apart = found.value - number.derivation.last.value
+    apart = abs(found.value - number.derivation.last.value)
     verdict = "agrees" if found.agrees else "DIFFERS: see cnntrain gradcheck"
-    return f"  central difference  {found.value:.10g}  (h = {found.step:.0e}, {apart:+.1e}: {verdict})"
+    return f"  central difference  {found.value:.10g}  (h = {found.step:.0e}, {apart:.1e} apart: {verdict})"
 
 
 def _derivation(made: Derivation) -> Iterator[str]:
@@ -111,9 +110,12 @@ def _line(line: Line, last: bool) -> Iterator[str]:
     if not line.terms:
         yield f"  {equation.ljust(44)}  {_exactly(line.value)}" + _compared(line)
         return
+    if not last and len(line.terms) > SOME:
+        yield f"  {f'{equation}, {len(line.terms):,} terms'.ljust(44)}  {_exactly(line.value)}" + _compared(line)
+        return
     yield f"  {equation}"
     shown = line.terms if len(line.terms) <= ALL else _largest(line.terms)
-    rows = list(_terms(shown, line)) if last or len(line.terms) <= SOME else []
+    rows = list(_terms(shown, line))
     over = "" if line.divisor == 1 else f", over {line.divisor:g}"
     plural = "" if len(line.terms) == 1 else "s"
     rows.append((f"{len(line.terms):,} term{plural}{over}", "", _exactly(line.value) + _compared(line)))
@@ -121,7 +123,7 @@ def _line(line: Line, last: bool) -> Iterator[str]:
     for label, product, value in rows[:-1]:
         yield f"    {label.ljust(labels)}  {product.rjust(factors)}  {value.rjust(_VALUE)}"
     label, _, value = rows[-1]
-    yield f"    {'-' * (labels + factors + _VALUE + 4)}"
+    yield " " * (labels + factors + 8) + "-" * _VALUE
     yield f"    {label.ljust(labels)}  {' ' * factors}  {' ' * (_VALUE - len(_exactly(line.value)))}{value}"
 
 
@@ -145,9 +147,7 @@ def _largest(terms: Sequence[Term]) -> list[Term]:
 
 
 def _compared(line: Line) -> str:
-    if line.difference is None:
-        return ""
-    return "  = the kernels'" if line.difference == 0 else f"  = the kernels' {line.difference:+.0e}"
+    return "" if line.kernel is None else "  = the kernels'"
 
 
 def _grid(grid: Grid) -> Iterator[str]:

@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from numpy.typing import NDArray
 from PIL import Image
 
 from cnntrain.cli import main
+from cnntrain.layers.batch import Batch
+from cnntrain.layers.conv2d import Conv2d
 from tests.training.small import digits, train, write_config
 
 
@@ -31,7 +35,7 @@ def test_the_layers_of_a_config(folder: Path) -> None:
     assert lines[0] == f"{folder / 'digits.yaml'}: initial weights"
     label = digits()["y_test"][7]
     assert lines[1] == f"image 7 of the test split, label {label}; step 0, sgd at learning rate 0.05"
-    assert [line.split()[0] for line in lines[5:9]] == ["0.conv2d", "1.tanh", "2.max_pool2d", "3.dense"]
+    assert [line.split()[0] for line in lines[4:8]] == ["0.conv2d", "1.tanh", "2.max_pool2d", "3.dense"]
     assert any(line.startswith("loss ") for line in lines)
 
 
@@ -70,6 +74,22 @@ def test_a_workbook(folder: Path, tmp_path: Path) -> None:
     assert "step.xlsx: " in result.stderr
     assert (tmp_path / "step.xlsx").read_bytes()[:2] == b"PK"
     assert json.loads(result.stdout)["number"] is None
+
+
+def test_a_kernel_that_adds_up_wrongly_is_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forward = Conv2d.forward
+
+    def wrong(self: Conv2d, x: NDArray[Any], batch: Batch) -> NDArray[Any]:
+        made = forward(self, x, batch)
+        made *= 1 + 1e-7
+        return made
+
+    monkeypatch.setattr(Conv2d, "forward", wrong)
+    result = explain(folder / "digits.yaml", "--layer", 0, "--at", "2,5,5")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("0.conv2d: y[2,5,5] = b + Σ w x gives ")
+    assert "more than rounding. This is an error in cnntrain: please report it" in result.stderr
+    assert explain(folder / "digits.yaml", "--layer", 1, "--at", "2,5,5").exit_code == 0
 
 
 @pytest.mark.parametrize(

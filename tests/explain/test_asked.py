@@ -220,3 +220,17 @@ def test_names_of_strangers_are_harmless(example: Example) -> None:
     for text in (head_text(hostile, trace), strip_text(strip_of(trace), hostile, trace)):
         assert "\x1b" not in text
         assert "\\x1b[31m" in text
+
+
+def test_batch_norm_and_others_inside_a_residual_in_words(folder: Path) -> None:
+    layers = "network=[{residual: [batch_norm2d, {dropout: 0.5}]}, {local_response_norm: 3}, {dense: classes}]"
+    wanted = Wanted(images=2)
+    made = example_of(folder / "digits.yaml", from_config=True, wanted=wanted, overrides=[layers])
+    text = number_text(ask(made, layer="0.residual.body.0.batch_norm2d", grad_input="0,6,6"))
+    assert "mean = Σ x / 392, 392 terms" in text
+    assert "- scale/s Σδ/M" in text
+    assert "agrees)" in text
+    text = number_text(ask(made, layer="0.residual.body.1.dropout", at="0,6,6"))
+    assert "dropped in this step" in text or "kept, and scaled up" in text
+    assert "2 terms" in number_text(ask(made, layer="0", at="0,6,6"))
+    assert "scale = k + alpha/3" in number_text(ask(made, layer="1", at="0,6,6"))

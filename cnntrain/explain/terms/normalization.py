@@ -90,7 +90,7 @@ class BatchNormFormulas(Formulas):
 
     def _sum_of_deltas(self, c: int) -> Line:
         terms = [Term(self.named("δ", place), (float(self.delta_y[place]),)) for place in self._places(c)]
-        return Line("Σδ", "over the images and pixels of the channel", tuple(terms))
+        return Line("Σδ", "of the channel", tuple(terms))
 
     def _sum_of_products(self, c: int, lines: list[Line]) -> Line:
         terms = []
@@ -98,7 +98,7 @@ class BatchNormFormulas(Formulas):
             normalised = (float(self.x[place]) - lines[0].value) / lines[2].value
             label = f"{self.named('δ', place)} normalised"
             terms.append(Term(label, (float(self.delta_y[place]), normalised)))
-        return Line("Σ(δ normalised)", "over the images and pixels of the channel", tuple(terms))
+        return Line("Σ(δ normalised)", "of the channel", tuple(terms))
 
     def _scale(self, c: int) -> float:
         return self._learned_or("scale", c, 1.0)

@@ -63,7 +63,9 @@ class MaxPoolingFormulas(PoolingFormulas):
                 terms.append(Term(self.named("δ", (n, k, i, j)), (float(self.delta_y[n, k, i, j]),)))
             else:
                 lost += 1
-        remark = f"it lies in {len(terms) + lost} windows and is the largest of {len(terms)}: the others send nothing"
+        count = len(terms) + lost
+        seen = f"{count} window" + ("" if count == 1 else "s")
+        remark = f"it lies in {seen} and is the largest of {len(terms)}: the others send nothing"
         return Derivation(
             "the deltas of the windows that this pixel won",
             (self.line_of_delta(place, "Σ δ of the windows it won", terms),), (), (remark,),
