@@ -1,4 +1,4 @@
-"""`cnntrain explain`: every number of backpropagation with the numbers it was made of."""
+"""`cnntrain explain`: every number of a step with the numbers it was made of, of a network of yours or of a lesson."""
 
 from __future__ import annotations
 
@@ -10,31 +10,27 @@ from typing import Any
 
 import click
 
-from cnntrain.cli import options
+from cnntrain.cli import explain_options, options
 
 _LESSON = [
     click.option("--lesson", metavar="NAME", help="Explain one part of backpropagation on a few numbers."),
     click.option("--lessons", "list_lessons", is_flag=True, help="List the lessons, with one line each."),
-    click.option(
-        "--image",
-        multiple=True,
-        metavar="NUMBERS",
-        help='A lesson\'s image: "1 2 3; 4 5 6", channels between |; again for a batch.',
-    ),
-    click.option(
-        "--filter", multiple=True, metavar="NUMBERS", help='A lesson\'s filter: "1 2; 3 4"; again for more filters.'
-    ),
-    click.option("--delta", multiple=True, metavar="NUMBERS", help="A lesson's dL/dz, from behind; again for a batch."),
+    click.option("--filter", multiple=True, metavar="NUMBERS", help='A lesson\'s filter: "1 2; 3 4"; again for more.'),
+    click.option("--delta", multiple=True, metavar="NUMBERS", help="A lesson's dL/dz; again for a batch."),
     click.option("--bias", metavar="NUMBERS", help="A lesson's bias; one for each filter."),
     click.option("--stride", metavar="N[,N]", help="How far a lesson's window moves."),
     click.option("--padding", metavar="N[,N]", help="Zeros around a lesson's image; or same, valid, full."),
     click.option("--dilation", metavar="N[,N]", help="How far the taps of a lesson's filter lie apart."),
     click.option("--mode", metavar="MODE", help="cross_correlation, or convolution to rotate a lesson's filter."),
     click.option("--window", metavar="N[,N]", help="Size of the window in the lesson pooling."),
-    click.option("--learning-rate", metavar="NUMBER", help="Of the lesson update; of the lesson network."),
+    click.option("--learning-rate", metavar="NUMBER", help="Of the lessons update and network."),
     click.option("--momentum", metavar="NUMBER", help="Of the lesson update."),
     click.option("--weight-decay", metavar="NUMBER", help="Of the lesson update."),
 ]
+_NUMBERS = (
+    "filter", "delta", "bias", "stride", "padding", "dilation", "mode", "window", "learning_rate", "momentum",
+    "weight_decay",
+)  # fmt: skip
 
 
 def _lesson_options(function: Any) -> Any:
@@ -45,43 +41,93 @@ def _lesson_options(function: Any) -> Any:
 
 @click.command("explain")
 @click.argument("target", metavar="[RUN_OR_CONFIG]", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--image",
+    multiple=True,
+    metavar="FILE|NUMBERS",
+    help='A network: an image file instead of one of the data. A lesson: "1 2; 3 4", channels between |; again for a '
+    "batch.",
+)
+@explain_options.network_options
 @_lesson_options
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Write a page for a browser; with --lessons a folder with a page for each.",
+)
 @options.as_json
-def command(target: Path | None, lesson: str | None, list_lessons: bool, as_json: bool, **given: Any) -> None:
+def command(
+    target: Path | None,
+    image: tuple[str, ...],
+    lesson: str | None,
+    list_lessons: bool,
+    html: Path | None,
+    as_json: bool,
+    **given: Any,
+) -> None:
     """Show every number of a step with the numbers it was made of.
 
-    A lesson (--lesson NAME; --lessons lists them) goes from the chain rule to a formula in letters, and from there to
-    the formula in numbers: its own, or those of --image, --filter, --delta and so on. Numbers are written as
-    "1 2 3; 4 1/2 -0.5": blanks between numbers, ";" between rows, "|" between channels. What is shown came from the
-    kernels that train and was compared with the sum that is shown.
+    Of RUN_OR_CONFIG: its layers in one training step with an image of its data, or one number of them with --layer.
+
+    Of a lesson (--lesson NAME; --lessons lists them): from the chain rule to a formula in letters, and from there to the
+    formula in numbers, its own or those of --image, --filter, --delta and so on. Numbers are written as
+    "1 2 3; 4 1/2 -0.5": blanks between numbers, ";" between rows, "|" between channels.
+
+    What is shown came from the kernels that train and was compared with the sum that is shown.
     """
-    if target is not None and (list_lessons or lesson is not None):
-        raise click.UsageError("give either a run or a config, or --lesson NAME")
-    if list_lessons:
-        _list(as_json)
-    elif lesson is not None:
-        show_lesson(lesson, as_json, given)
+    taught = list_lessons or lesson is not None
+    if taught == (target is not None):
+        raise click.UsageError("give either a run or a config, or --lesson NAME (--lessons lists them)")
+    for name, value in given.items():
+        if value not in (None, (), False) and taught == (name in explain_options.NAMES):
+            belongs = "a run or a config" if taught else "a lesson: give --lesson NAME"
+            raise click.UsageError(f"--{name.replace('_', '-')} belongs to {belongs}")
+    if target is not None:
+        if len(image) > 1:
+            raise click.UsageError(f"--image: one file; received {len(image)}")
+        network = {name: given[name] for name in explain_options.NAMES}
+        explain_options.show_network(target, image[0] if image else None, as_json, network, html)
+    elif list_lessons:
+        show_list(as_json, html)
     else:
-        raise click.UsageError("give --lesson NAME; --lessons lists them")
+        assert lesson is not None  # for mypy
+        show_lesson(lesson, as_json, {"image": image, **{name: given[name] for name in _NUMBERS}}, html)
 
 
-def _list(as_json: bool) -> None:
+def show_list(as_json: bool, folder: Path | None = None) -> None:
+    """Print the names of the lessons; write all of them as pages if there is a folder for them."""
     from cnntrain.explain.lessons import listing
 
     lessons = listing()
+    if folder is not None:
+        from cnntrain.explain.page import lesson_pages
+        from cnntrain.runs.disk import make_folder, write_atomically
+
+        make_folder(folder)
+        for name, page in lesson_pages():
+            write_atomically(folder / name, page.encode())
+        click.echo(f"{folder / 'index.html'}: {len(lessons)} lessons", err=True)
     click.echo(json.dumps(lessons) if as_json else "\n".join(f"{name:18} {about}" for name, about in lessons.items()))
 
 
-def show_lesson(lesson: str, as_json: bool, given: dict[str, Any]) -> None:
-    """Print a lesson; colours are for terminals, and for those who did not set NO_COLOR."""
+def show_lesson(lesson: str, as_json: bool, given: dict[str, Any], html: Path | None = None) -> None:
+    """Print a lesson, or write it as a page; colours are for terminals, and for those who did not set NO_COLOR."""
     from cnntrain.explain.lessons import teach
     from cnntrain.explain.terminal import render
 
     document = teach(lesson, **given)
+    if html is not None:
+        from cnntrain.explain.page import lesson_page
+        from cnntrain.runs.disk import write_atomically
+
+        page = lesson_page(document).encode()
+        write_atomically(html, page)
+        click.echo(f"{html}: {len(page):,} bytes", err=True)
     if as_json:
         click.echo(json.dumps(document.as_dict()))
-        return
-    color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    text = render(document, color=color)
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    click.echo(text.encode(encoding, "replace").decode(encoding), color=color)
+    elif html is None:
+        color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        text = render(document, color=color)
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        click.echo(text.encode(encoding, "replace").decode(encoding), color=color)
