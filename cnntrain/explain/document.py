@@ -1,6 +1,6 @@
 """What a lesson is made of: headings, words, formulas, matrices of numbers, sums written out.
 
-A document says what is shown, never how: `terminal.py` renders it for a terminal, and other renderers may do so for a page.
+A document says what is shown, never how: `terminal.py` renders it for a terminal, others may do so for a page.
 Every class is a frozen dataclass of plain values; a renderer needs a function for each member of `Block`.
 """
 
@@ -35,7 +35,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Formula:
-    """Lines of mathematics in Unicode, to be shown as they are, one below the other; `note` says where they come from."""
+    """Lines of mathematics in Unicode, to be shown as they are, one below the other; `note` says whence."""
 
     lines: tuple[str, ...]
     note: str = ""

@@ -3,20 +3,73 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 from cnntrain.errors import ArgumentError
-from cnntrain.explain.document import Document
+from cnntrain.explain.document import Block, Document, Heading, Link, Text
 from cnntrain.hints import hint
 from cnntrain.printable import printable
 
-# name -> what it is about; the module of that name, with "_" for "-", holds `lesson(given) -> Document`
-LESSONS: dict[str, str] = {}
+_WINDOW = ("stride", "padding", "dilation", "mode")
+
+
+class Lesson(NamedTuple):
+    """What is known of a lesson before it is held."""
+
+    about: str
+    takes: tuple[str, ...]  # options whose numbers may replace its own
+    section: str  # of docs/mathematics.md
+
+
+# In the order in which one may read them. The module of that name, with "_" for "-", holds TITLE and `lesson(given)`.
+LESSONS: dict[str, Lesson] = {
+    "forward": Lesson("a filter slides over an image", ("image", "filter", "bias", *_WINDOW), "forward"),
+    "full-convolution": Lesson(
+        "the gradient of the image: the rotated filter slides over the padded delta",
+        ("image", "filter", "delta", *_WINDOW),
+        "backward-to-the-input-the-full-convolution",
+    ),
+    "weights": Lesson(
+        "the gradient of the filter: the delta slides over the image",
+        ("image", "filter", "delta", *_WINDOW),
+        "backward-to-the-weights-a-valid-correlation",
+    ),
+    "bias": Lesson(
+        "the gradient of the bias: the delta added up",
+        ("image", "filter", "delta", "bias", *_WINDOW),
+        "backward-to-the-weights-a-valid-correlation",
+    ),
+    "channels": Lesson(
+        "several channels, filters and images: which index each sum runs over",
+        ("image", "filter", "delta", "bias", *_WINDOW),
+        "backward-to-the-input-the-full-convolution",
+    ),
+    "stride": Lesson(
+        "a window that jumps, and a delta with zeros between its numbers",
+        ("image", "filter", "delta", "bias", *_WINDOW),
+        "backward-to-the-input-the-full-convolution",
+    ),
+    "as-a-matrix": Lesson(
+        "a dense layer with cut and shared connections, and why the filter is rotated",
+        ("image", "filter", "delta", "bias", *_WINDOW),
+        "dense-layers",
+    ),
+    "true-convolution": Lesson(
+        "the delta rule of the textbooks: δ = δ ∗ ROT180(w) · σ'(z)",
+        ("image", "filter", "delta", "bias", "stride", "padding", "dilation"),
+        "activations",
+    ),
+    "pooling": Lesson(
+        "max-pooling: the mask, and windows that overlap",
+        ("image", "window", "stride", "delta"),
+        "max-pooling",
+    ),
+}
 
 
 def listing() -> dict[str, str]:
     """Return the names of the lessons, each with what it is about."""
-    return dict(LESSONS)
+    return {name: lesson.about for name, lesson in LESSONS.items()}
 
 
 def teach(name: str, **given: Any) -> Document:
@@ -26,20 +79,38 @@ def teach(name: str, **given: Any) -> Document:
     ----------
     name : str
         One of `LESSONS`.
-    **given : str or None
-        Numbers in the place of the lesson's, as written on the command line: image, filter, delta, bias, stride, padding,
-        dilation, mode.
+    **given : str, sequence of str, or None
+        Numbers in the place of the lesson's, as written on the command line: image, filter, delta, bias, stride,
+        padding, dilation, mode, ...
 
     Raises
     ------
     ArgumentError
         When there is no such lesson, or the numbers cannot be read or do not fit.
-    LessonError
-        When a number of the kernels is not the sum that is shown.
+    DisagreementError
+        When a number of the kernels is not the sum that would be shown beside it.
     """
     if name not in LESSONS:
-        known = "\n".join(f"  {each:18} {about}" for each, about in LESSONS.items())
-        raise ArgumentError(f'no lesson "{printable(name)}"{hint(name, LESSONS)}; the lessons are\n{known}')
+        known = "\n".join(f"  {each:18} {about}" for each, about in listing().items())
+        meant = hint(name, LESSONS).partition(" (known")[0]
+        raise ArgumentError(f'no lesson "{printable(name[:40])}"{meant}; the lessons are\n{known}')
+    about = LESSONS[name]
+    for option, value in given.items():
+        if value not in (None, ()) and option not in about.takes:
+            taken = ", ".join(f"--{each.replace('_', '-')}" for each in about.takes)
+            raise ArgumentError(f"lesson {name} takes no --{option.replace('_', '-')}; it takes {taken}")
     module = import_module(f"cnntrain.explain.lessons.{name.replace('-', '_')}")
-    document: Document = module.lesson(given)
-    return document
+    blocks: list[Block] = module.lesson(given)
+    return Document(name, module.TITLE, (*blocks, *_further(name)))
+
+
+def _further(name: str) -> list[Block]:
+    """Return where to read on: the derivation, and the next lesson."""
+    names = list(LESSONS)
+    following = names[names.index(name) + 1 :][:1]
+    return [
+        Heading("Further"),
+        Text("Every number above came from the kernels that train, and was compared with the sum beside it."),
+        Link("The derivation", f"docs/mathematics.md#{LESSONS[name].section}"),
+        *(Link("The next lesson", f"cnntrain explain --lesson {each}") for each in following),
+    ]
