@@ -19,7 +19,7 @@ function colourOf(panel, value, look) {
     return mix(look.paper, look.inkRgb, span > 0 ? (value - panel.low) / span : 0);
   }
   const share = largest > 0 ? Math.abs(value) / largest : 0;
-  return mix(look.surface, value >= 0 ? look.positive : look.negative, share ** 0.65);
+  return mix(look.surface, value >= 0 ? look.positive : look.negative, share ** 0.6);
 }
 
 const css = ([r, g, b]) => `rgb(${r},${g},${b})`;
@@ -29,12 +29,15 @@ const lightOf = ([r, g, b]) => {  // relative luminance, as in WCAG 2
 };
 const BLACK_FROM = 0.179, VIOLET_FROM = 0.3;  // on lighter grounds black (violet) has a contrast of 4.5 or more
 
-function sharpen(canvas, width, height) {  // sets the size; returns a context in CSS pixels
+function sharpen(canvas, width, height) {  // sets the size where it is another; returns a context in CSS pixels
   const ratio = window.devicePixelRatio || 1;
-  canvas.width = Math.round(width * ratio);
-  canvas.height = Math.round(height * ratio);
-  canvas.style.width = `${width}px`;
-  canvas.style.height = `${height}px`;
+  const [across, down] = [Math.round(width * ratio), Math.round(height * ratio)];
+  if (canvas.width !== across || canvas.height !== down) {
+    canvas.width = across;
+    canvas.height = down;
+    canvas.style.width = `${width}px`;
+    canvas.style.height = `${height}px`;
+  }
   const context = canvas.getContext('2d');
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   return context;
@@ -57,38 +60,54 @@ function thumbnail(panel, map, look, size) {
   return canvas;
 }
 
-// A map with all its cells. `lit` cells keep their light while the others fade; `cursor` is the chosen spot.
-function drawMap(canvas, panel, map, cell, look, {lit = [], cursor = null, outline = null} = {}) {
-  const context = sharpen(canvas, panel.width * cell, panel.height * cell);
-  const bright = new Map(lit.filter(spot => spot.map === map).map(spot => [`${spot.u},${spot.v}`, spot]));
-  const whole = lit.some(spot => spot.map === map && spot.whole);
-  const fades = bright.size > 0 && !whole;
-  for (let row = 0; row < panel.height; row++)
-    for (let column = 0; column < panel.width; column++) {
-      const spot = {map, u: row - panel.before[0], v: column - panel.before[1]};
-      const index = indexAt(panel, spot), mark = bright.get(`${spot.u},${spot.v}`);
-      const x = column * cell, y = row * cell;
-      let colour = null;
-      if (index === null) drawEmpty(context, panel, spot, x, y, cell, look, mark);
-      else {
-        colour = colourOf(panel, numberAt(panel, index), look);
-        if (fades && mark === undefined) colour = mix(colour, look.paper, 0.45);
-        context.fillStyle = css(colour);
-        context.fillRect(x, y, cell, cell);
-      }
-      drawNumber(context, panel, index, mark, x, y, cell, look, colour);
-    }
-  if (cell >= 7) drawGrid(context, panel, cell, look);
-  if (cell < 26 || panel.count > 1) for (const spot of bright.values()) if (spot.won) frame(context, panel, spot, 1, 1, cell, look.lit, look);
+// A map with all its cells. `lit` cells keep their light while the others fade; `cursor` is the chosen spot. The map
+// without lights is drawn once and kept in `kept`: a click draws few cells.
+function drawMap(canvas, panel, map, cell, look, {lit = [], cursor = null, outline = null, kept = {}} = {}) {
+  const width = panel.width * cell, height = panel.height * cell;
+  if (kept.map !== map || kept.look !== look || kept.data !== panel.version) {
+    Object.assign(kept, {map, look, data: panel.version, canvas: kept.canvas ?? document.createElement('canvas')});
+    drawPlain(sharpen(kept.canvas, width, height), panel, map, cell, look);
+  }
+  const context = sharpen(canvas, width, height);
+  context.drawImage(kept.canvas, 0, 0, width, height);
+  const bright = lit.filter(spot => spot.map === map);
+  if (bright.length > 0 && !bright.some(spot => spot.whole)) {
+    context.globalAlpha = 0.5;
+    context.fillStyle = css(look.paper);
+    context.fillRect(0, 0, width, height);
+    context.globalAlpha = 1;
+    for (const spot of bright) drawCell(context, panel, spot, cell, look, spot.weight);
+  }
+  for (const spot of bright) if (spot.won) frame(context, panel, spot, 1, 1, cell, look.lit, look);
   if (outline !== null) drawOutline(context, panel, outline.filter(spot => spot.map === map), cell, look);
   if (cursor !== null && cursor.map === map) frame(context, panel, cursor, 1, 1, cell, look.lit, look);
 }
 
+function drawPlain(context, panel, map, cell, look) {
+  context.clearRect(0, 0, panel.width * cell, panel.height * cell);
+  for (let row = 0; row < panel.height; row++)
+    for (let column = 0; column < panel.width; column++)
+      drawCell(context, panel, {map, u: row - panel.before[0], v: column - panel.before[1]}, cell, look);
+  if (cell >= 7) drawGrid(context, panel, cell, look);
+}
+
+function drawCell(context, panel, spot, cell, look, weight) {
+  const index = indexAt(panel, spot);
+  const x = (spot.v + panel.before[1]) * cell, y = (spot.u + panel.before[0]) * cell;
+  const colour = index === null ? null : colourOf(panel, numberAt(panel, index), look);
+  if (colour === null) drawEmpty(context, panel, spot, x, y, cell, look);
+  else {
+    context.fillStyle = css(colour);
+    context.fillRect(x, y, cell, cell);
+  }
+  drawNumber(context, panel, index, weight, x, y, cell, look, colour);
+}
+
 // Padding, and zeros between the numbers of a delta that a stride has spread.
-function drawEmpty(context, panel, spot, x, y, cell, look, mark) {
+function drawEmpty(context, panel, spot, x, y, cell, look) {
   const inside = spot.u >= 0 && spot.v >= 0 && spot.u <= (panel.rows - 1) * panel.spread[0] && spot.v <= (panel.columns - 1) * panel.spread[1];
   if (inside && panel.spread[0] * panel.spread[1] === 1) return;  // behind the end of a folded vector
-  context.fillStyle = css(mark ? mix(look.paper, look.surface, 0.6) : look.paper);
+  context.fillStyle = css(look.paper);
   context.fillRect(x, y, cell, cell);
   context.strokeStyle = look.line;
   context.lineWidth = 1;
@@ -98,7 +117,7 @@ function drawEmpty(context, panel, spot, x, y, cell, look, mark) {
   context.stroke();
 }
 
-function drawNumber(context, panel, index, mark, x, y, cell, look, colour) {
+function drawNumber(context, panel, index, weight, x, y, cell, look, colour) {
   if (cell < 26) return;
   context.textAlign = 'center';
   context.textBaseline = 'middle';
@@ -106,12 +125,12 @@ function drawNumber(context, panel, index, mark, x, y, cell, look, colour) {
   if (index !== null) {
     context.fillStyle = light > BLACK_FROM ? '#000000' : '#ffffff';
     context.font = `${Math.min(14, Math.floor(cell * 0.34))}px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace`;
-    context.fillText(brief(numberAt(panel, index)), x + cell / 2, y + cell / (mark?.weight === undefined ? 2 : 2.6), cell - 3);
+    context.fillText(brief(numberAt(panel, index), unitOf(largestIn(panel))), x + cell / 2, y + cell / (weight === undefined ? 2 : 2.6), cell - 3);
   }
-  if (mark?.weight !== undefined) {  // the filter lies over it
+  if (weight !== undefined) {  // the filter lies over it
     context.fillStyle = light > VIOLET_FROM ? '#43178c' : light > BLACK_FROM ? '#000000' : light < 0.1 ? '#d9c8ff' : '#ffffff';
     context.font = `600 ${Math.min(11, Math.floor(cell * 0.28))}px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace`;
-    context.fillText(`×${brief(mark.weight)}`, x + cell / 2, y + cell * 0.78, cell - 3);
+    context.fillText(`×${brief(weight)}`, x + cell / 2, y + cell * 0.78, cell - 3);
   }
 }
 
@@ -148,7 +167,7 @@ function frame(context, panel, {u, v}, rows, columns, cell, colour, look, width 
 }
 
 // Lines over the stage, from a cell of one panel to a cell of another.
-function drawArrows(layer, lines) {
+function drawArrows(layer, lines, key = 'none', withFaint = false) {
   const NS = 'http://www.w3.org/2000/svg';
   const make = (name, settings) => {
     const element = document.createElementNS(NS, name);
@@ -162,10 +181,21 @@ function drawArrows(layer, lines) {
   };
   const definitions = make('defs', {});
   definitions.append(head('head', 'head'), head('head-strong', 'head strong'));
-  layer.replaceChildren(definitions, ...lines.map(({from, to, strong}) => {
+  if (layer.childElementCount === 0) {
+    const definitions = make('defs', {});
+    definitions.append(head('head', 'head'), head('head-strong', 'head strong'));
+    layer.append(definitions, make('g', {}), make('g', {}));
+  }
+  const path = ({from, to, strong}) => {
     const bend = Math.abs(to.x - from.x) > Math.abs(to.y - from.y)
       ? `C ${(from.x + to.x) / 2} ${from.y} ${(from.x + to.x) / 2} ${to.y}` : `C ${from.x} ${(from.y + to.y) / 2} ${to.x} ${(from.y + to.y) / 2}`;
     return make('path', {d: `M ${from.x} ${from.y} ${bend} ${to.x} ${to.y}`, class: strong ? 'arrow strong' : 'arrow',
                          'marker-end': strong ? 'url(#head-strong)' : 'url(#head)'});
-  }));
+  };
+  const [, faint, strong] = layer.children;
+  if (layer.dataset.key !== key) {  // the faint ones stay while one chooses among them
+    layer.dataset.key = key;
+    faint.replaceChildren(...(withFaint ? lines : []).map(line => path({...line, strong: false})));
+  }
+  strong.replaceChildren(...lines.filter(line => line.strong).map(path));
 }

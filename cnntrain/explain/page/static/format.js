@@ -24,13 +24,22 @@ function power(text) {
   return `${digits.includes('.') ? digits.replace(/\.?0+$/, '') : digits}e${exponent.replace('+', '').replace('-', MINUS)}`;
 }
 
-function brief(value) {  // for a cell of a map
-  const size = Math.abs(value);
-  if (Number.isInteger(value) && size < 1000) return show(value);
-  if (size < 0.0005) return '0';
-  if (size >= 1000) return power(value.toExponential(0)).replace(/^-/, MINUS);
+// Small numbers of a map or table are shown in units of a power of ten: the exponent, 0 for none.
+function unitOf(largest) {
+  return largest > 0 && largest < 0.05 ? Math.floor(Math.log10(largest)) : 0;
+}
+
+const SUPERSCRIPTS = {'-': '\u207b', 0: '\u2070', 1: '\u00b9', 2: '\u00b2', 3: '\u00b3', 4: '\u2074', 5: '\u2075', 6: '\u2076', 7: '\u2077', 8: '\u2078', 9: '\u2079'};
+const unitText = unit => (unit === 0 ? '' : `, in 10${[...String(unit)].map(sign => SUPERSCRIPTS[sign]).join('')}`);
+
+function brief(value, unit = 0) {  // for a cell
+  const scaled = unit === 0 ? value : value * 10 ** -unit;
+  const size = Math.abs(scaled);
+  if (Number.isNaN(value)) return 'NaN';
+  if (Number.isInteger(scaled) && size < 1000) return show(scaled);
+  if (size >= 1000) return power(scaled.toExponential(0)).replace(/^-/, MINUS);
   const text = size >= 10 ? size.toFixed(size >= 100 ? 0 : 1) : size.toFixed(2);
-  return (value < 0 ? MINUS : '') + text.replace(/^0\./, '.');
+  return (scaled < 0 && Number(text) !== 0 ? MINUS : '') + text.replace(/^0\./, '.');
 }
 
 // In a sum: a negative factor stands in brackets.

@@ -19,6 +19,7 @@ function panelOf(id, title, kind, data, base, shape, more = {}) {
   const rows = Math.ceil(count / columns);
   return {id, title, kind, data, base, shape, maps, count, columns, rows, before, spread,
           label: more.label ?? (index => placeText(shape, index)), symbol: more.symbol ?? id, mapName: more.mapName ?? 'channel',
+          nameMap: more.nameMap ?? (map => `${more.mapName ?? 'channel'} ${map} of ${maps}`),
           height: before[0] + (rows - 1) * spread[0] + 1 + after[0],
           width: before[1] + (columns - 1) * spread[1] + 1 + after[1]};
 }
@@ -136,15 +137,17 @@ function parameterPanel(layer, name, which, more = {}) {
   const symbol = {weight: 'w', bias: 'b'}[name] ?? name;
   const label = index => placeIn(shape, index).join(', ');
   const kind = which === 'gradient' ? 'delta' : 'weight';
-  const options = {label, symbol: which === 'gradient' ? `dL/d${symbol}` : symbol, mapName: 'filter', ...more};
+  const perFilter = shape.length === 4 ? shape[1] : shape.length === 2 ? layer.in[0] : 1;
+  const nameMap = map => (perFilter === 1 ? `filter ${map} of ${shape[0]}` : `filter ${Math.floor(map / perFilter)}, channel ${map % perFilter}`);
+  const options = {label, symbol: which === 'gradient' ? `dL/d${symbol}` : symbol, mapName: 'filter', nameMap, ...more};
   const title = more.title ?? {value: name, gradient: `gradient of the ${name}`}[which] ?? which;
   const id = more.id ?? (which === 'gradient' ? 'dw' : 'w');
   if (shape.length === 4)
     return panelOf(id, title, kind, data, 0, [shape[0] * shape[1], shape[2], shape[3]], {keepMaps: true, ...options});
   if (shape.length === 2) {
     const [C, H, W] = layer.in;
-    if (H * W > 1) return panelOf(id, title, kind, data, 0, [shape[0] * C, H, W], {...options, mapName: 'map'});
-    const panel = panelOf(id, title, kind, data, 0, [C, 1, 1], {...options, mapName: 'unit'});
+    if (H * W > 1) return panelOf(id, title, kind, data, 0, [shape[0] * C, H, W], {...options, nameMap: map => nameMap(map).replace('filter', 'unit')});
+    const panel = panelOf(id, title, kind, data, 0, [C, 1, 1], {...options, nameMap: map => `unit ${map} of ${shape[0]}`});
     return Object.assign(panel, {maps: shape[0], shape: [shape[0], C]});
   }
   return panelOf(id, title, kind, data, 0, [sizeOf(shape), 1, 1], options);

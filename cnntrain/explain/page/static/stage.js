@@ -1,6 +1,6 @@
 // The stage: the panels of a layer, the chosen number with where it came from, and the sum.
 
-const BIGGEST = 44, SMALLEST = 3, ROOM = 330;
+const BIGGEST = 46, SMALLEST = 3, ROOM = 350, MOST_CHOICES = 128, MOST_ARROWS = 200;
 
 function cellSize(panel, room) {
   return Math.max(SMALLEST, Math.min(BIGGEST, Math.floor(room / panel.width), Math.floor(ROOM / panel.height)));
@@ -48,17 +48,16 @@ function drawStage(page) {
 function figureOf(page, panel, cell) {
   const target = panel.id === page.view.target;
   const canvas = el('canvas', {class: `map ${panel.kind}`, tabindex: '0', role: 'application', 'aria-roledescription': 'map of numbers', 'data-panel': panel.id});
-  const figure = {panel, cell, canvas, caption: el('span', {class: 'caption-map'})};
+  const figure = {panel, cell, canvas, kept: {}, map: null, caption: el('span', {class: 'caption-map'})};
   canvas.addEventListener('click', event => page.pick(panel, spotUnder(figure, event)));
   canvas.addEventListener('pointermove', event => hover(page, figure, event));
   canvas.addEventListener('keydown', event => mapKey(page, panel, event));
-  figure.buttons = panel.maps < 2 ? [] : Array.from({length: panel.maps}, (_, map) => el('button', {
-    type: 'button', class: 'map-choice', 'aria-label': `${panel.mapName} ${map}`, title: `${panel.mapName} ${map}`, tabindex: panel.maps > 12 ? '-1' : null,
+  figure.buttons = panel.maps < 2 || panel.maps > MOST_CHOICES ? [] : Array.from({length: panel.maps}, (_, map) => el('button', {
+    type: 'button', class: 'map-choice', 'aria-label': panel.nameMap(map), title: panel.nameMap(map), tabindex: panel.maps > 12 ? '-1' : null,
     onclick: () => page.chooseMap(panel, map),
   }));
-  if (panel.maps <= 256) figure.buttons.forEach((button, map) => button.append(thumbnail(panel, map, page.look, 24)));
-  else figure.buttons.length = 0;
-  const stepper = panel.maps > 256 ? el('input', {type: 'number', min: '0', max: String(panel.maps - 1), class: 'map-number', 'aria-label': `${panel.mapName}, 0 to ${panel.maps - 1}`,
+  figure.buttons.forEach((button, map) => button.append(thumbnail(panel, map, page.look, 24)));
+  const stepper = panel.maps > MOST_CHOICES ? el('input', {type: 'number', min: '0', max: String(panel.maps - 1), class: 'map-number', 'aria-label': `${panel.mapName}, 0 to ${panel.maps - 1}`,
                                                   onchange: event => page.chooseMap(panel, Math.max(0, Math.min(panel.maps - 1, Number(event.target.value) || 0)))}) : null;
   figure.stepper = stepper;
   figure.element = el('figure', {class: `panel ${panel.kind}${target ? ' target' : ''}`},
@@ -89,15 +88,18 @@ function drawSelection(page) {
     const lit = explanation.lit[panel.id] ?? [];
     const cursor = target || page.mode === 'update' ? spotOf(panel, page.index) : null;
     const small = lit.filter(spot => spot.map === map).length;
-    drawMap(canvas, panel, map, cell, look, {lit: target ? [] : lit, cursor, outline: !target && small > 0 && small < panel.count ? lit : null});
+    drawMap(canvas, panel, map, cell, look, {lit: target ? [] : lit, cursor, outline: !target && small > 0 && small < panel.count ? lit : null, kept: figure.kept});
+    const moved = figure.map !== map;
     figure.map = map;
     const size = panel.shape.length === 3 && panel.maps === panel.shape[0] ? panel.shape.slice(1).join('×') : '';
-    figure.caption.textContent = panel.maps > 1 ? `${panel.mapName} ${map} of ${panel.maps}${size && panel.count > 1 ? `, ${size}` : ''}` : size;
-    figure.buttons.forEach((button, i) => button.setAttribute('aria-pressed', String(i === map)));
+    figure.caption.textContent = panel.maps > 1 ? `${panel.nameMap(map)}${size && panel.count > 1 ? `, ${size}` : ''}` : size;
+    if (cell >= 26) figure.caption.textContent += unitText(unitOf(largestIn(panel))).replace(/^, (?=in)/, figure.caption.textContent ? ', ' : '');
+    if (moved) figure.buttons.forEach((button, i) => button.setAttribute('aria-pressed', String(i === map)));
+    if (moved && figure.buttons.length > 0) showChoiceIn(figure.buttons[map].parentElement, figure.buttons[map]);
     if (figure.stepper) figure.stepper.value = String(map);
     canvas.setAttribute('aria-label', target
       ? `${panel.title}: ${explanation.name} = ${show(explanation.kernel)}. Arrows choose another number.`
-      : `${panel.title}, ${panel.mapName} ${map}, ${panel.rows} by ${panel.columns}`);
+      : `${panel.title}, ${panel.nameMap(map)}, ${panel.rows} by ${panel.columns}`);
   }
   drawSum(page);
   requestAnimationFrame(() => placeArrows(page));
@@ -113,5 +115,7 @@ function placeArrows(page) {
     return {x: box.left - stage.left + (v + figure.panel.before[1] + 0.5) * figure.cell, y: box.top - stage.top + (u + figure.panel.before[0] + 0.5) * figure.cell};
   };
   const all = page.explanation.arrows.map(arrow => ({strong: arrow.strong ?? true, from: middle(arrow.from), to: middle(arrow.to)})).filter(a => a.from && a.to);
-  drawArrows(byId('arrows'), (all.length > 120 ? all.filter(a => a.strong) : all).sort((a, b) => a.strong - b.strong));
+  const faint = all.length > MOST_ARROWS || all.every(arrow => arrow.strong) ? null : all;
+  const key = faint === null ? 'none' : [page.path, page.number, page.n, stage.width, ...[...page.figures.values()].map(figure => figure.map)].join(' ');
+  drawArrows(byId('arrows'), faint ?? all.filter(arrow => arrow.strong), key, faint !== null);
 }

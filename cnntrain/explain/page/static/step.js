@@ -1,6 +1,16 @@
 // The whole step once more, by the formulas above: forward, backward, update; how far the kernels' numbers are from it;
 // and central differences.
 
+// Puts an array in the place of its number when it is first asked for.
+function lazy(owner, key, get) {
+  const number = owner[key];
+  Object.defineProperty(owner, key, {configurable: true, enumerable: true, get() {
+    const value = get(number);
+    Object.defineProperty(owner, key, {value, writable: true, configurable: true, enumerable: true});
+    return value;
+  }});
+}
+
 // Turns the numbers of arrays into the arrays, and lays out what is asked for often.
 function openTrace(trace, arrays) {
   trace.all = [];
@@ -11,8 +21,8 @@ function openTrace(trace, arrays) {
     Object.assign(layer, {parent, part, position, siblings: layers, known: layer.known && layer.name in FORMULAS});
     trace.all.push(layer);
     for (const [name, parameter] of Object.entries(layer.parameters)) {
-      for (const key of ['value', 'gradient', 'updated']) parameter[key] = get(parameter[key]);
-      for (const slot of Object.keys(parameter.kept)) parameter.kept[slot] = parameter.kept[slot].map(get);
+      for (const key of ['value', 'gradient', 'updated']) lazy(parameter, key, get);
+      for (const slot of Object.keys(parameter.kept)) for (const when of [0, 1]) lazy(parameter.kept[slot], when, get);
       trace.parameters.push({layer, name, parameter});
     }
     for (const name of Object.keys(layer.statistics)) layer.statistics[name] = layer.statistics[name].map(get);

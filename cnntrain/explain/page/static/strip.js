@@ -14,8 +14,13 @@ function markStrip(page) {
   for (const button of byId('strip').querySelectorAll('.card')) {
     const chosen = button.dataset.path === page.path;
     button.setAttribute('aria-current', String(chosen));
-    if (chosen) button.scrollIntoView?.({block: 'nearest', inline: 'nearest'});
+    if (chosen) showChoiceIn(byId('strip'), button);
   }
+}
+
+function showChoiceIn(list, item) {  // within the list: the page stays where it is
+  const box = item.getBoundingClientRect(), outer = list.getBoundingClientRect();
+  if (box.top < outer.top || box.bottom > outer.bottom) list.scrollTop += box.top - outer.top - 8;
 }
 
 function layerCard(page, layer) {

@@ -43,9 +43,10 @@ function windowTables(page) {
   const part = partInView(page);
   if (!view.window || !part || part.terms.length !== view.window[0] * view.window[1] || part.terms[0].factors.length < 2) return null;
   if (part.terms.length > 121 || part.terms.length < 2) return null;
-  const table = (pick, kind, title) => el('table', {class: `numbers ${kind}`}, el('caption', {}, title),
+  const table = (pick, kind, title) => numbersTable(pick, kind, title, unitOf(Math.max(...part.terms.map(t => Math.abs(pick(t))))));
+  const numbersTable = (pick, kind, title, unit) => el('table', {class: `numbers ${kind}`}, el('caption', {}, title + unitText(unit)),
     el('tbody', {}, Array.from({length: view.window[0]}, (_, r) => el('tr', {}, part.terms.slice(r * view.window[1], (r + 1) * view.window[1]).map(t =>
-      el('td', {class: t.padding ? 'padding' : null}, brief(pick(t))))))));
+      el('td', {class: t.padding ? 'padding' : null}, brief(pick(t), unit)))))));
   const [, second] = part.terms[0].factors;
   const turned = page.mode === 'backward' ? !page.layer.settings.rotated : page.layer.settings.rotated;
   return el('div', {class: 'tables'}, table(t => t.factors[1][1], second[0], second[0] === 'delta' ? `delta under the window, ${part.label}` : `${part.label} under the window`),
@@ -74,21 +75,22 @@ function partButton(page, part, chosen) {
 }
 
 function termsOf(page, part, named) {
-  const real = part.terms.filter(t => !t.padding);
+  const inside = part.terms.filter(t => !t.padding);
+  const real = inside.length > 9 ? inside.filter(t => t.value !== 0) : inside;
   const all = page.allTerms || real.length <= MOST_TERMS;
   const terms = all ? real : [...real].sort((a, b) => Math.abs(b.value) - Math.abs(a.value)).slice(0, FEW_TERMS);
-  const rest = real.length - terms.length, padded = part.terms.length - real.length;
+  const rest = real.length - terms.length, padded = part.terms.length - inside.length, zeros = inside.length - real.length;
   const remaining = part.sum - terms.reduce((sum, t) => sum + t.value, 0);
   return el('div', {class: 'terms', 'data-terms': String(real.length), 'data-sum': String(part.sum)},
     el('span', {class: 'terms-name'}, named || part.label ? `${part.label}: ` : ''),
     terms.length ? terms.map((t, i) => [i ? ' + ' : null, termButton(page, t)]) : '0',
     rest ? [' + ', el('button', {type: 'button', class: 'rest', onclick: () => page.showAllTerms()}, `${show(remaining)} (${rest.toLocaleString('en')} smaller terms)`)] : null,
     ' = ', el('strong', {}, show(part.sum, 6)),
-    padded ? el('span', {class: 'quiet'}, ` (${padded} on the padding: 0)`) : null);
+    padded || zeros ? el('span', {class: 'quiet'}, ` (${[padded ? `${padded} on the padding` : null, zeros ? `${zeros} that ${zeros > 1 ? 'are' : 'is'} 0` : null].filter(Boolean).join(', ')})`) : null);
 }
 
 function termButton(page, t) {
-  const content = [t.factors.map(([kind, value], i) => [i ? '·' : null, el('span', {class: kind}, i === 0 && t.factors.length === 1 && !t.divisor ? factor(value) : factor(value))]),
+  const content = [t.factors.map(([kind, value], i) => [i ? '·' : null, el('span', {class: kind}, factor(value))]),
                    t.divisor ? `/${t.divisor}` : null, t.note ? el('span', {class: 'quiet'}, ` ${t.note}`) : null];
   if (t.go === null) return el('span', {class: 'term'}, content);
   return el('button', {type: 'button', class: 'term', title: `${t.value} — click to see where it came from`, onclick: () => page.follow(t.go)}, content);
@@ -98,7 +100,7 @@ function termButton(page, t) {
 function differenceRow(page) {
   const row = el('div', {class: 'difference'});
   const unknown = page.trace.all.find(layer => !layer.known);
-  const reason = unknown ? `${unknown.path} has no formula here` : page.path === 'loss' ? null : null;
+  const reason = unknown ? `${unknown.path} has no formula here` : null;
   const button = el('button', {type: 'button', id: 'difference', disabled: Boolean(unknown), title: reason, onclick: () => {
     const made = page.difference();
     replace(row, button, el('p', {id: 'difference-result', 'data-value': String(made.value)},

@@ -199,6 +199,7 @@ VIEWS.dense = {
         terms.push(term([['weight', column[k]], ['delta', numberAt(dy, k)]], {dy: spotOf(dy, k), w: spotOf(w, k)}, {side: 'dy', index: k}));
       }
       delete w.largest;
+      w.version = index;  // other numbers in the same panel
       const parts = [part('units', 0, terms)];
       return total({name: `dL/dx[${dx.label(index)}]`, words: 'the transposed matrix: Σ w·δ over all units', kernel: numberAt(dx, index), parts,
                     lines: [], lit: litBy(parts, 'dy', 'w'), arrows: [], follow: 'dy'});
