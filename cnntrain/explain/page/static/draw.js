@@ -72,7 +72,7 @@ function drawMap(canvas, panel, map, cell, look, {lit = [], cursor = null, outli
   context.drawImage(kept.canvas, 0, 0, width, height);
   const bright = lit.filter(spot => spot.map === map);
   if (bright.length > 0 && !bright.some(spot => spot.whole)) {
-    context.globalAlpha = 0.5;
+    context.globalAlpha = cell < 24 ? 0.5 : 0.3;  // numbers stay readable
     context.fillStyle = css(look.paper);
     context.fillRect(0, 0, width, height);
     context.globalAlpha = 1;
@@ -118,16 +118,16 @@ function drawEmpty(context, panel, spot, x, y, cell, look) {
 }
 
 function drawNumber(context, panel, index, weight, x, y, cell, look, colour) {
-  if (cell < 26) return;
+  if (cell < 24) return;
   context.textAlign = 'center';
   context.textBaseline = 'middle';
   const light = lightOf(colour ?? look.paper);
   if (index !== null) {
     context.fillStyle = light > BLACK_FROM ? '#000000' : '#ffffff';
     context.font = `${Math.min(14, Math.floor(cell * 0.34))}px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace`;
-    context.fillText(brief(numberAt(panel, index), unitOf(largestIn(panel))), x + cell / 2, y + cell / (weight === undefined ? 2 : 2.6), cell - 3);
+    context.fillText(brief(numberAt(panel, index), unitOf(largestIn(panel))), x + cell / 2, y + cell / (weight === undefined || cell < 30 ? 2 : 2.6), cell - 3);
   }
-  if (weight !== undefined) {  // the filter lies over it
+  if (weight !== undefined && cell >= 30) {  // the filter lies over it
     context.fillStyle = light > VIOLET_FROM ? '#43178c' : light > BLACK_FROM ? '#000000' : light < 0.1 ? '#d9c8ff' : '#ffffff';
     context.font = `600 ${Math.min(11, Math.floor(cell * 0.28))}px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace`;
     context.fillText(`×${brief(weight)}`, x + cell / 2, y + cell * 0.78, cell - 3);

@@ -27,8 +27,10 @@ class Page {
   }
 
   tabs() {
-    const names = this.layer === null ? [] : Object.keys(this.layer.parameters);
-    return this.mode === 'update' ? names : this.mode === 'backward' ? ['input', ...names] : ['output'];
+    const parameters = this.layer === null ? {} : this.layer.parameters;
+    const names = Object.keys(parameters);
+    if (this.mode === 'update') return names;  // of what is frozen there is no gradient
+    return this.mode === 'backward' ? ['input', ...names.filter(name => !parameters[name].frozen)] : ['output'];
   }
 
   setMode(mode) {
@@ -233,6 +235,5 @@ function lossDifference(trace, index) {
     moved[index] += by;
     return lossOf(trace, moved).value;
   };
-  const above = lossAt(h), below = lossAt(-h);
-  return {h, above, below, value: (above - below) / (2 * h)};
+  return slopes(lossAt, h);
 }

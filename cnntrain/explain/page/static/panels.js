@@ -17,7 +17,7 @@ function panelOf(id, title, kind, data, base, shape, more = {}) {
   const columns = vector ? foldOf(count) : shape[2];
   const {before = [0, 0], after = [0, 0], spread = [1, 1]} = more;
   const rows = Math.ceil(count / columns);
-  return {id, title, kind, data, base, shape, maps, count, columns, rows, before, spread,
+  return {id, title: more.title ?? title, kind, data, base, shape, maps, count, columns, rows, before, spread,
           label: more.label ?? (index => placeText(shape, index)), symbol: more.symbol ?? id, mapName: more.mapName ?? 'channel',
           nameMap: more.nameMap ?? (map => `${more.mapName ?? 'channel'} ${map} of ${maps}`),
           height: before[0] + (rows - 1) * spread[0] + 1 + after[0],

@@ -1,6 +1,6 @@
 // The stage: the panels of a layer, the chosen number with where it came from, and the sum.
 
-const BIGGEST = 46, SMALLEST = 3, ROOM = 350, MOST_CHOICES = 128, MOST_ARROWS = 200;
+const BIGGEST = 46, SMALLEST = 3, ROOM = 350, MOST_CHOICES = 128, MOST_ARROWS = 40, NEAR = 3;
 
 function cellSize(panel, room) {
   return Math.max(SMALLEST, Math.min(BIGGEST, Math.floor(room / panel.width), Math.floor(ROOM / panel.height)));
@@ -93,7 +93,7 @@ function drawSelection(page) {
     figure.map = map;
     const size = panel.shape.length === 3 && panel.maps === panel.shape[0] ? panel.shape.slice(1).join('×') : '';
     figure.caption.textContent = panel.maps > 1 ? `${panel.nameMap(map)}${size && panel.count > 1 ? `, ${size}` : ''}` : size;
-    if (cell >= 26) figure.caption.textContent += unitText(unitOf(largestIn(panel))).replace(/^, (?=in)/, figure.caption.textContent ? ', ' : '');
+    if (cell >= 24) figure.caption.textContent += unitText(unitOf(largestIn(panel))).replace(/^, (?=in)/, figure.caption.textContent ? ', ' : '');
     if (moved) figure.buttons.forEach((button, i) => button.setAttribute('aria-pressed', String(i === map)));
     if (moved && figure.buttons.length > 0) showChoiceIn(figure.buttons[map].parentElement, figure.buttons[map]);
     if (figure.stepper) figure.stepper.value = String(map);
@@ -114,8 +114,12 @@ function placeArrows(page) {
     const box = figure.canvas.getBoundingClientRect();
     return {x: box.left - stage.left + (v + figure.panel.before[1] + 0.5) * figure.cell, y: box.top - stage.top + (u + figure.panel.before[0] + 0.5) * figure.cell};
   };
-  const all = page.explanation.arrows.map(arrow => ({strong: arrow.strong ?? true, from: middle(arrow.from), to: middle(arrow.to)})).filter(a => a.from && a.to);
-  const faint = all.length > MOST_ARROWS || all.every(arrow => arrow.strong) ? null : all;
-  const key = faint === null ? 'none' : [page.path, page.number, page.n, stage.width, ...[...page.figures.values()].map(figure => figure.map)].join(' ');
+  const {u, v} = spotOf(page.target, page.index);
+  const {arrows} = page.explanation;
+  const crowd = arrows.length > MOST_ARROWS;  // then only those that end near the chosen number
+  const all = arrows.filter(({to, strong}) => !crowd || strong || Math.max(Math.abs(to.u - u), Math.abs(to.v - v)) <= NEAR)
+    .map(arrow => ({strong: arrow.strong ?? true, from: middle(arrow.from), to: middle(arrow.to)})).filter(a => a.from && a.to);
+  const faint = all.every(arrow => arrow.strong) ? null : all;
+  const key = faint === null ? 'none' : [page.path, page.number, page.n, stage.width, crowd ? page.index : '', ...[...page.figures.values()].map(figure => figure.map)].join(' ');
   drawArrows(byId('arrows'), faint ?? all.filter(arrow => arrow.strong), key, faint !== null);
 }

@@ -148,6 +148,14 @@ function centralDifference(trace, layer, name, index) {
     };
     return new Run(trace, disturb).loss().value;
   };
-  const above = lossAt(h), below = lossAt(-h);
-  return {h, above, below, value: (above - below) / (2 * h)};
+  return slopes(lossAt, h);
+}
+
+// The central difference, and the slopes of both sides: at a corner (ReLU at 0, two equal maxima) they are not the same,
+// and no difference says what the gradient is.
+function slopes(lossAt, h) {
+  const above = lossAt(h), here = lossAt(0), below = lossAt(-h);
+  const right = (above - here) / h, left = (here - below) / h;
+  return {h, above, below, left, right, value: (above - below) / (2 * h),
+          corner: Math.abs(right - left) > 1e-3 * Math.max(Math.abs(right), Math.abs(left)) + 1e-7};
 }

@@ -86,7 +86,7 @@ function termsOf(page, part, named) {
     terms.length ? terms.map((t, i) => [i ? ' + ' : null, termButton(page, t)]) : '0',
     rest ? [' + ', el('button', {type: 'button', class: 'rest', onclick: () => page.showAllTerms()}, `${show(remaining)} (${rest.toLocaleString('en')} smaller terms)`)] : null,
     ' = ', el('strong', {}, show(part.sum, 6)),
-    padded || zeros ? el('span', {class: 'quiet'}, ` (${[padded ? `${padded} on the padding` : null, zeros ? `${zeros} that ${zeros > 1 ? 'are' : 'is'} 0` : null].filter(Boolean).join(', ')})`) : null);
+    padded || zeros ? el('span', {class: 'quiet'}, ` (${[padded ? `${padded} ${page.explanation.nothing ?? 'on the padding'}` : null, zeros ? `${zeros} that ${zeros > 1 ? 'are' : 'is'} 0` : null].filter(Boolean).join(', ')})`) : null);
 }
 
 function termButton(page, t) {
@@ -103,9 +103,10 @@ function differenceRow(page) {
   const reason = unknown ? `${unknown.path} has no formula here` : null;
   const button = el('button', {type: 'button', id: 'difference', disabled: Boolean(unknown), title: reason, onclick: () => {
     const made = page.difference();
-    replace(row, button, el('p', {id: 'difference-result', 'data-value': String(made.value)},
+    replace(row, button, el('p', {id: 'difference-result', role: 'status', 'data-value': String(made.value)},
       `(L(v + h) − L(v − h)) / 2h = (${show(made.above, 8)} − ${show(made.below, 8)}) / ${show(2 * made.h)} = `, el('strong', {}, show(made.value, 6)),
-      `, the gradient is ${show(page.explanation.kernel, 6)}`));
+      `, the gradient is ${show(page.explanation.kernel, 6)}`,
+      made.corner ? `. A corner lies here: the slopes of its two sides are ${show(made.left)} and ${show(made.right)}.` : null));
   }}, 'Check by a finite difference');
   replace(row, button);
   return row;

@@ -79,7 +79,7 @@ VIEWS.conv2d = {
       }
       return total({
         name: `dL/dx[${c}, ${m}, ${q}]`, words: 'the full convolution: Σ w·δ, the filter rotated by 180° over the padded delta',
-        kernel: numberAt(dx, index), parts, lines: [], lit: litBy(parts, 'dy', 'w'), arrows: [], follow: 'dy',
+        kernel: numberAt(dx, index), parts, lines: [], lit: litBy(parts, 'dy', 'w'), arrows: [], follow: 'dy', nothing: 'zeros around and between',
       });
     };
     const near = (view, panel, {map, u, v}) => {
