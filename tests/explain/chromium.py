@@ -29,7 +29,9 @@ def chromium() -> Iterator[Any]:
 
 
 @contextmanager
-def opened(browser: Any, file: Path, width: int = 1280, address: str = "", wait: str = "ready", **more: Any) -> Iterator[Any]:
+def opened(
+    browser: Any, file: Path, width: int = 1280, address: str = "", wait: str = "ready", **more: Any
+) -> Iterator[Any]:
     """A page from the disk; whatever it asks the network for, says or throws is an error at the end."""
     page = browser.new_page(viewport={"width": width, "height": 900}, **more)
     page.set_default_timeout(20_000)
@@ -38,7 +40,7 @@ def opened(browser: Any, file: Path, width: int = 1280, address: str = "", wait:
     page.on("request", lambda request: asked.append(request.url))
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+    page.on("dialog", lambda dialog: said.append(dialog.message))
     try:
         page.goto(file.as_uri() + address)
         page.wait_for_selector(f"body[data-{wait}]")

@@ -69,7 +69,9 @@ def test_an_array_travels_without_loss(values: list[float], kind: str) -> None:
     packer.add(np.array([7.25, 0.1]))  # something before it
     number = packer.add(np.array(values))
     assert packer.table[number] == [kind, len(values)]
-    np.testing.assert_array_equal(unpacked(packer, number).astype(np.float64).view(np.int64), np.array(values).view(np.int64))
+    np.testing.assert_array_equal(
+        unpacked(packer, number).astype(np.float64).view(np.int64), np.array(values).view(np.int64)
+    )
 
 
 def test_whole_numbers_take_few_bytes_and_equal_arrays_none() -> None:
@@ -151,7 +153,9 @@ def test_a_page_may_load_nothing_and_runs_its_own_script_alone(small: Trace) -> 
     assert policy is not None
     assert policy.startswith("default-src 'none'; ")
     for kind, tag in (("script-src", "script"), ("style-src", "style")):
-        body = [text for (name, a), text in zip(page.found, page.inside, strict=True) if name == tag and "type" not in a]
+        body = [
+            text for (name, a), text in zip(page.found, page.inside, strict=True) if name == tag and "type" not in a
+        ]
         digest = base64.b64encode(hashlib.sha256(body[0].encode()).digest()).decode()
         assert len(body) == 1
         assert f"{kind} 'sha256-{digest}'" in policy

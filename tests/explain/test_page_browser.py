@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,9 @@ EVERY_LAYER = """
 - max_pool2d: {kernel_size: 3, stride: 2, padding: 1}
 - residual: {body: [conv2d: {filters: 6, kernel_size: 3, padding: 1, stride: 2}, elu], shortcut: zero_padded}
 - branches: [[conv2d: {filters: 2, kernel_size: 1}, sigmoid], [avg_pool2d: {kernel_size: 3, stride: 1, padding: 1}], []]
-- branches: {sequences: [[conv2d: {filters: 4, kernel_size: 1}, softplus], [conv2d: {filters: 4, kernel_size: 1}, silu]], merge: add}
+- branches:
+    sequences: [[conv2d: {filters: 4, kernel_size: 1}, softplus], [conv2d: {filters: 4, kernel_size: 1}, silu]]
+    merge: add
 - repeat: {times: 2, layers: [leaky_relu: 0.2, local_response_norm: {size: 3, region: within_channel}]}
 - dropout: 0.25
 - selu
@@ -152,7 +155,7 @@ def test_the_page_repeats_the_step_of_every_layer(browser: Any, every_layer: Tra
         assert found["sums"] > 250
         for i in (0, 4, 8):  # the very bits
             got = page.evaluate(f"Array.from(cnntrain.trace.layers[{i}].dy)")
-            np.testing.assert_array_equal(got, np.ravel(every_layer.layers[i].grad_output))
+            np.testing.assert_array_equal(got, np.ravel(np.asarray(every_layer.layers[i].grad_output)))
         updated = page.evaluate("Array.from(cnntrain.trace.layers[4].parameters.weight.updated)")
         np.testing.assert_array_equal(updated, every_layer.layers[4].parameters["weight"].updated.ravel())
 
@@ -194,7 +197,9 @@ def test_a_click_shows_where_a_number_came_from(browser: Any, digit: Trace, tmp_
         assert number(page, "#result", "kernel") == second.grad_input[0, channel, 4, 6]
         assert "rotated by 180°" in page.text_content("figure.weight")
         page.click("#difference")
-        assert number(page, "#difference-result", "value") == pytest.approx(second.grad_input[0, channel, 4, 6], abs=1e-8)
+        assert number(page, "#difference-result", "value") == pytest.approx(
+            second.grad_input[0, channel, 4, 6], abs=1e-8
+        )
         page.click("#tabs [data-tab=weight]")
         click_cell(page, "dw", 2, 0)
         filter_, channel = divmod(page.evaluate("cnntrain.figures.get('dw').map"), 4)
@@ -217,12 +222,15 @@ def test_a_click_shows_where_a_number_came_from(browser: Any, digit: Trace, tmp_
 
 
 def test_keys(browser: Any, digit: Trace, tmp_path: Path) -> None:
-    with opened(browser, write(tmp_path, page_of(digit, title="digit")), address="#forward/3.conv2d/output/0/5") as page:
+    with opened(
+        browser, write(tmp_path, page_of(digit, title="digit")), address="#forward/3.conv2d/output/0/5"
+    ) as page:
         name = lambda: page.text_content("#sum h2").split(" =")[0]  # noqa: E731
         page.focus("canvas[data-panel=y]")
         assert name() == "z[0, 1, 1]"
-        for key, expected in [("ArrowRight", "z[0, 1, 2]"), ("ArrowDown", "z[0, 2, 2]"), ("ArrowLeft", "z[0, 2, 1]"),
-                              ("ArrowUp", "z[0, 1, 1]"), ("PageDown", "z[1, 1, 1]"), ("PageUp", "z[0, 1, 1]")]:  # fmt: skip
+        right, down, left, up = "z[0, 1, 2]", "z[0, 2, 2]", "z[0, 2, 1]", "z[0, 1, 1]"
+        moves = {"ArrowRight": right, "ArrowDown": down, "ArrowLeft": left, "ArrowUp": up}
+        for key, expected in (moves | {"PageDown": "z[1, 1, 1]", "PageUp": "z[0, 1, 1]"}).items():
             page.keyboard.press(key)
             assert name() == expected, key
         assert "z[0, 1, 1]" in page.get_attribute("canvas[data-panel=y]", "aria-label")
@@ -263,7 +271,9 @@ def test_a_narrow_window_has_no_sideways_scroll(browser: Any, every_layer: Trace
 
 def test_names_of_strangers_are_text(browser: Any, digit: Trace, tmp_path: Path) -> None:
     names = ["</script><script>alert(1)</script>", "<img src=x onerror=alert(2)>", "\u202e\x1b[31m'\""]
-    file = write(tmp_path, page_of([(names[0], digit), (names[1], digit)], title=names[0], class_names=names, notes=names))
+    file = write(
+        tmp_path, page_of([(names[0], digit), (names[1], digit)], title=names[0], class_names=names, notes=names)
+    )
     with opened(browser, file, wait="verified") as page:
         assert page.text_content("h1") == names[0]
         page.click(".card[data-path=loss]")
@@ -281,6 +291,24 @@ def test_a_slider_goes_through_checkpoints(browser: Any, digit: Trace, tmp_path:
             assert page.text_content("#checkpoint-name") == f"epoch {number_ + 1}"
             assert number(page, "#result", "kernel") == made.layers[3].output[0].ravel()[5]
             assert number(page, "#worst", "worst") <= 1e-9
+
+
+def test_a_layer_of_the_users_own_has_no_formula(browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CNNTRAIN_ALLOW_EXTENSIONS", "1")
+    example = Path(__file__).parents[2] / "examples" / "my_layers.py"
+    made = traced("- dense: 4\n- channel_scale\n- dense: classes", (1, 2, 3), 1, f"extensions=['{example}']")
+    file = write(tmp_path, page_of(dataclasses.replace(made, optimizer=None), title="own"))
+    with opened(browser, file, wait="verified") as page:
+        assert "without a formula here: 1.channel_scale" in page.text_content("#verdict")
+        assert number(page, "#worst", "worst") <= 1e-9
+        page.click(".card[data-path='1.channel_scale']")
+        assert "a layer of your own" in page.text_content("#sum")
+        assert number(page, "#result", "kernel") in made.layers[1].output
+        assert page.is_disabled("#modes [data-mode=update]")
+        page.click("#modes [data-mode=backward]")
+        assert page.is_disabled("#difference")
+        page.click("#tabs [data-tab=scale]")
+        assert number(page, "#result", "kernel") in made.layers[1].parameters["scale"].gradient
 
 
 RULES = {

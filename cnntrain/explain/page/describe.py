@@ -121,8 +121,9 @@ class _Writer:
 
     def _parameter(self, layer: LayerTrace, made: ParameterTrace) -> dict[str, Any]:
         packer, parameter = self._packer, made.parameter
-        if layer.row.name == "dense" and made.name == "weight" and layer.grad_output is not None and len(layer.input) == 1:
-            gradient = packer.outer(made.gradient, layer.grad_output, layer.input)
+        delta = layer.grad_output
+        if made.name == "weight" and layer.row.name == "dense" and delta is not None and len(delta) == 1:
+            gradient = packer.outer(made.gradient, delta, layer.input)
         else:
             gradient = packer.add(made.gradient)
         kept = {
@@ -146,7 +147,7 @@ class _Writer:
     ) -> dict[str, Any]:
         """Return the arrays after the step; of plain gradient descent only what a page cannot guess."""
         packer, optimizer = self._packer, self._trace.optimizer
-        settings = None if optimizer is None else optimizer.settings
+        settings: Any = None if optimizer is None else optimizer.settings
         plain = settings is not None and optimizer is not None and optimizer.name == "sgd" and "velocity" in kept
         plain = plain and math.isfinite(self._trace.learning_rate)
         if not plain or settings.form != "pytorch":

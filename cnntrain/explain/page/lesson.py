@@ -127,7 +127,8 @@ def _slide(slide: d.Slide) -> str:
         f'<span class="sign">=</span>{output}</div>'
         f'<p class="sum-line said" role="status" aria-live="polite"></p>'
         f'<div class="slide-tools"><button type="button" class="tool play" aria-pressed="false">▶ Play</button>'
-        f'<input type="range" min="0" max="{max(len(steps) - 1, 0)}" value="0" aria-label="position of the window"></div>'
+        f'<input type="range" min="0" max="{max(len(steps) - 1, 0)}" value="0" aria-label="position of the window">'
+        "</div>"
         f'<script type="application/json">{in_script(steps)}</script></figure>'
     )
 

@@ -63,6 +63,7 @@ function figureOf(page, panel, cell) {
   figure.element = el('figure', {class: `panel ${panel.kind}${target ? ' target' : ''}`},
     el('figcaption', {}, el('strong', {}, panel.title), ' ', figure.caption), canvas,
     figure.buttons.length ? el('div', {class: 'choices'}, figure.buttons) : stepper);
+  figure.element.style.width = `${Math.max(panel.width * cell, 190) + 28}px`;  // captions and choices break within it
   return figure;
 }
 
