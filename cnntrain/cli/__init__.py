@@ -20,7 +20,7 @@ COMMANDS = {  # the module cnntrain.cli.<name> holds `command`; the texts are he
     "train": "Train a network.",
     "eval": "Measure a trained network on a data set.",
     "reproduce": "Train a recipe and say whether it keeps its promise.",
-    "explain": "Show every number of backpropagation with the numbers it was made of.",
+    "explain": "Show every number of a step with the numbers it was made of.",
     "gradcheck": "Check every gradient of a network against finite differences.",
     "check": "Check a config and show its layers, without training.",
     "bench": "Measure a network's speed, pass by pass.",

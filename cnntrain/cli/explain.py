@@ -48,7 +48,7 @@ def _lesson_options(function: Any) -> Any:
 @_lesson_options
 @options.as_json
 def command(target: Path | None, lesson: str | None, list_lessons: bool, as_json: bool, **given: Any) -> None:
-    """Show every number of backpropagation with the numbers it was made of.
+    """Show every number of a step with the numbers it was made of.
 
     A lesson (--lesson NAME; --lessons lists them) goes from the chain rule to a formula in letters, and from there to
     the formula in numbers: its own, or those of --image, --filter, --delta and so on. Numbers are written as
@@ -60,7 +60,7 @@ def command(target: Path | None, lesson: str | None, list_lessons: bool, as_json
     if list_lessons:
         _list(as_json)
     elif lesson is not None:
-        _teach(lesson, as_json, given)
+        show_lesson(lesson, as_json, given)
     else:
         raise click.UsageError("give --lesson NAME; --lessons lists them")
 
@@ -72,7 +72,8 @@ def _list(as_json: bool) -> None:
     click.echo(json.dumps(lessons) if as_json else "\n".join(f"{name:18} {about}" for name, about in lessons.items()))
 
 
-def _teach(lesson: str, as_json: bool, given: dict[str, Any]) -> None:
+def show_lesson(lesson: str, as_json: bool, given: dict[str, Any]) -> None:
+    """Print a lesson; colours are for terminals, and for those who did not set NO_COLOR."""
     from cnntrain.explain.lessons import teach
     from cnntrain.explain.terminal import render
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cnntrain.explain.agreement import DisagreementError
 
 STEP = 1e-4  # of a lesson's small numbers: the error is about STEP**2, and rounding 1e-16 / STEP
+DIGITS = 9  # behind the point; what follows is rounding
 ALLOWED = 1e-6  # relative to the larger of the derivative and 1
 
 Array = NDArray[np.float64]
@@ -36,4 +37,4 @@ def witnessed(name: str, formula: float, difference: float) -> float:
             "derivative that is none. Does a number lie on a corner (a ReLU at 0, two equal values in a pooling "
             "window)?"
         )
-    return difference + 0.0
+    return round(difference, DIGITS) + 0.0

@@ -188,10 +188,9 @@ def render(document: d.Document, *, width: int = WIDTH, color: bool = False) -> 
 
 
 def written_terms(block: d.Sum) -> list[str]:
-    """Return the terms of a sum as they are written: negative factors in brackets, a lone factor as it is."""
-    return [
-        "·".join(_factor(cell, at > 0 or i > 0) for i, cell in enumerate(term)) for at, term in enumerate(block.terms)
-    ]
+    """Return the terms of a sum as they are written: negative factors in brackets, "0" for a sum of nothing."""
+    terms = block.terms or ((0,),)
+    return ["·".join(_factor(cell, at > 0 or i > 0) for i, cell in enumerate(term)) for at, term in enumerate(terms)]
 
 
 def _factor(cell: d.Cell, inside: bool) -> str:
@@ -201,7 +200,7 @@ def _factor(cell: d.Cell, inside: bool) -> str:
 
 def _result(block: d.Sum) -> str:
     value = block.value if isinstance(block.value, str) else readable(block.value)
-    same = len(block.terms) == 1 and written_terms(block) == [value]
+    same = len(block.terms) <= 1 and written_terms(block) == [value]
     return ("" if same else f" = {value}") + (f"   {block.note}" if block.note else "")
 
 

@@ -25,32 +25,32 @@ class Lesson(NamedTuple):
 LESSONS: dict[str, Lesson] = {
     "forward": Lesson("a filter slides over an image", ("image", "filter", "bias", *_WINDOW), "forward"),
     "full-convolution": Lesson(
-        "the gradient of the image: the rotated filter slides over the padded delta",
+        "the image's gradient: the filter rotated, the delta padded",
         ("image", "filter", "delta", *_WINDOW),
         "backward-to-the-input-the-full-convolution",
     ),
     "weights": Lesson(
-        "the gradient of the filter: the delta slides over the image",
+        "the filter's gradient: the delta slides over the image",
         ("image", "filter", "delta", *_WINDOW),
         "backward-to-the-weights-a-valid-correlation",
     ),
     "bias": Lesson(
-        "the gradient of the bias: the delta added up",
+        "the bias's gradient: the delta added up",
         ("image", "filter", "delta", "bias", *_WINDOW),
         "backward-to-the-weights-a-valid-correlation",
     ),
     "channels": Lesson(
-        "several channels, filters and images: which index each sum runs over",
+        "channels, filters, batches: which index each sum runs over",
         ("image", "filter", "delta", "bias", *_WINDOW),
         "backward-to-the-input-the-full-convolution",
     ),
     "stride": Lesson(
-        "a window that jumps, and a delta with zeros between its numbers",
+        "a window that jumps, and zeros between the delta's numbers",
         ("image", "filter", "delta", "bias", *_WINDOW),
         "backward-to-the-input-the-full-convolution",
     ),
     "as-a-matrix": Lesson(
-        "a dense layer with cut and shared connections, and why the filter is rotated",
+        "a sparse matrix, and why the filter is rotated",
         ("image", "filter", "delta", "bias", *_WINDOW),
         "dense-layers",
     ),
@@ -63,6 +63,16 @@ LESSONS: dict[str, Lesson] = {
         "max-pooling: the mask, and windows that overlap",
         ("image", "window", "stride", "delta"),
         "max-pooling",
+    ),
+    "network": Lesson(
+        "a whole network, there and back, beside central differences",
+        ("image", "filter", "bias", "learning_rate"),
+        "is-it-all-true",
+    ),
+    "update": Lesson(
+        "gradient descent with momentum and weight decay",
+        ("image", "filter", "delta", *_WINDOW, "learning_rate", "momentum", "weight_decay"),
+        "gradient-descent",
     ),
 }
 
