@@ -20,9 +20,10 @@ from cnntrain.explain.trace import Trace
 SCRIPTS = (
     "format", "arrays",
     "convolution", "pooling", "elementwise", "normalization", "containers", "losses", "optimizers", "step",
-    "panels", "view_convolution", "view_others", "view_whole",
-    "draw", "strip", "stage", "sum",
-    "page", "main",
+    "panels", "view_convolution", "view_weights", "view_dense", "view_pooling", "view_elementwise",
+    "view_normalization", "view_containers", "view_ends", "view_update",
+    "colours", "draw", "strip", "stage", "sum", "terms",
+    "page", "origins", "main",
 )  # fmt: skip
 
 

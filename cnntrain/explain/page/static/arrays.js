@@ -31,7 +31,8 @@ const CRC_TABLE = Uint32Array.from({length: 256}, (_, n) => {
   return n;
 });
 
-function checksum(numbers) {  // of little-endian doubles, as this machine has them
+function checksum(numbers) {
+  // of little-endian doubles, as this machine has them
   const bytes = new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
   let crc = 0xffffffff;
   for (let i = 0; i < bytes.length; i++) crc = CRC_TABLE[(crc ^ bytes[i]) & 255] ^ (crc >>> 8);
@@ -73,8 +74,7 @@ class Arrays {
 
   outer(a, b, crc) {
     const product = new Float64Array(a.length * b.length);
-    for (let i = 0; i < a.length; i++)
-      for (let j = 0; j < b.length; j++) product[i * b.length + j] = a[i] * b[j];
+    for (let i = 0; i < a.length; i++) for (let j = 0; j < b.length; j++) product[i * b.length + j] = a[i] * b[j];
     return checked(product, crc);
   }
 

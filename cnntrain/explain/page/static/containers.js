@@ -7,13 +7,13 @@ function addTo(total, array) {
 
 // calls visit(input, output) for each pixel that a zero-padded shortcut takes
 function eachTaken(layer, images, visit) {
-  const [C, H, W] = layer.in, [K, P, Q] = layer.out;
+  const [C, H, W] = layer.in,
+    [K, P, Q] = layer.out;
   const [tr, ts] = layer.settings.steps;
   for (let n = 0; n < images; n++)
     for (let c = 0; c < C; c++)
       for (let i = 0; i < P; i++)
-        for (let j = 0; j < Q; j++)
-          visit(((n * C + c) * H + i * tr) * W + j * ts, ((n * K + c) * P + i) * Q + j);
+        for (let j = 0; j < Q; j++) visit(((n * C + c) * H + i * tr) * W + j * ts, ((n * K + c) * P + i) * Q + j);
 }
 
 FORMULAS.residual = {
@@ -21,13 +21,18 @@ FORMULAS.residual = {
   forward(layer, x, images, run) {
     const y = run.forward(layer.parts[0].layers, x).slice();
     if (layer.parts.length > 1) return addTo(y, run.forward(layer.parts[1].layers, x));
-    eachTaken(layer, images, (input, output) => { y[output] += x[input]; });
+    eachTaken(layer, images, (input, output) => {
+      y[output] += x[input];
+    });
     return y;
   },
   backward(layer, x, y, dy, images, run) {
     const dx = run.backward(layer.parts[0].layers, dy).slice();
     if (layer.parts.length > 1) addTo(dx, run.backward(layer.parts[1].layers, dy));
-    else eachTaken(layer, images, (input, output) => { dx[input] += dy[output]; });
+    else
+      eachTaken(layer, images, (input, output) => {
+        dx[input] += dy[output];
+      });
     return {dx, parameters: {}};
   },
 };
@@ -68,8 +73,17 @@ FORMULAS.branches = {
     const dx = new Float64Array(x.length);
     layer.parts.forEach((part, number) => {
       const {channels} = partChannels(layer)[number];
-      const own = layer.settings.merge === 'add' ? dy
-        : copyChannels(layer, images, number, dy, new Float64Array(images * channels * layer.out[1] * layer.out[2]), false);
+      const own =
+        layer.settings.merge === 'add'
+          ? dy
+          : copyChannels(
+              layer,
+              images,
+              number,
+              dy,
+              new Float64Array(images * channels * layer.out[1] * layer.out[2]),
+              false,
+            );
       addTo(dx, run.backward(part.layers, own));
     });
     return {dx, parameters: {}};

@@ -5,17 +5,44 @@ const FORMULAS = {};
 
 // tap (r, s) of filter k and channel c of its group, as the window meets it: convolution rotates it by 180 degrees
 function tapIndex(layer, k, c, r, s) {
-  const {taps: [R, S], rotated, groups} = layer.settings;
+  const {
+    taps: [R, S],
+    rotated,
+    groups,
+  } = layer.settings;
   const perGroup = layer.in[0] / groups;
   return ((k * perGroup + c) * R + (rotated ? R - 1 - r : r)) * S + (rotated ? S - 1 - s : s);
 }
 
 function convolutionShape(layer) {
-  const {taps: [R, S], stride, before, dilation, groups} = layer.settings;
+  const {
+    taps: [R, S],
+    stride,
+    before,
+    dilation,
+    groups,
+  } = layer.settings;
   const [C, H, W] = layer.in;
   const [K, P, Q] = layer.out;
-  return {R, S, C, H, W, K, P, Q, groups, perGroup: C / groups, filtersPerGroup: K / groups,
-          tr: stride[0], ts: stride[1], pr: before[0], ps: before[1], dr: dilation[0], ds: dilation[1]};
+  return {
+    R,
+    S,
+    C,
+    H,
+    W,
+    K,
+    P,
+    Q,
+    groups,
+    perGroup: C / groups,
+    filtersPerGroup: K / groups,
+    tr: stride[0],
+    ts: stride[1],
+    pr: before[0],
+    ps: before[1],
+    dr: dilation[0],
+    ds: dilation[1],
+  };
 }
 
 FORMULAS.conv2d = {
@@ -84,7 +111,8 @@ FORMULAS.dense = {
   // z = W x + b
   forward(layer, x, images) {
     const {weight, bias} = layer.parameters;
-    const units = layer.out[0], inputs = sizeOf(layer.in);
+    const units = layer.out[0],
+      inputs = sizeOf(layer.in);
     const z = new Float64Array(images * units);
     for (let n = 0; n < images; n++)
       for (let k = 0; k < units; k++) {
@@ -98,7 +126,8 @@ FORMULAS.dense = {
   // dL/dx = W^T d, dL/dW = d x^T, dL/db = d, the last two summed over the images
   backward(layer, x, z, d, images) {
     const {weight, bias} = layer.parameters;
-    const units = layer.out[0], inputs = sizeOf(layer.in);
+    const units = layer.out[0],
+      inputs = sizeOf(layer.in);
     const dx = new Float64Array(x.length);
     const dw = new Float64Array(units * inputs);
     const db = new Float64Array(units);

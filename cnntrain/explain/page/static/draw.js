@@ -1,35 +1,7 @@
-// Colours and canvases.
+// Maps and arrows.
 
-function theme() {  // the page's colours, read once for each look
-  const style = getComputedStyle(document.documentElement);
-  const colour = name => style.getPropertyValue(`--${name}`).trim();
-  const rgb = name => colour(name).match(/[0-9a-f]{2}/gi).map(pair => parseInt(pair, 16));
-  return {surface: rgb('cell'), positive: rgb('positive'), negative: rgb('negative'), paper: rgb('paper'), inkRgb: rgb('strong'),
-          ink: colour('strong'), line: colour('line'), lit: colour('lit'), halo: colour('halo')};
-}
-
-const mix = (from, to, share) => from.map((c, i) => Math.round(c + (to[i] - c) * share));
-
-// The colour of a number among those of its panel: warm above zero, cold below; an image from paper to ink.
-function colourOf(panel, value, look) {
-  if (!Number.isFinite(value)) return [200, 0, 200];
-  const largest = largestIn(panel);
-  if (panel.kind === 'image' && panel.maps === 1) {
-    const span = panel.high - panel.low;
-    return mix(look.paper, look.inkRgb, span > 0 ? (value - panel.low) / span : 0);
-  }
-  const share = largest > 0 ? Math.abs(value) / largest : 0;
-  return mix(look.surface, value >= 0 ? look.positive : look.negative, share ** 0.6);
-}
-
-const css = ([r, g, b]) => `rgb(${r},${g},${b})`;
-const lightOf = ([r, g, b]) => {  // relative luminance, as in WCAG 2
-  const linear = c => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4);
-  return 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
-};
-const BLACK_FROM = 0.179, VIOLET_FROM = 0.3;  // on lighter grounds black (violet) has a contrast of 4.5 or more
-
-function sharpen(canvas, width, height) {  // sets the size where it is another; returns a context in CSS pixels
+function sharpen(canvas, width, height) {
+  // sets the size where it is another; returns a context in CSS pixels
   const ratio = window.devicePixelRatio || 1;
   const [across, down] = [Math.round(width * ratio), Math.round(height * ratio)];
   if (canvas.width !== across || canvas.height !== down) {
@@ -48,7 +20,8 @@ function thumbnail(panel, map, look, size) {
   const canvas = el('canvas', {'aria-hidden': 'true', class: 'thumb'});
   canvas.width = panel.columns;
   canvas.height = panel.rows;
-  const context = canvas.getContext('2d'), picture = context.createImageData(panel.columns, panel.rows);
+  const context = canvas.getContext('2d'),
+    picture = context.createImageData(panel.columns, panel.rows);
   for (let i = 0; i < panel.count; i++) {
     picture.data.set(colourOf(panel, numberAt(panel, map * panel.count + i), look), i * 4);
     picture.data[i * 4 + 3] = 255;
@@ -63,7 +36,8 @@ function thumbnail(panel, map, look, size) {
 // A map with all its cells. `lit` cells keep their light while the others fade; `cursor` is the chosen spot. The map
 // without lights is drawn once and kept in `kept`: a click draws few cells.
 function drawMap(canvas, panel, map, cell, look, {lit = [], cursor = null, outline = null, kept = {}} = {}) {
-  const width = panel.width * cell, height = panel.height * cell;
+  const width = panel.width * cell,
+    height = panel.height * cell;
   if (kept.map !== map || kept.look !== look || kept.data !== panel.version) {
     Object.assign(kept, {map, look, data: panel.version, canvas: kept.canvas ?? document.createElement('canvas')});
     drawPlain(sharpen(kept.canvas, width, height), panel, map, cell, look);
@@ -72,14 +46,21 @@ function drawMap(canvas, panel, map, cell, look, {lit = [], cursor = null, outli
   context.drawImage(kept.canvas, 0, 0, width, height);
   const bright = lit.filter(spot => spot.map === map);
   if (bright.length > 0 && !bright.some(spot => spot.whole)) {
-    context.globalAlpha = cell < 24 ? 0.5 : 0.3;  // numbers stay readable
+    context.globalAlpha = cell < 24 ? 0.5 : 0.3; // numbers stay readable
     context.fillStyle = css(look.paper);
     context.fillRect(0, 0, width, height);
     context.globalAlpha = 1;
     for (const spot of bright) drawCell(context, panel, spot, cell, look, spot.weight);
   }
   for (const spot of bright) if (spot.won) frame(context, panel, spot, 1, 1, cell, look.lit, look);
-  if (outline !== null) drawOutline(context, panel, outline.filter(spot => spot.map === map), cell, look);
+  if (outline !== null)
+    drawOutline(
+      context,
+      panel,
+      outline.filter(spot => spot.map === map),
+      cell,
+      look,
+    );
   if (cursor !== null && cursor.map === map) frame(context, panel, cursor, 1, 1, cell, look.lit, look);
 }
 
@@ -93,7 +74,8 @@ function drawPlain(context, panel, map, cell, look) {
 
 function drawCell(context, panel, spot, cell, look, weight) {
   const index = indexAt(panel, spot);
-  const x = (spot.v + panel.before[1]) * cell, y = (spot.u + panel.before[0]) * cell;
+  const x = (spot.v + panel.before[1]) * cell,
+    y = (spot.u + panel.before[0]) * cell;
   const colour = index === null ? null : colourOf(panel, numberAt(panel, index), look);
   if (colour === null) drawEmpty(context, panel, spot, x, y, cell, look);
   else {
@@ -105,8 +87,12 @@ function drawCell(context, panel, spot, cell, look, weight) {
 
 // Padding, and zeros between the numbers of a delta that a stride has spread.
 function drawEmpty(context, panel, spot, x, y, cell, look) {
-  const inside = spot.u >= 0 && spot.v >= 0 && spot.u <= (panel.rows - 1) * panel.spread[0] && spot.v <= (panel.columns - 1) * panel.spread[1];
-  if (inside && panel.spread[0] * panel.spread[1] === 1) return;  // behind the end of a folded vector
+  const inside =
+    spot.u >= 0 &&
+    spot.v >= 0 &&
+    spot.u <= (panel.rows - 1) * panel.spread[0] &&
+    spot.v <= (panel.columns - 1) * panel.spread[1];
+  if (inside && panel.spread[0] * panel.spread[1] === 1) return; // behind the end of a folded vector
   context.fillStyle = css(look.paper);
   context.fillRect(x, y, cell, cell);
   context.strokeStyle = look.line;
@@ -125,10 +111,17 @@ function drawNumber(context, panel, index, weight, x, y, cell, look, colour) {
   if (index !== null) {
     context.fillStyle = light > BLACK_FROM ? '#000000' : '#ffffff';
     context.font = `${Math.min(14, Math.floor(cell * 0.34))}px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace`;
-    context.fillText(brief(numberAt(panel, index), unitOf(largestIn(panel))), x + cell / 2, y + cell / (weight === undefined || cell < 30 ? 2 : 2.6), cell - 3);
+    context.fillText(
+      brief(numberAt(panel, index), unitOf(largestIn(panel))),
+      x + cell / 2,
+      y + cell / (weight === undefined || cell < 30 ? 2 : 2.6),
+      cell - 3,
+    );
   }
-  if (weight !== undefined && cell >= 30) {  // the filter lies over it
-    context.fillStyle = light > VIOLET_FROM ? '#43178c' : light > BLACK_FROM ? '#000000' : light < 0.1 ? '#d9c8ff' : '#ffffff';
+  if (weight !== undefined && cell >= 30) {
+    // the filter lies over it
+    context.fillStyle =
+      light > VIOLET_FROM ? '#43178c' : light > BLACK_FROM ? '#000000' : light < 0.1 ? '#d9c8ff' : '#ffffff';
     context.font = `600 ${Math.min(11, Math.floor(cell * 0.28))}px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace`;
     context.fillText(`×${brief(weight)}`, x + cell / 2, y + cell * 0.78, cell - 3);
   }
@@ -139,8 +132,14 @@ function drawGrid(context, panel, cell, look) {
   context.globalAlpha = cell > 16 ? 0.9 : 0.35;
   context.lineWidth = 1;
   context.beginPath();
-  for (let row = 1; row < panel.height; row++) { context.moveTo(0, row * cell); context.lineTo(panel.width * cell, row * cell); }
-  for (let column = 1; column < panel.width; column++) { context.moveTo(column * cell, 0); context.lineTo(column * cell, panel.height * cell); }
+  for (let row = 1; row < panel.height; row++) {
+    context.moveTo(0, row * cell);
+    context.lineTo(panel.width * cell, row * cell);
+  }
+  for (let column = 1; column < panel.width; column++) {
+    context.moveTo(column * cell, 0);
+    context.lineTo(column * cell, panel.height * cell);
+  }
   context.stroke();
   context.globalAlpha = 1;
 }
@@ -148,18 +147,24 @@ function drawGrid(context, panel, cell, look) {
 // The window: one frame around cells that lie side by side, a frame for each where a dilation has spread them.
 function drawOutline(context, panel, spots, cell, look) {
   if (spots.length === 0) return;
-  const us = spots.map(spot => spot.u), vs = spots.map(spot => spot.v);
+  const us = spots.map(spot => spot.u),
+    vs = spots.map(spot => spot.v);
   const [top, left] = [Math.min(...us), Math.min(...vs)];
-  const rows = Math.max(...us) - top + 1, columns = Math.max(...vs) - left + 1;
+  const rows = Math.max(...us) - top + 1,
+    columns = Math.max(...vs) - left + 1;
   if (rows * columns > spots.length && spots.length < 80 && cell >= 9)
     for (const spot of spots) frame(context, panel, spot, 1, 1, cell, look.lit, look, 1);
   frame(context, panel, {u: top, v: left}, rows, columns, cell, look.lit, look);
 }
 
 function frame(context, panel, {u, v}, rows, columns, cell, colour, look, width = Math.max(2, Math.min(3, cell / 8))) {
-  const x = (v + panel.before[1]) * cell, y = (u + panel.before[0]) * cell;
+  const x = (v + panel.before[1]) * cell,
+    y = (u + panel.before[0]) * cell;
   context.lineJoin = 'round';
-  for (const [style, size] of [[look.halo, width + 2], [colour, width]]) {
+  for (const [style, size] of [
+    [look.halo, width + 2],
+    [colour, width],
+  ]) {
     context.strokeStyle = style;
     context.lineWidth = size;
     context.strokeRect(x + 1, y + 1, columns * cell - 2, rows * cell - 2);
@@ -175,7 +180,15 @@ function drawArrows(layer, lines, key = 'none', withFaint = false) {
     return element;
   };
   const head = (id, name) => {
-    const marker = make('marker', {id, viewBox: '0 0 8 8', refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: 'auto'});
+    const marker = make('marker', {
+      id,
+      viewBox: '0 0 8 8',
+      refX: 7,
+      refY: 4,
+      markerWidth: 7,
+      markerHeight: 7,
+      orient: 'auto',
+    });
     marker.append(make('path', {d: 'M0 0 8 4 0 8z', class: name}));
     return marker;
   };
@@ -187,13 +200,19 @@ function drawArrows(layer, lines, key = 'none', withFaint = false) {
     layer.append(definitions, make('g', {}), make('g', {}));
   }
   const path = ({from, to, strong}) => {
-    const bend = Math.abs(to.x - from.x) > Math.abs(to.y - from.y)
-      ? `C ${(from.x + to.x) / 2} ${from.y} ${(from.x + to.x) / 2} ${to.y}` : `C ${from.x} ${(from.y + to.y) / 2} ${to.x} ${(from.y + to.y) / 2}`;
-    return make('path', {d: `M ${from.x} ${from.y} ${bend} ${to.x} ${to.y}`, class: strong ? 'arrow strong' : 'arrow',
-                         'marker-end': strong ? 'url(#head-strong)' : 'url(#head)'});
+    const bend =
+      Math.abs(to.x - from.x) > Math.abs(to.y - from.y)
+        ? `C ${(from.x + to.x) / 2} ${from.y} ${(from.x + to.x) / 2} ${to.y}`
+        : `C ${from.x} ${(from.y + to.y) / 2} ${to.x} ${(from.y + to.y) / 2}`;
+    return make('path', {
+      d: `M ${from.x} ${from.y} ${bend} ${to.x} ${to.y}`,
+      class: strong ? 'arrow strong' : 'arrow',
+      'marker-end': strong ? 'url(#head-strong)' : 'url(#head)',
+    });
   };
   const [, faint, strong] = layer.children;
-  if (layer.dataset.key !== key) {  // the faint ones stay while one chooses among them
+  if (layer.dataset.key !== key) {
+    // the faint ones stay while one chooses among them
     layer.dataset.key = key;
     faint.replaceChildren(...(withFaint ? lines : []).map(line => path({...line, strong: false})));
   }

@@ -29,10 +29,23 @@ function unitOf(largest) {
   return largest > 0 && largest < 0.05 ? Math.floor(Math.log10(largest)) : 0;
 }
 
-const SUPERSCRIPTS = {'-': '\u207b', 0: '\u2070', 1: '\u00b9', 2: '\u00b2', 3: '\u00b3', 4: '\u2074', 5: '\u2075', 6: '\u2076', 7: '\u2077', 8: '\u2078', 9: '\u2079'};
+const SUPERSCRIPTS = {
+  '-': '\u207b',
+  0: '\u2070',
+  1: '\u00b9',
+  2: '\u00b2',
+  3: '\u00b3',
+  4: '\u2074',
+  5: '\u2075',
+  6: '\u2076',
+  7: '\u2077',
+  8: '\u2078',
+  9: '\u2079',
+};
 const unitText = unit => (unit === 0 ? '' : `, in 10${[...String(unit)].map(sign => SUPERSCRIPTS[sign]).join('')}`);
 
-function brief(value, unit = 0) {  // for a cell
+function brief(value, unit = 0) {
+  // for a cell
   const scaled = unit === 0 ? value : value * 10 ** -unit;
   const size = Math.abs(scaled);
   if (Number.isNaN(value)) return 'NaN';
@@ -65,7 +78,8 @@ function replace(element, ...children) {
 
 const sizeOf = shape => shape.reduce((product, n) => product * n, 1);
 
-function placeIn(shape, index) {  // [channel, row, column] of a flat index
+function placeIn(shape, index) {
+  // [channel, row, column] of a flat index
   const place = [];
   for (let axis = shape.length - 1; axis >= 0; axis--) {
     place.unshift(index % shape[axis]);

@@ -6,13 +6,25 @@ class Slide {
   constructor(figure) {
     this.steps = JSON.parse(figure.querySelector('script').textContent);
     const table = name => figure.querySelector(`table[data-part="${name}"]`);
-    Object.assign(this, {figure, image: table('image'), filter: table('filter'), output: table('output'), number: 0, timer: null,
-                         play: figure.querySelector('.play'), slider: figure.querySelector('input'), said: figure.querySelector('.said')});
+    Object.assign(this, {
+      figure,
+      image: table('image'),
+      filter: table('filter'),
+      output: table('output'),
+      number: 0,
+      timer: null,
+      play: figure.querySelector('.play'),
+      slider: figure.querySelector('input'),
+      said: figure.querySelector('.said'),
+    });
     this.play.addEventListener('click', () => this.toggle());
     this.slider.addEventListener('input', () => this.show(Number(this.slider.value)));
     this.steps.forEach((step, number) => {
       const cell = at(this.output, step.output);
-      cell.addEventListener('click', () => { this.show(number); cell.focus(); });
+      cell.addEventListener('click', () => {
+        this.show(number);
+        cell.focus();
+      });
     });
     this.output.addEventListener('keydown', event => this.key(event));
     this.show(0);
@@ -27,7 +39,8 @@ class Slide {
       if (cell.tabIndex === 0) cell.tabIndex = -1;
     }
     step.window.forEach((place, i) => {
-      const cell = at(this.image, place), weight = at(this.filter, step.taps[i]);
+      const cell = at(this.image, place),
+        weight = at(this.filter, step.taps[i]);
       cell.classList.add('lit');
       cell.append(el('sub', {'aria-hidden': 'true'}, `×${weight.dataset.value}`));
       weight.classList.add('lit');
@@ -40,7 +53,12 @@ class Slide {
   }
 
   key(event) {
-    const moves = {ArrowRight: 1, ArrowLeft: -1, ArrowDown: this.output.rows[0].cells.length, ArrowUp: -this.output.rows[0].cells.length};
+    const moves = {
+      ArrowRight: 1,
+      ArrowLeft: -1,
+      ArrowDown: this.output.rows[0].cells.length,
+      ArrowUp: -this.output.rows[0].cells.length,
+    };
     if (event.key === ' ') this.toggle();
     else if (event.key in moves) {
       const next = this.number + moves[event.key];
@@ -52,7 +70,10 @@ class Slide {
 
   toggle() {
     if (this.timer === null) this.timer = setInterval(() => this.show((this.number + 1) % this.steps.length), 900);
-    else { clearInterval(this.timer); this.timer = null; }
+    else {
+      clearInterval(this.timer);
+      this.timer = null;
+    }
     this.play.textContent = this.timer === null ? '▶ Play' : '■ Stop';
     this.play.setAttribute('aria-pressed', String(this.timer !== null));
     this.said.setAttribute('aria-live', this.timer === null ? 'polite' : 'off');

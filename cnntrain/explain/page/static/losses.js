@@ -3,7 +3,8 @@
 const LOSSES = {};
 
 function softmax(y, first, classes) {
-  let largest = -Infinity, total = 0;
+  let largest = -Infinity,
+    total = 0;
   for (let j = 0; j < classes; j++) largest = Math.max(largest, y[first + j]);
   const p = new Float64Array(classes);
   for (let j = 0; j < classes; j++) total += p[j] = Math.exp(y[first + j] - largest);
@@ -15,7 +16,7 @@ function softmax(y, first, classes) {
 function targetOf(settings, classes, label, j) {
   const {label_smoothing: smoothing, class_weights: weights} = settings;
   const own = j === label ? (1 - smoothing) * (weights ? weights[label] : 1) : 0;
-  return own + smoothing / classes * (weights ? weights[j] : 1);
+  return own + (smoothing / classes) * (weights ? weights[j] : 1);
 }
 
 const imageWeight = (settings, label) => (settings.class_weights ? settings.class_weights[label] : 1);
@@ -24,7 +25,8 @@ LOSSES.cross_entropy = {
   // L = -sum of t_j log p_j;  dL/dy_j = p_j sum of t - t_j
   image(y, first, classes, label, settings, gradient) {
     const {p, logTotal} = softmax(y, first, classes);
-    let loss = 0, mass = 0;
+    let loss = 0,
+      mass = 0;
     for (let j = 0; j < classes; j++) {
       const t = targetOf(settings, classes, label, j);
       mass += t;
@@ -81,13 +83,19 @@ LOSSES.multi_margin = {
 
 // The mean over the images, and its gradient; without a formula, the kernels'.
 function lossOf(trace, y) {
-  const {loss: {name, settings, known}, classes, labels} = trace;
+  const {
+    loss: {name, settings, known},
+    classes,
+    labels,
+  } = trace;
   const rule = known ? LOSSES[name] : undefined;
   if (rule === undefined) return {value: trace.loss.value, gradient: trace.gradLogits};
   const gradient = new Float64Array(y.length);
   const weight = rule.weight ? rule.weight(settings, labels) : labels.length;
   let total = 0;
-  labels.forEach((label, n) => { total += rule.image(y, n * classes, classes, label, settings, gradient); });
+  labels.forEach((label, n) => {
+    total += rule.image(y, n * classes, classes, label, settings, gradient);
+  });
   if (weight === 0) return {value: 0, gradient: gradient.fill(0)};
   return {value: total / weight, gradient: gradient.map(g => g / weight)};
 }

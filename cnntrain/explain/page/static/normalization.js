@@ -12,21 +12,28 @@ function eachOfChannel(layer, images, channel, visit) {
 // mean, variance and root of a channel: of the batch, or the running ones where the layer is frozen
 function moments(layer, x, images, channel) {
   const {epsilon, frozen} = layer.settings;
-  let count = 0, mean = 0, variance = 0;
+  let count = 0,
+    mean = 0,
+    variance = 0;
   if (frozen) {
     mean = layer.statistics.running_mean[0][channel];
     variance = layer.statistics.running_variance[0][channel];
   } else {
-    eachOfChannel(layer, images, channel, i => { mean += x[i]; count++; });
+    eachOfChannel(layer, images, channel, i => {
+      mean += x[i];
+      count++;
+    });
     mean /= count;
-    eachOfChannel(layer, images, channel, i => { variance += (x[i] - mean) ** 2; });
+    eachOfChannel(layer, images, channel, i => {
+      variance += (x[i] - mean) ** 2;
+    });
     variance /= count;
   }
   return {count, mean, variance, root: Math.sqrt(variance + epsilon)};
 }
 
 const ofChannel = (layer, name, channel, otherwise) =>
-  (layer.parameters[name] ? layer.parameters[name].value[channel] : otherwise);
+  layer.parameters[name] ? layer.parameters[name].value[channel] : otherwise;
 
 FORMULAS.batch_norm2d = {
   // y = scale (x - mean) / sqrt(variance + epsilon) + shift
@@ -34,25 +41,36 @@ FORMULAS.batch_norm2d = {
     const y = new Float64Array(x.length);
     for (let c = 0; c < layer.in[0]; c++) {
       const {mean, root} = moments(layer, x, images, c);
-      const scale = ofChannel(layer, 'scale', c, 1), shift = ofChannel(layer, 'shift', c, 0);
-      eachOfChannel(layer, images, c, i => { y[i] = scale * (x[i] - mean) / root + shift; });
+      const scale = ofChannel(layer, 'scale', c, 1),
+        shift = ofChannel(layer, 'shift', c, 0);
+      eachOfChannel(layer, images, c, i => {
+        y[i] = (scale * (x[i] - mean)) / root + shift;
+      });
     }
     return y;
   },
   // dL/dx = scale / root (g - sum g / M - (x - mean) / root^2 sum g (x - mean) / M)
   backward(layer, x, y, dy, images) {
     const dx = new Float64Array(x.length);
-    const scales = new Float64Array(layer.in[0]), shifts = new Float64Array(layer.in[0]);
+    const scales = new Float64Array(layer.in[0]),
+      shifts = new Float64Array(layer.in[0]);
     for (let c = 0; c < layer.in[0]; c++) {
       const {count, mean, root} = moments(layer, x, images, c);
-      let total = 0, product = 0;
-      eachOfChannel(layer, images, c, i => { total += dy[i]; product += dy[i] * (x[i] - mean); });
+      let total = 0,
+        product = 0;
+      eachOfChannel(layer, images, c, i => {
+        total += dy[i];
+        product += dy[i] * (x[i] - mean);
+      });
       shifts[c] = total;
       scales[c] = product / root;
       const {frozen} = layer.settings;
       const scale = ofChannel(layer, 'scale', c, 1);
-      const offset = frozen ? 0 : total / count, slope = frozen ? 0 : product / (root * root * count);
-      eachOfChannel(layer, images, c, i => { dx[i] = scale / root * (dy[i] - offset - slope * (x[i] - mean)); });
+      const offset = frozen ? 0 : total / count,
+        slope = frozen ? 0 : product / (root * root * count);
+      eachOfChannel(layer, images, c, i => {
+        dx[i] = (scale / root) * (dy[i] - offset - slope * (x[i] - mean));
+      });
     }
     const parameters = {};
     if (layer.parameters.scale) parameters.scale = scales;
@@ -94,7 +112,7 @@ FORMULAS.local_response_norm = {
   backward(layer, x, y, dy) {
     const {beta} = layer.settings;
     const scale = x.map((_, i) => responseScale(layer, x, i));
-    const ratios = x.map((_, i) => dy[i] * y[i] / scale[i]);
+    const ratios = x.map((_, i) => (dy[i] * y[i]) / scale[i]);
     const dx = x.map((value, i) => {
       let total = 0;
       for (const k of neighbours(layer, i)) total += ratios[k];

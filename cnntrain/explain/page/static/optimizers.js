@@ -18,7 +18,10 @@ RULES.sgd = {
     const v = settings.form === 'caffe' ? 'momentum·v + rate·g' : 'momentum·v + g';
     const plain = settings.form === 'caffe' ? 'w − v′' : 'w − rate·v′';
     const ahead = settings.form === 'caffe' ? 'w − (v′ + momentum·(v′ − v))' : 'w − rate·(g + momentum·v′)';
-    return [['v′', v, 'velocity'], ['w′', settings.nesterov ? ahead : plain, null]];
+    return [
+      ['v′', v, 'velocity'],
+      ['w′', settings.nesterov ? ahead : plain, null],
+    ];
   },
 };
 
@@ -30,12 +33,18 @@ RULES.adam = {
     kept.square = beta2 * kept.square + (1 - beta2) * g * g;
     const root = Math.sqrt(1 - beta2 ** t);
     const eps = settings.form === 'pytorch' ? settings.eps : settings.eps / root;
-    return w - rate * (kept.mean / (1 - beta1 ** t)) / (Math.sqrt(kept.square) / root + eps);
+    return w - (rate * (kept.mean / (1 - beta1 ** t))) / (Math.sqrt(kept.square) / root + eps);
   },
   words: ({settings, decoupled}) => [
-    ['m′', 'm + (1 − β₁)(g − m)', 'mean'], ['s′', 'β₂ s + (1 − β₂) g²', 'square'],
-    ['w′', `w${decoupled ? ' − rate·decay·w' : ''} − rate · m′/(1 − β₁ᵗ) / ${settings.form === 'pytorch'
-      ? '(√(s′/(1 − β₂ᵗ)) + ε)' : '((√s′ + ε)/√(1 − β₂ᵗ))'}`, null],
+    ['m′', 'm + (1 − β₁)(g − m)', 'mean'],
+    ['s′', 'β₂ s + (1 − β₂) g²', 'square'],
+    [
+      'w′',
+      `w${decoupled ? ' − rate·decay·w' : ''} − rate · m′/(1 − β₁ᵗ) / ${
+        settings.form === 'pytorch' ? '(√(s′/(1 − β₂ᵗ)) + ε)' : '((√s′ + ε)/√(1 − β₂ᵗ))'
+      }`,
+      null,
+    ],
   ],
 };
 RULES.adamw = RULES.adam;
@@ -57,7 +66,9 @@ RULES.rmsprop = {
   words: ({settings: {centered, momentum, form}}) => [
     ['s′', 'α s + (1 − α) g²', 'square'],
     ...(centered ? [['m′', 'm + (1 − α)(g − m)', 'mean']] : []),
-    ...(momentum ? [['v′', `momentum·v + ${form === 'keras' ? 'rate·' : ''}g/${rootWords(centered, form)}`, 'velocity']] : []),
+    ...(momentum
+      ? [['v′', `momentum·v + ${form === 'keras' ? 'rate·' : ''}g/${rootWords(centered, form)}`, 'velocity']]
+      : []),
     ['w′', momentum ? (form === 'keras' ? 'w − v′' : 'w − rate·v′') : `w − rate·g/${rootWords(centered, form)}`, null],
   ],
 };
@@ -70,22 +81,27 @@ RULES.adagrad = {
   step({settings, rate, t}, w, g, kept) {
     const {learning_rate_decay: decay, eps, form} = settings;
     kept.sum += g * g;
-    return w - rate / (1 + (t - 1) * decay) * g / (form === 'keras' ? Math.sqrt(kept.sum + eps) : Math.sqrt(kept.sum) + eps);
+    return (
+      w -
+      ((rate / (1 + (t - 1) * decay)) * g) / (form === 'keras' ? Math.sqrt(kept.sum + eps) : Math.sqrt(kept.sum) + eps)
+    );
   },
   words: ({settings: {form}}) => [
-    ['s′', 's + g²', 'sum'], ['w′', `w − rate·g/${form === 'keras' ? '√(s′ + ε)' : '(√s′ + ε)'}`, null],
+    ['s′', 's + g²', 'sum'],
+    ['w′', `w − rate·g/${form === 'keras' ? '√(s′ + ε)' : '(√s′ + ε)'}`, null],
   ],
 };
 
 RULES.adadelta = {
   step({settings: {rho, eps}, rate}, w, g, kept) {
     kept.square = rho * kept.square + (1 - rho) * g * g;
-    const delta = Math.sqrt(kept.delta + eps) / Math.sqrt(kept.square + eps) * g;
+    const delta = (Math.sqrt(kept.delta + eps) / Math.sqrt(kept.square + eps)) * g;
     kept.delta = rho * kept.delta + (1 - rho) * delta * delta;
     return w - rate * delta;
   },
   words: () => [
-    ['s′', 'ρ s + (1 − ρ) g²', 'square'], ['u′', 'ρ u + (1 − ρ) d²,  d = g √(u + ε)/√(s′ + ε)', 'delta'],
+    ['s′', 'ρ s + (1 − ρ) g²', 'square'],
+    ['u′', 'ρ u + (1 − ρ) d²,  d = g √(u + ε)/√(s′ + ε)', 'delta'],
     ['w′', 'w − rate·d', null],
   ],
 };
@@ -116,6 +132,7 @@ function updateOne(trace, parameter, raw, index, scale) {
   for (const [slot, [before]] of Object.entries(parameter.kept)) kept[slot] = before[index];
   const own = {settings, rate: rate * parameter.rate, t: stepsAfter, pulled, decoupled};
   const updated = parameter.rate === 0 ? w : RULES[name].step(own, w, g, kept);
-  if ('average' in kept) kept.average = stepsAfter === 1 ? updated : kept.average + (1 - settings.ema) * (updated - kept.average);
+  if ('average' in kept)
+    kept.average = stepsAfter === 1 ? updated : kept.average + (1 - settings.ema) * (updated - kept.average);
   return {w, raw, clipped, pulled, g, kept, updated, own};
 }

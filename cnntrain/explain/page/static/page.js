@@ -2,13 +2,31 @@
 
 class Page {
   constructor(data, traces) {
-    Object.assign(this, {data, traces, mode: 'forward', path: null, tab: 'input', n: 0, index: 0, focus: null, chosen: {}, allTerms: false,
-                         past: [], timer: null, view: null, look: theme()});
+    Object.assign(this, {
+      data,
+      traces,
+      mode: 'forward',
+      path: null,
+      tab: 'input',
+      n: 0,
+      index: 0,
+      focus: null,
+      chosen: {},
+      allTerms: false,
+      past: [],
+      timer: null,
+      view: null,
+      look: theme(),
+    });
     this.useTrace(0);
   }
 
-  get trace() { return this.traces[this.number]; }
-  get layer() { return this.trace.byPath.get(this.path) ?? null; }
+  get trace() {
+    return this.traces[this.number];
+  }
+  get layer() {
+    return this.trace.byPath.get(this.path) ?? null;
+  }
 
   useTrace(number) {
     this.number = number;
@@ -21,7 +39,7 @@ class Page {
     if (remember && this.path !== null) this.past.push([this.mode, this.path, this.tab, this.index]);
     const moved = mode !== this.mode;
     Object.assign(this, {mode, path, chosen: {}, focus: null, allTerms: false});
-    this.tab = this.tabs().includes(tab) ? tab : this.tabs()[0] ?? 'input';
+    this.tab = this.tabs().includes(tab) ? tab : (this.tabs()[0] ?? 'input');
     if (moved) drawStrip(this);
     this.refresh(index);
   }
@@ -29,7 +47,7 @@ class Page {
   tabs() {
     const parameters = this.layer === null ? {} : this.layer.parameters;
     const names = Object.keys(parameters);
-    if (this.mode === 'update') return names;  // of what is frozen there is no gradient
+    if (this.mode === 'update') return names; // of what is frozen there is no gradient
     return this.mode === 'backward' ? ['input', ...names.filter(name => !parameters[name].frozen)] : ['output'];
   }
 
@@ -59,8 +77,16 @@ class Page {
 
   refresh(index = null) {
     const {trace, mode, n} = this;
-    this.view = this.path === 'image' ? (mode === 'update' ? null : imageView(trace, mode, n))
-      : this.path === 'loss' ? (mode === 'update' ? null : lossView(trace, mode, n)) : viewOf(trace, this.layer, mode, this.tab, n);
+    this.view =
+      this.path === 'image'
+        ? mode === 'update'
+          ? null
+          : imageView(trace, mode, n)
+        : this.path === 'loss'
+          ? mode === 'update'
+            ? null
+            : lossView(trace, mode, n)
+          : viewOf(trace, this.layer, mode, this.tab, n);
     if (this.view !== null) {
       this.target = this.view.panels.find(panel => panel.id === this.view.target);
       const size = this.target.maps * this.target.count;
@@ -73,7 +99,8 @@ class Page {
     this.writeAddress();
   }
 
-  notable() {  // the number to begin with: the largest, or the label's
+  notable() {
+    // the number to begin with: the largest, or the label's
     if (this.path === 'loss') return this.trace.labels[this.n];
     let best = 0;
     for (let i = 0; i < this.target.maps * this.target.count; i++)
@@ -88,7 +115,8 @@ class Page {
     if (!parts.some(p => p.map === this.focus)) this.focus = this.heaviest(parts);
   }
 
-  heaviest(parts) {  // the part of the sum that says most
+  heaviest(parts) {
+    // the part of the sum that says most
     if (parts.length === 0) return null;
     const own = this.mode === 'backward' && this.tab !== 'input' && parts.find(p => p.map === this.n);
     return (own || parts.reduce((best, p) => (Math.abs(p.sum) > Math.abs(best.sum) ? p : best))).map;
@@ -104,7 +132,10 @@ class Page {
 
   pick(panel, spot) {
     const at = {...spot, map: this.figures.get(panel.id).map};
-    const index = panel.id === this.view.target || this.mode === 'update' ? indexAt(panel, at) : this.view.near(this.view, panel, at);
+    const index =
+      panel.id === this.view.target || this.mode === 'update'
+        ? indexAt(panel, at)
+        : this.view.near(this.view, panel, at);
     if (index !== null && index !== undefined) this.select(index);
   }
 
@@ -116,7 +147,10 @@ class Page {
     this.chosen[panel.id] = map;
     const {explanation} = this;
     const part = explanation.parts.find(p => p.terms.some(t => t.at[panel.id]?.map === map));
-    if (part) { this.focusPart(part); return; }
+    if (part) {
+      this.focusPart(part);
+      return;
+    }
     const index = this.view.near(this.view, panel, {map, u: 0, v: 0});
     if ((explanation.lit[panel.id] ?? []).length && index !== null && index !== undefined) this.select(index);
     else drawSelection(this);
@@ -149,13 +183,19 @@ class Page {
   followStrongest() {
     const {explanation} = this;
     const terms = (partInView(this)?.terms ?? []).filter(t => t.go !== null);
-    const strongest = terms.reduce((best, t) => (best === null || Math.abs(t.value) > Math.abs(best.value) ? t : best), null);
+    const strongest = terms.reduce(
+      (best, t) => (best === null || Math.abs(t.value) > Math.abs(best.value) ? t : best),
+      null,
+    );
     const go = strongest?.go ?? explanation.origin ?? null;
     if (go !== null && (go.layer || this.layer !== null || go.side === 'logits')) this.follow(go);
   }
 
   back() {
-    if (this.timer !== null) { this.play(); return; }
+    if (this.timer !== null) {
+      this.play();
+      return;
+    }
     const last = this.past.pop();
     if (last) this.open(last[1], last[3], {mode: last[0], tab: last[2], remember: false});
   }
@@ -164,7 +204,9 @@ class Page {
     const {trace, path, tab, index, n} = this;
     if (path === 'loss') return lossDifference(trace, n * trace.classes + index);
     const layer = path === 'image' ? trace.layers[0] : this.layer;
-    return tab === 'input' ? centralDifference(trace, layer, null, n * sizeOf(layer.in) + index) : centralDifference(trace, layer, tab, index);
+    return tab === 'input'
+      ? centralDifference(trace, layer, null, n * sizeOf(layer.in) + index)
+      : centralDifference(trace, layer, tab, index);
   }
 
   // --- moving ---
@@ -172,7 +214,11 @@ class Page {
   move(rows, columns) {
     const {target} = this;
     const spot = spotOf(target, this.index);
-    const index = indexAt(target, {map: spot.map, u: spot.u + rows * target.spread[0], v: spot.v + columns * target.spread[1]});
+    const index = indexAt(target, {
+      map: spot.map,
+      u: spot.u + rows * target.spread[0],
+      v: spot.v + columns * target.spread[1],
+    });
     if (index !== null) this.select(index);
   }
 
@@ -211,29 +257,4 @@ class Page {
     this.open(path, Math.max(0, Math.floor(Number(index)) || 0), {mode, tab, remember: false});
     return true;
   }
-}
-
-// Where the numbers that a layer takes in were made.
-function before(layer) {
-  if (layer.position > 0) return layer.siblings[layer.position - 1].path;
-  return layer.parent === null ? 'image' : before(layer.parent);
-}
-
-// Where the delta of a layer's output was made, and which number it is there.
-function behind(layer, index) {
-  if (layer.position < layer.siblings.length - 1) return [layer.siblings[layer.position + 1].path, index];
-  if (layer.parent === null) return ['loss', index];
-  const {parent} = layer;
-  const joined = parent.name === 'branches' && parent.settings.merge !== 'add';
-  return behind(parent, joined ? wholeIndex(parent, layer.part, index) : index);
-}
-
-function lossDifference(trace, index) {
-  const h = 1e-5 * Math.max(1, Math.abs(trace.logits[index]));
-  const lossAt = by => {
-    const moved = trace.logits.slice();
-    moved[index] += by;
-    return lossOf(trace, moved).value;
-  };
-  return slopes(lossAt, h);
 }

@@ -4,7 +4,8 @@
 //   {name, words, value, kernel, start, lines, parts, divisor, lit, arrows}
 // A spot is {map, u, v}: a cell of a map, counted from its first number; the padding has numbers below zero.
 
-function foldOf(count) {  // how many numbers of a vector stand in a line
+function foldOf(count) {
+  // how many numbers of a vector stand in a line
   return count <= 12 ? count : Math.ceil(Math.sqrt(count) * 1.3);
 }
 
@@ -17,21 +18,41 @@ function panelOf(id, title, kind, data, base, shape, more = {}) {
   const columns = vector ? foldOf(count) : shape[2];
   const {before = [0, 0], after = [0, 0], spread = [1, 1]} = more;
   const rows = Math.ceil(count / columns);
-  return {id, title: more.title ?? title, kind, data, base, shape, maps, count, columns, rows, before, spread,
-          label: more.label ?? (index => placeText(shape, index)), symbol: more.symbol ?? id, mapName: more.mapName ?? 'channel',
-          nameMap: more.nameMap ?? (map => `${more.mapName ?? 'channel'} ${map} of ${maps}`),
-          height: before[0] + (rows - 1) * spread[0] + 1 + after[0],
-          width: before[1] + (columns - 1) * spread[1] + 1 + after[1]};
+  return {
+    id,
+    title: more.title ?? title,
+    kind,
+    data,
+    base,
+    shape,
+    maps,
+    count,
+    columns,
+    rows,
+    before,
+    spread,
+    label: more.label ?? (index => placeText(shape, index)),
+    symbol: more.symbol ?? id,
+    mapName: more.mapName ?? 'channel',
+    nameMap: more.nameMap ?? (map => `${more.mapName ?? 'channel'} ${map} of ${maps}`),
+    height: before[0] + (rows - 1) * spread[0] + 1 + after[0],
+    width: before[1] + (columns - 1) * spread[1] + 1 + after[1],
+  };
 }
 
 function spotOf(panel, index) {
   const within = index % panel.count;
-  return {map: Math.floor(index / panel.count), u: Math.floor(within / panel.columns) * panel.spread[0],
-          v: (within % panel.columns) * panel.spread[1]};
+  return {
+    map: Math.floor(index / panel.count),
+    u: Math.floor(within / panel.columns) * panel.spread[0],
+    v: (within % panel.columns) * panel.spread[1],
+  };
 }
 
-function indexAt(panel, {map, u, v}) {  // null on the padding and between the numbers
-  const row = u / panel.spread[0], column = v / panel.spread[1];
+function indexAt(panel, {map, u, v}) {
+  // null on the padding and between the numbers
+  const row = u / panel.spread[0],
+    column = v / panel.spread[1];
   if (!Number.isInteger(row) || !Number.isInteger(column)) return null;
   if (row < 0 || column < 0 || row >= panel.rows || column >= panel.columns) return null;
   const within = row * panel.columns + column;
@@ -42,7 +63,9 @@ const numberAt = (panel, index) => panel.data[panel.base + index];
 
 function largestIn(panel) {
   if (panel.largest === undefined) {
-    let largest = 0, low = Infinity, high = -Infinity;
+    let largest = 0,
+      low = Infinity,
+      high = -Infinity;
     for (let i = panel.base; i < panel.base + panel.maps * panel.count; i++) {
       const value = panel.data[i];
       if (!Number.isFinite(value)) continue;
@@ -59,13 +82,29 @@ function largestIn(panel) {
 
 const isImage = layer => layer.parent === null && layer.position === 0;
 const inputPanel = (layer, n, more) =>
-  panelOf('x', isImage(layer) ? 'image' : 'input', isImage(layer) ? 'image' : 'value', layer.x, n * sizeOf(layer.in), layer.in, more);
-const outputPanel = (layer, n, more) => panelOf('y', 'output', 'value', layer.y, n * sizeOf(layer.out), layer.out, more);
+  panelOf(
+    'x',
+    isImage(layer) ? 'image' : 'input',
+    isImage(layer) ? 'image' : 'value',
+    layer.x,
+    n * sizeOf(layer.in),
+    layer.in,
+    more,
+  );
+const outputPanel = (layer, n, more) =>
+  panelOf('y', 'output', 'value', layer.y, n * sizeOf(layer.out), layer.out, more);
 const deltaPanel = (layer, n, more) =>
   panelOf('dy', 'delta of the output', 'delta', layer.dy, n * sizeOf(layer.out), layer.out, {symbol: 'δ', ...more});
 const gradientPanel = (layer, n, more) =>
-  panelOf('dx', isImage(layer) ? 'gradient of the image' : 'delta of the input', 'delta', layer.dx, n * sizeOf(layer.in), layer.in,
-          {symbol: 'dL/dx', ...more});
+  panelOf(
+    'dx',
+    isImage(layer) ? 'gradient of the image' : 'delta of the input',
+    'delta',
+    layer.dx,
+    n * sizeOf(layer.in),
+    layer.in,
+    {symbol: 'dL/dx', ...more},
+  );
 
 // a term of a sum: factors [kind, value], where they stand on the stage, and where the click on it leads
 const term = (factors, at, go = null) => ({factors, value: factors.reduce((p, [, value]) => p * value, 1), at, go});
@@ -80,11 +119,14 @@ function total(explanation) {
 function litBy(parts, ...panels) {
   const lit = {};
   for (const id of panels)
-    lit[id] = parts.flatMap(p => p.terms.filter(t => t.at[id]).map(t => ({...t.at[id], weight: t.over ? t.over[id] : undefined})));
+    lit[id] = parts.flatMap(p =>
+      p.terms.filter(t => t.at[id]).map(t => ({...t.at[id], weight: t.over ? t.over[id] : undefined})),
+    );
   return lit;
 }
 
-const sameSpot = (view, panel, spot) => {  // for layers that keep each number in its place
+const sameSpot = (view, panel, spot) => {
+  // for layers that keep each number in its place
   const index = indexAt(panel, spot);
   return index === null ? null : index;
 };
@@ -95,37 +137,57 @@ const VIEWS = {};
 
 function viewOf(trace, layer, mode, tab, n) {
   if (mode === 'update') return updateView(trace, layer, tab);
-  const own = layer.known ? VIEWS[layer.name] ?? {} : {};
+  const own = layer.known ? (VIEWS[layer.name] ?? {}) : {};
   if (mode === 'forward') return (own.forward ?? plainView)(layer, n, trace);
-  if (tab === 'input') return layer.dy === null || layer.dx === null ? null : (own.input ?? plainBackView)(layer, n, trace);
+  if (tab === 'input')
+    return layer.dy === null || layer.dx === null ? null : (own.input ?? plainBackView)(layer, n, trace);
   return (own.parameter ?? plainParameterView)(layer, n, tab, trace);
 }
 
 function plainView(layer, n) {
   const y = outputPanel(layer, n);
   return {
-    panels: [inputPanel(layer, n), y], signs: ['→'], target: 'y',
-    explain: index => given('y', y, index, layer), near: sameSpot,
+    panels: [inputPanel(layer, n), y],
+    signs: ['→'],
+    target: 'y',
+    explain: index => given('y', y, index, layer),
+    near: sameSpot,
   };
 }
 
 function plainBackView(layer, n) {
   const dx = gradientPanel(layer, n);
   return {
-    panels: [deltaPanel(layer, n), dx], signs: ['→'], target: 'dx',
-    explain: index => given('dL/dx', dx, index, layer), near: sameSpot,
+    panels: [deltaPanel(layer, n), dx],
+    signs: ['→'],
+    target: 'dx',
+    explain: index => given('dL/dx', dx, index, layer),
+    near: sameSpot,
   };
 }
 
 function plainParameterView(layer, n, name) {
   const target = parameterPanel(layer, name, 'gradient');
-  return {panels: [target], signs: [], target: target.id, explain: index => given(`dL/d${name}`, target, index, layer), near: sameSpot};
+  return {
+    panels: [target],
+    signs: [],
+    target: target.id,
+    explain: index => given(`dL/d${name}`, target, index, layer),
+    near: sameSpot,
+  };
 }
 
 function given(symbol, panel, index, layer) {
   return {
-    name: `${symbol}[${panel.label(index)}]`, value: numberAt(panel, index), kernel: numberAt(panel, index), parts: [], lit: {}, arrows: [],
-    words: `"${layer.name}" is a layer of your own: the kernels' numbers, of which this page knows no formula`, lines: [], unknown: true,
+    name: `${symbol}[${panel.label(index)}]`,
+    value: numberAt(panel, index),
+    kernel: numberAt(panel, index),
+    parts: [],
+    lit: {},
+    arrows: [],
+    words: `"${layer.name}" is a layer of your own: the kernels' numbers, of which this page knows no formula`,
+    lines: [],
+    unknown: true,
   };
 }
 
@@ -133,12 +195,16 @@ function given(symbol, panel, index, layer) {
 function parameterPanel(layer, name, which, more = {}) {
   const parameter = layer.parameters[name];
   const {shape} = parameter;
-  const data = which === 'step' ? stepOf(parameter) : Array.isArray(which) ? parameter.kept[which[0]][which[1]] : parameter[which];
+  const data =
+    which === 'step' ? stepOf(parameter) : Array.isArray(which) ? parameter.kept[which[0]][which[1]] : parameter[which];
   const symbol = {weight: 'w', bias: 'b'}[name] ?? name;
   const label = index => placeIn(shape, index).join(', ');
   const kind = which === 'gradient' ? 'delta' : 'weight';
   const perFilter = shape.length === 4 ? shape[1] : shape.length === 2 ? layer.in[0] : 1;
-  const nameMap = map => (perFilter === 1 ? `filter ${map} of ${shape[0]}` : `filter ${Math.floor(map / perFilter)}, channel ${map % perFilter}`);
+  const nameMap = map =>
+    perFilter === 1
+      ? `filter ${map} of ${shape[0]}`
+      : `filter ${Math.floor(map / perFilter)}, channel ${map % perFilter}`;
   const options = {label, symbol: which === 'gradient' ? `dL/d${symbol}` : symbol, mapName: 'filter', nameMap, ...more};
   const title = more.title ?? {value: name, gradient: `gradient of the ${name}`}[which] ?? which;
   const id = more.id ?? (which === 'gradient' ? 'dw' : 'w');
@@ -146,8 +212,15 @@ function parameterPanel(layer, name, which, more = {}) {
     return panelOf(id, title, kind, data, 0, [shape[0] * shape[1], shape[2], shape[3]], {keepMaps: true, ...options});
   if (shape.length === 2) {
     const [C, H, W] = layer.in;
-    if (H * W > 1) return panelOf(id, title, kind, data, 0, [shape[0] * C, H, W], {...options, nameMap: map => nameMap(map).replace('filter', 'unit')});
-    const panel = panelOf(id, title, kind, data, 0, [C, 1, 1], {...options, nameMap: map => `unit ${map} of ${shape[0]}`});
+    if (H * W > 1)
+      return panelOf(id, title, kind, data, 0, [shape[0] * C, H, W], {
+        ...options,
+        nameMap: map => nameMap(map).replace('filter', 'unit'),
+      });
+    const panel = panelOf(id, title, kind, data, 0, [C, 1, 1], {
+      ...options,
+      nameMap: map => `unit ${map} of ${shape[0]}`,
+    });
     return Object.assign(panel, {maps: shape[0], shape: [shape[0], C]});
   }
   return panelOf(id, title, kind, data, 0, [sizeOf(shape), 1, 1], options);

@@ -1,7 +1,11 @@
 // Pooling: the windows, the largest value and where it was, the mean.
 
 function poolShape(layer) {
-  const {taps: [R, S], stride, before} = layer.settings;
+  const {
+    taps: [R, S],
+    stride,
+    before,
+  } = layer.settings;
   const [C, H, W] = layer.in;
   const [, P, Q] = layer.out;
   return {R, S, C, H, W, P, Q, tr: stride[0], ts: stride[1], pr: before[0], ps: before[1]};
@@ -12,7 +16,8 @@ function windowPixels(g, i, j) {
   const pixels = [];
   for (let r = 0; r < g.R; r++)
     for (let s = 0; s < g.S; s++) {
-      const m = i * g.tr + r - g.pr, q = j * g.ts + s - g.ps;
+      const m = i * g.tr + r - g.pr,
+        q = j * g.ts + s - g.ps;
       if (m >= 0 && m < g.H && q >= 0 && q < g.W) pixels.push({tap: r * g.S + s, m, q});
     }
   return pixels;
@@ -47,7 +52,9 @@ function winner(layer, x, plane, window, pixels, g) {
 FORMULAS.max_pool2d = {
   forward(layer, x, images) {
     const y = new Float64Array(images * sizeOf(layer.out));
-    eachWindow(layer, images, (plane, window, pixels, g) => { y[window] = x[winner(layer, x, plane, window, pixels, g)]; });
+    eachWindow(layer, images, (plane, window, pixels, g) => {
+      y[window] = x[winner(layer, x, plane, window, pixels, g)];
+    });
     return y;
   },
   // each gradient goes to its winner

@@ -4,11 +4,15 @@
 // Puts an array in the place of its number when it is first asked for.
 function lazy(owner, key, get) {
   const number = owner[key];
-  Object.defineProperty(owner, key, {configurable: true, enumerable: true, get() {
-    const value = get(number);
-    Object.defineProperty(owner, key, {value, writable: true, configurable: true, enumerable: true});
-    return value;
-  }});
+  Object.defineProperty(owner, key, {
+    configurable: true,
+    enumerable: true,
+    get() {
+      const value = get(number);
+      Object.defineProperty(owner, key, {value, writable: true, configurable: true, enumerable: true});
+      return value;
+    },
+  });
 }
 
 // Turns the numbers of arrays into the arrays, and lays out what is asked for often.
@@ -16,22 +20,24 @@ function openTrace(trace, arrays) {
   trace.all = [];
   trace.parameters = [];
   const get = number => arrays.get(number);
-  const open = (layers, parent, part) => layers.forEach((layer, position) => {
-    for (const key of ['x', 'y', 'dy', 'dx', 'decisions']) layer[key] = get(layer[key]);
-    Object.assign(layer, {parent, part, position, siblings: layers, known: layer.known && layer.name in FORMULAS});
-    trace.all.push(layer);
-    for (const [name, parameter] of Object.entries(layer.parameters)) {
-      for (const key of ['value', 'gradient', 'updated']) lazy(parameter, key, get);
-      for (const slot of Object.keys(parameter.kept)) for (const when of [0, 1]) lazy(parameter.kept[slot], when, get);
-      trace.parameters.push({layer, name, parameter});
-    }
-    for (const name of Object.keys(layer.statistics)) layer.statistics[name] = layer.statistics[name].map(get);
-    layer.parts.forEach((inner, number) => open(inner.layers, layer, number));
-  });
+  const open = (layers, parent, part) =>
+    layers.forEach((layer, position) => {
+      for (const key of ['x', 'y', 'dy', 'dx', 'decisions']) layer[key] = get(layer[key]);
+      Object.assign(layer, {parent, part, position, siblings: layers, known: layer.known && layer.name in FORMULAS});
+      trace.all.push(layer);
+      for (const [name, parameter] of Object.entries(layer.parameters)) {
+        for (const key of ['value', 'gradient', 'updated']) lazy(parameter, key, get);
+        for (const slot of Object.keys(parameter.kept))
+          for (const when of [0, 1]) lazy(parameter.kept[slot], when, get);
+        trace.parameters.push({layer, name, parameter});
+      }
+      for (const name of Object.keys(layer.statistics)) layer.statistics[name] = layer.statistics[name].map(get);
+      layer.parts.forEach((inner, number) => open(inner.layers, layer, number));
+    });
   open(trace.layers, null, 0);
   trace.byPath = new Map(trace.all.map(layer => [layer.path, layer]));
   for (const key of ['x', 'logits', 'gradLogits']) trace[key] = get(trace[key]);
-  trace.loss.value = Number(trace.loss.value);  // "NaN" is no JSON
+  trace.loss.value = Number(trace.loss.value); // "NaN" is no JSON
   if (trace.optimizer !== null) trace.optimizer.rate = Number(trace.optimizer.rate);
   return trace;
 }
@@ -41,7 +47,7 @@ class Run {
   constructor(trace, disturb = null) {
     this.trace = trace;
     this.disturb = disturb;
-    this.made = new Map();  // layer -> {x, y, dy, dx, parameters}
+    this.made = new Map(); // layer -> {x, y, dy, dx, parameters}
   }
 
   forward(layers, x) {
@@ -114,7 +120,9 @@ const canUpdate = trace => trace.optimizer !== null && trace.optimizer.known && 
 
 function compareUpdates(trace, run, compare) {
   const gradientOf = (layer, name) =>
-    (layer.known && !layer.parameters[name].frozen ? run.made.get(layer).parameters[name] : layer.parameters[name].gradient);
+    layer.known && !layer.parameters[name].frozen
+      ? run.made.get(layer).parameters[name]
+      : layer.parameters[name].gradient;
   const scale = clipScale(trace, gradientOf);
   for (const {layer, name, parameter} of trace.parameters) {
     const gradient = gradientOf(layer, name);
@@ -126,7 +134,8 @@ function compareUpdates(trace, run, compare) {
       for (const slot of Object.keys(kept)) kept[slot][i] = made.kept[slot];
     }
     compare('update', `${layer.path}.${name}`, updated, parameter.updated);
-    for (const [slot, values] of Object.entries(kept)) compare('update', `${slot} of ${layer.path}.${name}`, values, parameter.kept[slot][1]);
+    for (const [slot, values] of Object.entries(kept))
+      compare('update', `${slot} of ${layer.path}.${name}`, values, parameter.kept[slot][1]);
   }
 }
 
@@ -138,7 +147,11 @@ function centralDifference(trace, layer, name, index) {
     if (name !== null) {
       const kept = array[index];
       array[index] = kept + by;
-      try { return new Run(trace).loss().value; } finally { array[index] = kept; }
+      try {
+        return new Run(trace).loss().value;
+      } finally {
+        array[index] = kept;
+      }
     }
     const disturb = (which, x) => {
       if (which !== layer) return x;
@@ -154,8 +167,18 @@ function centralDifference(trace, layer, name, index) {
 // The central difference, and the slopes of both sides: at a corner (ReLU at 0, two equal maxima) they are not the same,
 // and no difference says what the gradient is.
 function slopes(lossAt, h) {
-  const above = lossAt(h), here = lossAt(0), below = lossAt(-h);
-  const right = (above - here) / h, left = (here - below) / h;
-  return {h, above, below, left, right, value: (above - below) / (2 * h),
-          corner: Math.abs(right - left) > 1e-3 * Math.max(Math.abs(right), Math.abs(left)) + 1e-7};
+  const above = lossAt(h),
+    here = lossAt(0),
+    below = lossAt(-h);
+  const right = (above - here) / h,
+    left = (here - below) / h;
+  return {
+    h,
+    above,
+    below,
+    left,
+    right,
+    value: (above - below) / (2 * h),
+    corner: Math.abs(right - left) > 1e-3 * Math.max(Math.abs(right), Math.abs(left)) + 1e-7,
+  };
 }
