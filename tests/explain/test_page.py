@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import json
 import re
@@ -8,6 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,8 @@ from numpy.typing import NDArray
 
 from cnntrain.errors import ArgumentError
 from cnntrain.explain import Trace, trace
-from cnntrain.explain.page import page_of
+from cnntrain.explain.example import example_of
+from cnntrain.explain.page import page_of, page_of_examples
 from cnntrain.explain.page.html import SCRIPTS, in_script, static
 from cnntrain.explain.page.pack import Packer, checksum
 from cnntrain.optimizers import OPTIMIZERS
@@ -189,6 +192,23 @@ def test_a_network_that_has_diverged_has_a_page_too() -> None:
     net.parameters[0].value[...] = np.nan
     made = trace(net, *batch(net, 1))
     assert '"value":"NaN"' in page_of(made, title="t")
+
+
+def test_the_page_of_examples_tells_their_origin() -> None:
+    config = Path(__file__).parents[2] / "configs" / "mnist-lenet5.yaml"
+    data = f"data.path={config.parents[1] / 'data' / 'mnist'}"
+    small = "network=[{max_pool2d: 4}, {dense: classes}]"
+    example = example_of(config, from_config=True, overrides=[data, small])
+    one = page_of_examples([example])
+    assert "<title>mnist-lenet5</title>" in one
+    assert "image 0 of the test split; initial weights" in one
+    later = dataclasses.replace(example, origin="after epoch 1", notes=("a <note>", *example.notes))
+    two = page_of_examples([example, later])
+    assert '"name":"initial weights"' in two
+    assert '"name":"after epoch 1"' in two
+    assert two.count("a &lt;note&gt;") == 1
+    with pytest.raises(ArgumentError, match="a page needs an example; received none"):
+        page_of_examples([])
 
 
 def luminance(colour: str) -> float:
