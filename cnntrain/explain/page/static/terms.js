@@ -75,7 +75,7 @@ function differenceRow(page) {
           el(
             'p',
             {id: 'difference-result', role: 'status', 'data-value': String(made.value)},
-            `(L(v + h) − L(v − h)) / 2h = (${show(made.above, 8)} − ${show(made.below, 8)}) / ${show(2 * made.h)} = `,
+            `(L(v + h) − L(v − h)) / 2h = (${show(made.above, 12)} − ${show(made.below, 12)}) / ${show(2 * made.h)} = `,
             el('strong', {}, show(made.value, 6)),
             `, the gradient is ${show(page.explanation.kernel, 6)}`,
             made.corner
