@@ -1,0 +1,7 @@
+"""Traces (`page_of`) and lessons (`lesson_page`, `lesson_pages`) as single HTML files that need nothing else."""
+
+from cnntrain.explain.page.examples import page_of_examples
+from cnntrain.explain.page.html import page_of
+from cnntrain.explain.page.lesson import lesson_page, lesson_pages
+
+__all__ = ["lesson_page", "lesson_pages", "page_of", "page_of_examples"]
