@@ -22,7 +22,6 @@ COMMANDS = {  # the module cnntrain.cli.<name> holds `command`; the texts are he
     "reproduce": "Train a recipe and say whether it keeps its promise.",
     "explain": "Show every number of a step with the numbers it was made of.",
     "gradcheck": "Check every gradient of a network against finite differences.",
-    "explain": "Show every number of backpropagation with the numbers it was made of.",
     "check": "Check a config and show its layers, without training.",
     "bench": "Measure a network's speed, pass by pass.",
     "warmup": "Compile a config's kernels ahead of time.",

@@ -70,8 +70,8 @@ def command(
 
     Of RUN_OR_CONFIG: its layers in one training step with an image of its data, or one number of them with --layer.
 
-    Of a lesson (--lesson NAME; --lessons lists them): from the chain rule to a formula in letters, and from there to the
-    formula in numbers, its own or those of --image, --filter, --delta and so on. Numbers are written as
+    Of a lesson (--lesson NAME; --lessons lists them): from the chain rule to a formula in letters, and from there to
+    the formula in numbers, its own or those of --image, --filter, --delta and so on. Numbers are written as
     "1 2 3; 4 1/2 -0.5": blanks between numbers, ";" between rows, "|" between channels.
 
     What is shown came from the kernels that train and was compared with the sum that is shown.

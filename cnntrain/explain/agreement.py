@@ -6,17 +6,11 @@ import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from cnntrain.errors import CnntrainError
+from cnntrain.errors import MismatchError
 from cnntrain.explain.numbers import Number
 
 ROUNDING = 1e-12  # of the sum of the terms' sizes: many times what float64 loses in a lesson's few terms
 EXACT = 2**53  # whole numbers of float64
-
-
-class DisagreementError(CnntrainError):
-    """A kernel's number is not the sum that is written beside it: a fault of ours, never shown as if it were right."""
-
-    exit_code = 1
 
 
 def agreed(name: str, kernel: float, terms: Iterable[Sequence[Number]], constant: Number = 0) -> float:
@@ -37,7 +31,7 @@ def agreed(name: str, kernel: float, terms: Iterable[Sequence[Number]], constant
 
     Raises
     ------
-    DisagreementError
+    MismatchError
         When they differ.
     """
     terms = [*terms, (constant,)]
@@ -48,7 +42,7 @@ def agreed(name: str, kernel: float, terms: Iterable[Sequence[Number]], constant
     exact = all(_is_exact(factor) for term in terms for factor in term) and _fits(products)
     allowed = 0.0 if exact else ROUNDING * max(size, 1e-3)
     if not math.isfinite(value) or abs(Fraction(value) - Fraction(total)) > allowed:
-        raise DisagreementError(
+        raise MismatchError(
             f"{name}: the kernel gives {value!r}, the sum that would be shown beside it {float(total)!r}; "
             "a lesson shows no number that is not its sum. Please report this"
         )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.explain.agreement import DisagreementError
+from cnntrain.errors import MismatchError
 
 # From step to step the error falls with its square, and what rounding adds grows: large steps do for small numbers,
 # small ones where a loss bends sharply, as with pixels of 0 to 255.
@@ -37,7 +37,7 @@ def witnessed(name: str, formula: float, cost: Callable[[Array], float], at: Arr
 
     Raises
     ------
-    DisagreementError
+    MismatchError
         When no step h gives it.
     """
     difference = math.nan
@@ -51,7 +51,7 @@ def witnessed(name: str, formula: float, cost: Callable[[Array], float], at: Arr
         allowed = ALLOWED * max(1.0, abs(formula)) + ROUNDING * max(map(abs, costs)) / step
         if abs(formula - difference) <= allowed:
             return round(difference, DIGITS) + 0.0
-    raise DisagreementError(
+    raise MismatchError(
         f"{name}: the formula gives {formula!r}, the central difference {difference!r}; a lesson shows no derivative "
         "that is none. Please report this"
     )

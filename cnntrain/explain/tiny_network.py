@@ -103,7 +103,7 @@ def at_a_corner(parameters: Parameters, done: Forward) -> bool:
 
 
 def check_backward(parameters: Parameters, done: Forward, back: Backward) -> None:
-    """Compare every gradient with its formula, by plain loops; raises `DisagreementError`."""
+    """Compare every gradient with its formula, by plain loops; raises `MismatchError`."""
     x, w, _, v, _ = parameters
     inputs = done.p.ravel()
     for j, value in enumerate(back.p.ravel()):

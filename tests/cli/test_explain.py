@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -63,6 +64,9 @@ def test_json_is_one_object_with_every_block() -> None:
         (["--lesson", "forward", "run"], "give either a run or a config, or --lesson NAME"),
         (["--lessons", "run"], "give either a run or a config, or --lesson NAME"),
         (["--lesson", "poling"], 'no lesson "poling"; did you mean pooling?'),
+        (["run", "--filter", "1"], "--filter belongs to a lesson: give --lesson NAME"),
+        (["--lesson", "forward", "--index", "1"], "--index belongs to a run or a config"),
+        (["run", "--image", "a.png", "--image", "b.png"], "--image: one file; received 2"),
         (["--lesson", "forward", "--image", "1 2; 3"], "--image: rows must have one length"),
         (["--lesson", "forward", "--image", "\x1b[2J"], r'"\x1b[2J" in row 1 is no number'),
         (["--lesson", "forward", "--delta", "1"], "lesson forward takes no --delta"),
@@ -128,3 +132,16 @@ def test_what_the_document_shows_is_what_is_printed() -> None:
     for command in commands:
         printed = explain(*command.words[2:]).stdout.splitlines()
         assert [line for line in command.output if line.strip() != "..." and line.rstrip() not in printed] == []
+
+
+def test_lessons_as_pages(tmp_path: Path) -> None:
+    result = explain("--lesson", "bias", "--bias", "1/2", "--html", str(tmp_path / "bias.html"))
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "bytes" in result.stderr
+    page = (tmp_path / "bias.html").read_text(encoding="utf-8")
+    assert "67.5" in page
+    assert explain("--lessons", "--html", str(tmp_path / "all")).exit_code == 0
+    assert {path.stem for path in (tmp_path / "all").iterdir()} == {"index", *LESSONS}
+    wrong = explain("--lesson", "bias", "--html", str(tmp_path / "not" / "there.html"))
+    assert wrong.exit_code == 2
+    assert "could not be written" in wrong.stderr

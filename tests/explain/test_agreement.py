@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnntrain.explain.agreement import DisagreementError, agreed
+from cnntrain.errors import MismatchError
+from cnntrain.explain.agreement import agreed
 from cnntrain.explain.differences import witnessed
 
 THIRD = Fraction(1, 3)
@@ -49,21 +50,21 @@ def test_the_same(kernel: float, terms: list[Sequence[Any]], constant: Any) -> N
     ],
 )
 def test_not_the_same(kernel: float, terms: list[Sequence[Any]]) -> None:
-    with pytest.raises(DisagreementError, match="z₁₂: the kernel gives .*, the sum that would be shown beside it"):
+    with pytest.raises(MismatchError, match="z₁₂: the kernel gives .*, the sum that would be shown beside it"):
         agreed("z₁₂", kernel, terms)
 
 
 def test_sums_that_float64_cannot_hold_are_compared_to_rounding() -> None:
     large, small = Fraction(2**53), Fraction(1)
     assert agreed("z", 2.0**53, [(large,), (small,)]) == 2.0**53
-    with pytest.raises(DisagreementError):
+    with pytest.raises(MismatchError):
         agreed("z", 2.0**53 + 2**20, [(large,), (small,)])
 
 
 def test_differences() -> None:
     at = np.array([1.0, 2.0])
     assert witnessed("g", 4.0, lambda v: float((v**2).sum()), at, (1,)) == pytest.approx(4, abs=1e-8)
-    with pytest.raises(DisagreementError, match=r"g₂: the formula gives 4\.1, the central difference 3\.99|4\.0"):
+    with pytest.raises(MismatchError, match=r"g₂: the formula gives 4\.1, the central difference 3\.99|4\.0"):
         witnessed("g₂", 4.1, lambda v: float((v**2).sum()), at, (1,))
     assert at.tolist() == [1, 2]
 

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from cnntrain import functional
-from cnntrain.errors import ArgumentError
-from cnntrain.explain.agreement import DisagreementError
+from cnntrain.errors import ArgumentError, MismatchError
 from cnntrain.explain.document import Document, Slide, Sum
 from cnntrain.explain.lessons import LESSONS, listing, teach
 from cnntrain.explain.terminal import render
@@ -176,7 +175,7 @@ def test_a_number_of_a_kernel_that_is_not_its_sum_is_an_error(
     lesson: str, name: str, which: int, last: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(functional, name, broken(getattr(functional, name), which, last))
-    with pytest.raises(DisagreementError, match=r"the (kernel|formula) gives .*") as caught:
+    with pytest.raises(MismatchError, match=r"the (kernel|formula) gives .*") as caught:
         teach(lesson)
     assert caught.value.exit_code == 1
     assert re.match(r"[^:]*[₀-₉\dLbcyC]", str(caught.value)), "names the number"
@@ -189,7 +188,7 @@ def test_a_wrong_update_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
         right(self, learning_rate * 1.000001)
 
     monkeypatch.setattr(Sgd, "step", step)
-    with pytest.raises(DisagreementError, match="step 1: w₁₁: the kernel gives"):
+    with pytest.raises(MismatchError, match="step 1: w₁₁: the kernel gives"):
         teach("update")
 
 
@@ -203,7 +202,7 @@ def test_a_derivative_that_is_none_is_an_error(monkeypatch: pytest.MonkeyPatch) 
         return right(x) * (1 if len(flipped) < 3 else 1.001)  # right when it is shown, wrong in the differences
 
     monkeypatch.setattr(functional, "sigmoid", sigmoid)
-    with pytest.raises(DisagreementError, match="δ₁₁: the formula gives .*, the central difference"):
+    with pytest.raises(MismatchError, match="δ₁₁: the formula gives .*, the central difference"):
         teach("true-convolution")
 
 
@@ -266,7 +265,7 @@ def test_numbers_that_are_exact_are_compared_exactly() -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(functional, "conv2d", off)
-        with pytest.raises(DisagreementError, match=r"z₁₁: the kernel gives 37\.00000000000001, the sum .* 37\.0"):
+        with pytest.raises(MismatchError, match=r"z₁₁: the kernel gives 37\.00000000000001, the sum .* 37\.0"):
             teach("forward")
         assert teach("forward", filter=("1/3 2; 3 4",)), "thirds are rounded"
 

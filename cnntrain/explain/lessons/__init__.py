@@ -97,7 +97,7 @@ def teach(name: str, **given: Any) -> Document:
     ------
     ArgumentError
         When there is no such lesson, or the numbers cannot be read or do not fit.
-    DisagreementError
+    MismatchError
         When a number of the kernels is not the sum that would be shown beside it.
     """
     if name not in LESSONS:
