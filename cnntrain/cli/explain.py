@@ -13,7 +13,13 @@ import click
 from cnntrain.cli import options
 
 _LESSON = [
-    click.option("--lesson", metavar="NAME", help="Explain one part of backpropagation on a few numbers."),
+    click.option(
+        "--lesson",
+        is_flag=False,
+        flag_value="",  # without a name: the error that lists them
+        metavar="NAME",
+        help="Explain one part of backpropagation on a few numbers.",
+    ),
     click.option("--lessons", "list_lessons", is_flag=True, help="List the lessons, with one line each."),
     click.option(
         "--image",

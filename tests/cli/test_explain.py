@@ -62,6 +62,8 @@ def test_json_is_one_object_with_every_block() -> None:
         ([], "--lesson NAME"),
         (["--lesson", "forward", "run"], "give either a run or a config, or --lesson NAME"),
         (["--lessons", "run"], "give either a run or a config, or --lesson NAME"),
+        (["--lesson"], "--lesson needs a name; the lessons are\n  forward "),
+        (["--lesson", "--image", "1"], "--lesson needs a name; the lessons are"),
         (["--lesson", "poling"], 'no lesson "poling"; did you mean pooling?'),
         (["--lesson", "forward", "--image", "1 2; 3"], "--image: rows must have one length"),
         (["--lesson", "forward", "--image", "\x1b[2J"], r'"\x1b[2J" in row 1 is no number'),
