@@ -29,7 +29,7 @@ def lesson(given: Given) -> list[Block]:
             "much L grows when one number of the output z grows. How much does L grow when a pixel of x grows?"
         ),
         *_chain_rule(symbols),
-        *_rotated(symbols),
+        *_rotated(symbols, exercise.law),
         Heading("In numbers"),
         Text("The derivatives, each times its delta, added up:"),
         Beside(_weighted(exercise)),
@@ -55,7 +55,7 @@ def _chain_rule(symbols: Symbols) -> list[Block]:
     ]
 
 
-def _rotated(symbols: Symbols) -> list[Block]:
+def _rotated(symbols: Symbols, shown: Sliding) -> list[Block]:
     law = symbols.law
     values, faint = canvas(law, lambda output: letter("δ", output))
     delta = matrix("δ, padded", [["0" if v == 0 else v for v in row] for row in values], faint=faint, role="delta")
@@ -73,7 +73,7 @@ def _rotated(symbols: Symbols) -> list[Block]:
         Heading("The rotated filter"),
         Text(
             f"Look at a sum of several terms. {why}, and the delta needs zeros around it, one less than the filter has "
-            f"taps, so that every overlap counts, down to a single tap: the full convolution.{_exceptions(law)}"
+            f"taps, so that every overlap counts, down to a single tap: the full convolution.{_exceptions(shown)}"
         ),
         Beside((delta, "∗", filter_)),
         Formula((f"{letter('∂L/∂x', most)} = {turned}",)),
