@@ -13,7 +13,13 @@ import click
 from cnntrain.cli import explain_options, options
 
 _LESSON = [
-    click.option("--lesson", metavar="NAME", help="Explain one part of backpropagation on a few numbers."),
+    click.option(
+        "--lesson",
+        is_flag=False,
+        flag_value="",  # without a name: the error that lists them
+        metavar="NAME",
+        help="Explain one part of backpropagation on a few numbers.",
+    ),
     click.option("--lessons", "list_lessons", is_flag=True, help="List the lessons, with one line each."),
     click.option("--filter", multiple=True, metavar="NUMBERS", help='A lesson\'s filter: "1 2; 3 4"; again for more.'),
     click.option("--delta", multiple=True, metavar="NUMBERS", help="A lesson's dL/dz; again for a batch."),

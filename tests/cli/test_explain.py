@@ -63,6 +63,8 @@ def test_json_is_one_object_with_every_block() -> None:
         ([], "--lesson NAME"),
         (["--lesson", "forward", "run"], "give either a run or a config, or --lesson NAME"),
         (["--lessons", "run"], "give either a run or a config, or --lesson NAME"),
+        (["--lesson"], "--lesson needs a name; the lessons are\n  forward "),
+        (["--lesson", "--image", "1"], "--lesson needs a name; the lessons are"),
         (["--lesson", "poling"], 'no lesson "poling"; did you mean pooling?'),
         (["run", "--filter", "1"], "--filter belongs to a lesson: give --lesson NAME"),
         (["--lesson", "forward", "--index", "1"], "--index belongs to a run or a config"),

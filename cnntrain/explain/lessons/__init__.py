@@ -103,7 +103,8 @@ def teach(name: str, **given: Any) -> Document:
     if name not in LESSONS:
         known = "\n".join(f"  {each:18} {about}" for each, about in listing().items())
         meant = hint(name, LESSONS).partition(" (known")[0]
-        raise ArgumentError(f'no lesson "{printable(name[:40])}"{meant}; the lessons are\n{known}')
+        wrong = f'no lesson "{printable(name[:40])}"{meant}' if name else "--lesson needs a name"
+        raise ArgumentError(f"{wrong}; the lessons are\n{known}")
     about = LESSONS[name]
     for option, value in given.items():
         if value not in (None, ()) and option not in about.takes:

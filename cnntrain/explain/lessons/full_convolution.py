@@ -12,6 +12,7 @@ from cnntrain.explain.figures import backward_slide, canvas, turned_taps
 from cnntrain.explain.letters import letter, sum_of, table
 from cnntrain.explain.numbers import MINUS, readable
 from cnntrain.explain.setting import Defaults, Given, one_channel
+from cnntrain.explain.sliding import Sliding
 from cnntrain.explain.symbols import Symbols, in_letters
 
 TITLE = "Back to the image: the full convolution"
@@ -28,7 +29,7 @@ def lesson(given: Given) -> list[Block]:
             "much L grows when one number of the output z grows. How much does L grow when a pixel of x grows?"
         ),
         *_chain_rule(symbols),
-        *_rotated(symbols),
+        *_rotated(symbols, exercise.law),
         Heading("In numbers"),
         Text("The derivatives, each times its delta, added up:"),
         Beside(_weighted(exercise)),
@@ -54,7 +55,7 @@ def _chain_rule(symbols: Symbols) -> list[Block]:
     ]
 
 
-def _rotated(symbols: Symbols) -> list[Block]:
+def _rotated(symbols: Symbols, shown: Sliding) -> list[Block]:
     law = symbols.law
     values, faint = canvas(law, lambda output: letter("δ", output))
     delta = matrix("δ, padded", [["0" if v == 0 else v for v in row] for row in values], faint=faint, role="delta")
@@ -72,11 +73,24 @@ def _rotated(symbols: Symbols) -> list[Block]:
         Heading("The rotated filter"),
         Text(
             f"Look at a sum of several terms. {why}, and the delta needs zeros around it, one less than the filter has "
-            "taps, so that every overlap counts, down to a single tap: the full convolution."
+            f"taps, so that every overlap counts, down to a single tap: the full convolution.{_exceptions(shown)}"
         ),
         Beside((delta, "∗", filter_)),
         Formula((f"{letter('∂L/∂x', most)} = {turned}",)),
     ]
+
+
+def _exceptions(law: Sliding) -> str:
+    """Say what is different with padding, dilation or a stride."""
+    axes = law.rows, law.columns
+    padded = any(axis.padded > axis.size for axis in axes)
+    dilated = any(axis.dilation > 1 for axis in axes)
+    strided = any(axis.stride > 1 for axis in axes)
+    return (
+        (" Padding on the way forward takes as many zeros away." if padded else "")
+        + (" With a dilation its taps lie apart here too, and it reaches further." if dilated else "")
+        + (" With a stride there are zeros between the numbers of δ: see the lesson stride." if strided else "")
+    )
 
 
 def _weighted(exercise: Exercise) -> tuple[Matrix | str, ...]:
