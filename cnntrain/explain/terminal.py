@@ -12,7 +12,7 @@ from cnntrain.explain.numbers import MINUS, readable
 WIDTH = 80
 SHOWN = 9  # steps of a window, where there are more: the first of them and the last
 CUT = "·"  # a zero of the padding, a connection that is not there
-_CODES = {"bold": "1", "faint": "2", "window": "1;33", "image": "34", "filter": "35", "output": "32", "delta": "33"}
+_CODES = {"bold": "1", "faint": "2", "window": "7", "image": "94", "filter": "35", "output": "32", "delta": "31"}
 _CODES |= {"gradient": "36", "mask": "35"}
 
 
@@ -136,35 +136,34 @@ class Terminal:
     def _cell(matrix: d.Matrix, texts: Sequence[Sequence[str]], i: int, j: int) -> str:
         return CUT if (i, j) in matrix.faint and texts[i][j] == "0" else texts[i][j]
 
-    def _boxes(self, matrix: d.Matrix) -> list[_Box]:
-        """Return a matrix as one box, or as several if it is too wide."""
+    def _boxes(self, matrix: d.Matrix, room: int) -> list[_Box]:
+        """Return a matrix as one box, or as several with some of its columns each if it is wider than `room`."""
         count = len(matrix.values[0]) if matrix.values else 0
-        whole = self._matrix(matrix, range(count))
-        if whole.width + 2 <= self._width or count < 2:
-            return [whole]
-        for parts in range(2, count + 1):
-            size = -(-count // parts)
+        for parts in range(1, max(count, 1) + 1):
+            size = max(-(-count // parts), 1)
             boxes = [self._matrix(matrix, range(at, min(at + size, count))) for at in range(0, count, size)]
-            if max(box.width for box in boxes) + 2 <= self._width or size == 1:
-                return boxes
-        return [whole]
+            if max((box.width for box in boxes), default=0) <= room:
+                break
+        return boxes
 
     def _beside(self, items: Iterable[d.Matrix | str]) -> list[str]:
         """Return boxes and signs side by side, in as many rows as they need; a sign goes with what is behind it."""
         rows: list[list[_Box]] = [[]]
-        waiting: list[_Box] = []
+        sign = ""
         for item in items:
             if isinstance(item, str):
-                waiting.append(_Box([f" {item} "], len(item) + 2, 0))
+                sign = f"{sign} {item}".strip()
                 continue
-            for box in self._boxes(item):
-                more = waiting or ([_Box(["  "], 2, 0)] if rows[-1] else [])
-                more = [*more, box]
+            before = [_Box([f" {sign} "], len(sign) + 2, 0)] if sign else []
+            for box in self._boxes(item, self._width - 2 - sum(each.width for each in before)):
+                more = [*(before or [_Box(["  "], 2, 0)]), box]
                 if rows[-1] and 2 + sum(each.width for each in [*rows[-1], *more]) > self._width:
                     rows.append([])
-                rows[-1] += more
-                waiting = []
-        rows[-1] += waiting
+                rows[-1] += more if rows[-1] or before else [box]
+                before = []
+            sign = ""
+        if sign:
+            rows[-1].append(_Box([f" {sign}"], len(sign) + 1, 0))
         lines: list[str] = []
         for row in filter(None, rows):
             lines += [*([""] if lines else []), *(f"  {line}" for line in _joined(row))]

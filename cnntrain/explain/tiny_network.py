@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cnntrain import functional
 from cnntrain.explain.agreement import agreed
+from cnntrain.explain.differences import STEPS
 from cnntrain.explain.document import Place
 from cnntrain.explain.letters import letter
 
@@ -88,14 +89,17 @@ def winner(done: Forward, output: Place) -> Place:
     return max(windows(done.a, output), key=lambda place: (done.a[place], -place[0], -place[1]))
 
 
-def at_a_corner(done: Forward) -> bool:
-    """Tell whether a ReLU is at 0, or two numbers above 0 tie in a window: then the loss has no derivative there."""
-    ties = any(
-        sorted(float(done.a[place]) for place in windows(done.a, output))[-2:] == [float(done.p[output])] * 2
-        for output in places(done.p)
-        if done.p[output] > 0
-    )
-    return ties or bool((done.z == 0).any())
+def at_a_corner(parameters: Parameters, done: Forward) -> bool:
+    """Tell whether the loss has no derivative: a ReLU at 0, or two numbers above 0 that tie in a window.
+
+    Or so nearly that the smallest difference moves one over the other.
+    """
+    near = 4 * STEPS[-1] * max(1.0, float(np.abs(parameters.x).max()))
+    gaps = []
+    for output in places(done.p):
+        second, first = sorted(float(done.a[place]) for place in windows(done.a, output))[-2:]
+        gaps.append(first - second if first > 0 else 1.0)
+    return min(gaps) <= near or float(np.abs(done.z).min()) <= near
 
 
 def check_backward(parameters: Parameters, done: Forward, back: Backward) -> None:
@@ -144,7 +148,9 @@ def check_forward(parameters: Parameters, done: Forward, label: int) -> None:
         agreed(f"y, number {i + 1}", done.y[i], list(zip(weights, done.p.ravel(), strict=True)), float(c[i]))
     for i, share in enumerate(softmax(done.y)):
         agreed(f"∂L/∂y, number {i + 1}", done.grad_y[i], [(share,)], -1.0 if i == label else 0.0)
-    agreed("L", done.loss, [(-math.log(softmax(done.y)[label]),)])
+    largest = float(done.y.max())
+    total = math.log(sum(math.exp(float(value) - largest) for value in done.y))
+    agreed("L", done.loss, [(total,), (largest,), (-float(done.y[label]),)])
 
 
 def places(array: NDArray[Any]) -> list[Place]:

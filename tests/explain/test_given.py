@@ -73,6 +73,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("pooling", {"window": "9"}, "the window does not fit: 9x9 reaches over 9x9, .*; give a smaller --window$"),
     ("pooling", {"delta": ("1",)}, "--delta: one number for each of the output's 2x2; received 1x1"),
     ("network", {"image": ("1 2; 3 4",)}, "need an image of at least 3x3; received 2x2"),
+    ("network", {"filter": ("1001",)}, "--filter: this lesson takes numbers from -1000 to 1000"),
     ("network", {"learning_rate": "1 2"}, "--learning-rate: one number; received 2"),
     ("update", {"momentum": "1"}, "--momentum must be at least 0 and below 1; received 1"),
     ("update", {"learning_rate": "-1"}, "--learning-rate must be 0 to 100; received −1"),

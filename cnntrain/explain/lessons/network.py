@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from cnntrain.errors import ArgumentError
 from cnntrain.explain import given as read
-from cnntrain.explain.differences import central_differences, witnessed
+from cnntrain.explain.differences import witnessed
 from cnntrain.explain.document import Beside, Block, Cell, Formula, Heading, Sum, Table, Text, matrix
 from cnntrain.explain.exercise import floats
 from cnntrain.explain.letters import letter
@@ -34,6 +35,7 @@ TITLE = "A whole network, there and back"
 IMAGE, FILTER, BIAS = "2 0 2 3; 2 2 1 1; 1 2 2 0; 1 1 2 1", "1 -1; 0 1/2", "-1/2"
 V, C = "1/2 -1 1 0; -1/2 1/2 1/2 1/2", "0 1/2"
 LABEL = 0
+LARGEST = 1000  # so that rounding does not hide what a difference shows
 
 
 def lesson(given: Given) -> list[Block]:
@@ -67,6 +69,11 @@ def _parameters(given: Given) -> tuple[Parameters, float]:
     for name, values in (("bias", biases), ("learning-rate", rates)):
         if len(values) != 1:
             raise ArgumentError(f"--{name}: one number; received {len(values)}")
+    for name, numbers in (("image", image), ("filter", filter_), ("bias", [biases])):
+        if max(abs(value) for row in numbers for value in row) > LARGEST:
+            raise ArgumentError(
+                f"--{name}: this lesson takes numbers from -{LARGEST} to {LARGEST}; received a larger one"
+            )
     rows, columns = len(image) - len(filter_) + 1, len(image[0]) - len(filter_[0]) + 1
     if min(rows, columns) < WINDOW:
         least = f"{len(filter_) + WINDOW - 1}x{len(filter_[0]) + WINDOW - 1}"
@@ -111,7 +118,8 @@ def _forward(parameters: Parameters, done: Forward) -> list[Block]:
         Text("Softmax makes shares of them, and the loss is the logarithm of the right one's, here the first class's:"),
         Formula((
             f"exp({_f(done.y[0])}) : exp({_f(done.y[1])})  →  shares {_f(shares[0])} : {_f(shares[1])}",
-            f"L = −log {_f(shares[LABEL])} = {_f(done.loss)}",
+            f"L = −log of the share = log(exp({_f(done.y[0])}) + exp({_f(done.y[1])})) − {_bracketed(done.y[LABEL])}",
+            f"  = {_f(done.loss)}",
         )),
     ]  # fmt: skip
 
@@ -151,37 +159,34 @@ def _backward(parameters: Parameters, done: Forward, back: Backward) -> list[Blo
 def _witness(parameters: Parameters, done: Forward, back: Backward) -> list[Block]:
     """Return a central difference of L beside the gradient of every weight."""
     heading = Heading("Is it the derivative?")
-    if at_a_corner(done):
+    if at_a_corner(parameters, done):
         return [
             heading,
             Text(
-                "With these numbers the loss has a corner (a z that is exactly 0, or two equal numbers in a pooling "
-                "window): there is no derivative there, and differences tell nothing. Change a number a little."
+                "With these numbers the loss has a corner: a z that is 0, or two equal numbers in a pooling window. "
+                "There is no derivative there, and differences tell nothing. Change a number a little."
             ),
         ]
     rows: list[tuple[Cell, ...]] = []
     for field, gradient in (("w", back.w), ("b", np.array([back.b])), ("v", back.v), ("c", back.c)):
-        numeric = _differences(parameters, field)
-        for place in np.ndindex(numeric.shape):
+        at: Array = getattr(parameters, field)
+        for place in np.ndindex(at.shape):
             name = _named(f"∂L/∂{field}", place)
             formula = float(gradient[place])
-            rows.append((name, formula, witnessed(name, formula, float(numeric[place]))))
+            rows.append((name, formula, witnessed(name, formula, _loss_by(parameters, field), at, place)))
     return [
         heading,
         Text(
-            "Move one weight by 0.0001 up and down, run the whole network forward both times, and divide the "
-            "difference of the losses by 0.0002. That knows nothing of the chain rule:"
+            "Move one weight by h = 0.0001 (or less) up and down, run the whole network forward both times, and divide "
+            "the difference of the losses by 2 h. That knows nothing of the chain rule:"
         ),
         Table(("", "backward", "difference"), tuple(rows)),
     ]
 
 
-def _differences(parameters: Parameters, field: str) -> Array:
-    def loss(value: Array) -> float:
-        return forward(parameters._replace(**{field: value}), LABEL).loss
-
-    at: Array = getattr(parameters, field)
-    return central_differences(loss, at)
+def _loss_by(parameters: Parameters, field: str) -> Callable[[Array], float]:
+    """Return the loss as a function of some of the weights."""
+    return lambda value: forward(parameters._replace(**{field: value}), LABEL).loss
 
 
 def _step(parameters: Parameters, done: Forward, back: Backward, rate: float) -> list[Block]:

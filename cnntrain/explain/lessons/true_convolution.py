@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from cnntrain import functional
 from cnntrain.explain.agreement import agreed
-from cnntrain.explain.differences import central_differences, witnessed
-from cnntrain.explain.document import Beside, Block, Formula, Heading, Sum, Table, Text, matrix
+from cnntrain.explain.differences import witnessed
+from cnntrain.explain.document import Beside, Block, Cell, Formula, Heading, Sum, Table, Text, matrix
 from cnntrain.explain.exercise import Exercise, Values, floats
 from cnntrain.explain.figures import Names, backward_slide, forward_slide
 from cnntrain.explain.letters import letter
@@ -139,19 +139,19 @@ def _weights(layer: _Layer) -> list[Block]:
 def _witness(layer: _Layer, gradient: Values) -> list[Block]:
     """Return central differences of C beside the formulas."""
     w = floats(layer.over.filters[0][0])
-    rows = []
-    for name, formula, numeric in (
-        ("δ", _delta(layer, gradient), central_differences(lambda z: layer.cost(z, w), layer.z)),
-        ("∂C/∂w", layer.over.grad_weight(), central_differences(lambda v: layer.cost(layer.z, v), w)),
+    rows: list[tuple[Cell, ...]] = []
+    for name, formula, cost, at in (
+        ("δ", _delta(layer, gradient), lambda z: layer.cost(z, w), layer.z),
+        ("∂C/∂w", layer.over.grad_weight(), lambda v: layer.cost(layer.z, v), w),
     ):
-        for place in np.ndindex(numeric.shape):
-            value = formula[place[0]][place[1]]
-            named = letter(name, (place[0], place[1]))
-            rows.append((named, value, witnessed(named, value, float(numeric[place]))))
+        for i, j in np.ndindex(at.shape):
+            named = letter(name, (i, j))
+            rows.append((named, formula[i][j], witnessed(named, formula[i][j], cost, at, (i, j))))
     return [
         Heading("Is it the derivative?"),
         Text(
-            "Move one number by 0.0001 up and down, run the kernels forward, and divide the difference of C by 0.0002:"
+            "Move one number by h = 0.0001 (or less) up and down, run the kernels forward, and divide the difference "
+            "of C by 2 h:"
         ),
         Table(("", "formula", "difference"), tuple(rows)),
     ]
