@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from cnntrain.errors import RunFolderError
 from cnntrain.explain import document as d
 from cnntrain.explain.lessons import LESSONS
-from cnntrain.explain.page import lesson_page, lesson_pages
+from cnntrain.explain.page import lesson_page, save_lessons, save_page
 from tests.explain.chromium import chromium, opened
 
 HOSTILE = "</script><script>alert(1)</script>"
@@ -77,15 +78,24 @@ def test_the_window_slides(browser: Any, tmp_path: Path) -> None:
 
 
 def test_a_gallery_of_all_lessons(browser: Any, tmp_path: Path) -> None:
-    pages = dict(lesson_pages())
-    assert list(pages) == ["index.html", *(f"{name}.html" for name in LESSONS)]
-    for name, text in pages.items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
-        assert set(re.findall(r'href="([^"]*)"', text)) <= pages.keys()
-    for name in pages:
-        with opened(browser, tmp_path / name, width=400) as page:
-            assert page.evaluate("document.documentElement.scrollWidth") <= 400, name
+    files = save_lessons(tmp_path / "new" / "lessons")
+    names = [file.name for file in files]
+    assert names == ["index.html", *(f"{name}.html" for name in LESSONS)]
+    for file in files:
+        assert set(re.findall(r'href="([^"]*)"', file.read_text("utf-8"))) <= set(names)
+        with opened(browser, file, width=400) as page:
+            assert page.evaluate("document.documentElement.scrollWidth") <= 400, file
             for figure in page.locator(".slide").all():
                 last = int(figure.locator("input").get_attribute("max"))
                 figure.locator("input").fill(str(last))
                 assert figure.locator("table[data-part=output] td.lit").count() == 1
+
+
+def test_a_page_that_cannot_be_written(tmp_path: Path) -> None:
+    assert save_page(tmp_path / "a.html", "ä") == 2
+    with pytest.raises(RunFolderError, match="is a folder: name the file that the page shall be"):
+        save_page(tmp_path, "page")
+    with pytest.raises(RunFolderError, match=r"none/a\.html: could not be written"):
+        save_page(tmp_path / "none" / "a.html", "page")
+    with pytest.raises(RunFolderError, match=r"a\.html: this folder cannot be made"):
+        save_lessons(tmp_path / "a.html")

@@ -3,5 +3,6 @@
 from cnntrain.explain.page.examples import page_of_examples
 from cnntrain.explain.page.html import page_of
 from cnntrain.explain.page.lesson import lesson_page, lesson_pages
+from cnntrain.explain.page.save import save_lessons, save_page
 
-__all__ = ["lesson_page", "lesson_pages", "page_of", "page_of_examples"]
+__all__ = ["lesson_page", "lesson_pages", "page_of", "page_of_examples", "save_lessons", "save_page"]
