@@ -86,7 +86,8 @@ def command(
     if taught == (target is not None):
         raise click.UsageError("give either a run or a config, or --lesson NAME (--lessons lists them)")
     for name, value in given.items():
-        if value not in (None, (), False) and taught == (name in explain_options.NAMES):
+        was_given = value is not None and value is not False and value != ()
+        if was_given and taught == (name in explain_options.NAMES):
             belongs = "a run or a config" if taught else "a lesson: give --lesson NAME"
             raise click.UsageError(f"--{name.replace('_', '-')} belongs to {belongs}")
     if target is not None:

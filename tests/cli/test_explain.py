@@ -67,7 +67,7 @@ def test_json_is_one_object_with_every_block() -> None:
         (["--lesson", "--image", "1"], "--lesson needs a name; the lessons are"),
         (["--lesson", "poling"], 'no lesson "poling"; did you mean pooling?'),
         (["run", "--filter", "1"], "--filter belongs to a lesson: give --lesson NAME"),
-        (["--lesson", "forward", "--index", "1"], "--index belongs to a run or a config"),
+        (["--lesson", "forward", "--index", "0"], "--index belongs to a run or a config"),
         (["run", "--image", "a.png", "--image", "b.png"], "--image: one file; received 2"),
         (["--lesson", "forward", "--image", "1 2; 3"], "--image: rows must have one length"),
         (["--lesson", "forward", "--image", "\x1b[2J"], r'"\x1b[2J" in row 1 is no number'),
