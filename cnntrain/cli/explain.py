@@ -17,5 +17,5 @@ from cnntrain.cli.explain_options import network_options, show_network
 @network_options
 @options.as_json
 def command(target: Path, image: str | None, as_json: bool, **given: Any) -> None:
-    """Show every number of backpropagation with the numbers it was made of."""
+    """Show every number of a step with the numbers it was made of."""
     show_network(target, image, as_json, given)
