@@ -13,9 +13,9 @@ from cnntrain.cli.explain_options import network_options, show_network
 
 @click.command("explain")
 @click.argument("target", metavar="RUN_OR_CONFIG", type=click.Path(path_type=Path))
-@click.option("--image", metavar="FILE", help="An image file instead of one of the data.")
+@click.option("--image", multiple=True, metavar="FILE", help="An image file instead of one of the data.")
 @network_options
 @options.as_json
-def command(target: Path, image: str | None, as_json: bool, **given: Any) -> None:
+def command(target: Path, image: tuple[str, ...], as_json: bool, **given: Any) -> None:
     """Show every number of a step with the numbers it was made of."""
     show_network(target, image, as_json, given)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,30 +46,38 @@ def network_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-NAMES = (
+NAMES = (  # of the values that these options give
     "index", "split", "images", "label", "layer", "at", "grad_input", "weight", "parameter", "logit", "xlsx",
     "overrides", "threads",
 )  # fmt: skip
 
 
-def show_network(target: Path, image: str | None, as_json: bool, given: dict[str, Any]) -> None:
+def refuse(given: Mapping[str, Any], whose: str) -> None:
+    """Raise `UsageError` if one of these options was given: they are about something else."""
+    for name, value in given.items():
+        if value is not None and value != () and value is not False:
+            option = "set" if name == "overrides" else name.replace("_", "-")
+            raise click.UsageError(f"--{option} is about {whose}")
+
+
+def show_network(target: Path, image: Sequence[str], as_json: bool, given: Mapping[str, Any]) -> None:
     """Explain a step of a run's or a config's network.
 
     Parameters
     ----------
     target : Path
         What was named.
-    image : str or None
-        `--image`: a file.
+    image : sequence of str
+        `--image`: no file, or one.
     as_json : bool
         Print one JSON object.
-    given : dict
+    given : mapping
         The values of `network_options`.
     """
-    if image is not None and (given["index"] is not None or given["split"] is not None):
+    if image and (given["index"] is not None or given["split"] is not None):
         raise click.UsageError("give either --image FILE, or --index with --split")
-    if image is not None and (given["images"] or 1) > 1:
-        raise click.UsageError("--image is one image: leave --images out")
+    if len(image) > 1 or (image and (given["images"] or 1) > 1):
+        raise click.UsageError("--image FILE is one image: give it once, without --images")
 
     from cnntrain.explain.asked import Asked
     from cnntrain.explain.command import explain_network
@@ -84,7 +92,7 @@ def show_network(target: Path, image: str | None, as_json: bool, given: dict[str
         split=given["split"] or "test",
         index=given["index"] or 0,
         images=given["images"] or 1,
-        file=None if image is None else Path(image),
+        file=Path(image[0]) if image else None,
         label=given["label"],
     )
     asked = Asked(**{name: given[name] for name in ("layer", "at", "grad_input", "weight", "parameter", "logit")})
