@@ -33,10 +33,6 @@ _LESSON = [
     click.option("--momentum", metavar="NUMBER", help="Of the lesson update."),
     click.option("--weight-decay", metavar="NUMBER", help="Of the lesson update."),
 ]
-_NUMBERS = (
-    "filter", "delta", "bias", "stride", "padding", "dilation", "mode", "window", "learning_rate", "momentum",
-    "weight_decay",
-)  # fmt: skip
 
 
 def _lesson_options(function: Any) -> Any:
@@ -85,21 +81,18 @@ def command(
     taught = list_lessons or lesson is not None
     if taught == (target is not None):
         raise click.UsageError("give either a run or a config, or --lesson NAME (--lessons lists them)")
-    for name, value in given.items():
-        was_given = value is not None and value is not False and value != ()
-        if was_given and taught == (name in explain_options.NAMES):
-            belongs = "a run or a config" if taught else "a lesson: give --lesson NAME"
-            raise click.UsageError(f"--{name.replace('_', '-')} belongs to {belongs}")
+    network = {name: given.pop(name) for name in explain_options.NAMES}
     if target is not None:
-        if len(image) > 1:
-            raise click.UsageError(f"--image: one file; received {len(image)}")
-        network = {name: given[name] for name in explain_options.NAMES}
-        explain_options.show_network(target, image[0] if image else None, as_json, network, html)
-    elif list_lessons:
+        explain_options.refuse(given, "a lesson: give --lesson NAME")
+        explain_options.show_network(target, image, as_json, network, html)
+        return
+    explain_options.refuse(network, "a run or a config")
+    if list_lessons:
+        explain_options.refuse({"image": image, **given}, "one lesson: give --lesson NAME")
         show_list(as_json, html)
     else:
         assert lesson is not None  # for mypy
-        show_lesson(lesson, as_json, {"image": image, **{name: given[name] for name in _NUMBERS}}, html)
+        show_lesson(lesson, as_json, {"image": image, **given}, html)
 
 
 def show_list(as_json: bool, folder: Path | None = None) -> None:
@@ -108,12 +101,9 @@ def show_list(as_json: bool, folder: Path | None = None) -> None:
 
     lessons = listing()
     if folder is not None:
-        from cnntrain.explain.page import lesson_pages
-        from cnntrain.runs.disk import make_folder, write_atomically
+        from cnntrain.explain.page.save import save_lessons
 
-        make_folder(folder)
-        for name, page in lesson_pages():
-            write_atomically(folder / name, page.encode())
+        save_lessons(folder)
         click.echo(f"{folder / 'index.html'}: {len(lessons)} lessons", err=True)
     click.echo(json.dumps(lessons) if as_json else "\n".join(f"{name:18} {about}" for name, about in lessons.items()))
 
@@ -126,11 +116,9 @@ def show_lesson(lesson: str, as_json: bool, given: dict[str, Any], html: Path | 
     document = teach(lesson, **given)
     if html is not None:
         from cnntrain.explain.page import lesson_page
-        from cnntrain.runs.disk import write_atomically
+        from cnntrain.explain.page.save import save_page
 
-        page = lesson_page(document).encode()
-        write_atomically(html, page)
-        click.echo(f"{html}: {len(page):,} bytes", err=True)
+        click.echo(f"{html}: {save_page(html, lesson_page(document)):,} bytes", err=True)
     if as_json:
         click.echo(json.dumps(document.as_dict()))
     elif html is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +46,22 @@ def network_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-NAMES = (
+NAMES = (  # of the values that these options give
     "index", "split", "images", "label", "layer", "at", "grad_input", "weight", "parameter", "logit", "xlsx",
     "overrides", "threads",
 )  # fmt: skip
 
 
+def refuse(given: Mapping[str, Any], whose: str) -> None:
+    """Raise `UsageError` if one of these options was given: they are about something else."""
+    for name, value in given.items():
+        if value is not None and value != () and value is not False:
+            option = "set" if name == "overrides" else name.replace("_", "-")
+            raise click.UsageError(f"--{option} is about {whose}")
+
+
 def show_network(
-    target: Path, image: str | None, as_json: bool, given: dict[str, Any], html: Path | None = None
+    target: Path, image: Sequence[str], as_json: bool, given: Mapping[str, Any], html: Path | None = None
 ) -> None:
     """Explain a step of a run's or a config's network.
 
@@ -61,19 +69,19 @@ def show_network(
     ----------
     target : Path
         What was named.
-    image : str or None
-        `--image`: a file.
+    image : sequence of str
+        `--image`: no file, or one.
     as_json : bool
         Print one JSON object.
-    given : dict
+    given : mapping
         The values of `network_options`.
     html : Path or None
         Where to write the step as a page.
     """
-    if image is not None and (given["index"] is not None or given["split"] is not None):
+    if image and (given["index"] is not None or given["split"] is not None):
         raise click.UsageError("give either --image FILE, or --index with --split")
-    if image is not None and (given["images"] or 1) > 1:
-        raise click.UsageError("--image is one image: leave --images out")
+    if len(image) > 1 or (image and (given["images"] or 1) > 1):
+        raise click.UsageError("--image FILE is one image: give it once, without --images")
 
     from cnntrain.explain.asked import Asked
     from cnntrain.explain.command import explain_network
@@ -88,7 +96,7 @@ def show_network(
         split=given["split"] or "test",
         index=given["index"] or 0,
         images=given["images"] or 1,
-        file=None if image is None else Path(image),
+        file=Path(image[0]) if image else None,
         label=given["label"],
     )
     asked = Asked(**{name: given[name] for name in ("layer", "at", "grad_input", "weight", "parameter", "logit")})
@@ -108,9 +116,8 @@ def show_network(
         reporter.line(f"{given['xlsx']}: {cells:,} cells with formulas")
     if html is not None:
         from cnntrain.explain.page import page_of_examples
-        from cnntrain.runs.disk import write_atomically
+        from cnntrain.explain.page.save import save_page
 
-        page = page_of_examples([explanation.example], [explanation.trace]).encode()
-        write_atomically(html, page)
-        reporter.line(f"{html}: {len(page):,} bytes")
+        size = save_page(html, page_of_examples([explanation.example], [explanation.trace]))
+        reporter.line(f"{html}: {size:,} bytes")
     click.echo(json.dumps(explanation.as_dict()) if as_json else explanation.as_text())

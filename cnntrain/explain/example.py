@@ -229,6 +229,9 @@ def _example(subject: _Subject, pictures: Pictures, normalization: Normalization
     labels, said = _labels(network, images, pictures, wanted.label, subject.class_names)
     step, rate, past = _step(subject)
     notes = [*subject.notes, *said, *past, *_of_batch_norm(rows, count)]
+    differing = [name for name in ("dropout", "batch_norm2d") if any(row.name == name for row in _leaves(rows))]
+    if differing:
+        notes.append(f"{' and '.join(differing)} as in training: what the network says may differ from `eval`'s answer")
     if config.data.augment:
         notes.append("the images are shown as they are stored: data.augment is left out")
     return Example(

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click import UsageError
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 from PIL import Image
 
 from cnntrain.cli import main
+from cnntrain.cli.explain_options import refuse
 from cnntrain.layers.batch import Batch
 from cnntrain.layers.conv2d import Conv2d
 from tests.training.small import digits, train, write_config
@@ -63,7 +65,17 @@ def test_a_file(folder: Path) -> None:
     named = explain(folder / "run", "--image", folder / "photo.png", "--label", 3, "--split", "train")
     assert (named.exit_code, "either --image FILE, or --index with --split" in named.stderr) == (2, True)
     many = explain(folder / "run", "--image", folder / "photo.png", "--images", 2)
-    assert (many.exit_code, "--image is one image" in many.stderr) == (2, True)
+    assert (many.exit_code, "--image FILE is one image" in many.stderr) == (2, True)
+
+
+def test_options_of_something_else() -> None:
+    refuse({"layer": None, "overrides": (), "index": None}, "a run or a config")
+    with pytest.raises(UsageError, match="--grad-input is about a run or a config"):
+        refuse({"layer": None, "grad_input": "0,0,0"}, "a run or a config")
+    with pytest.raises(UsageError, match="--set is about a run or a config"):
+        refuse({"overrides": ("seed=1",)}, "a run or a config")
+    with pytest.raises(UsageError, match="--index is about a run or a config"):
+        refuse({"index": 0}, "a run or a config")
 
 
 def test_a_workbook(folder: Path, tmp_path: Path) -> None:
