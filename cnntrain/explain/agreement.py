@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 from cnntrain.errors import MismatchError
+from cnntrain.explain.document import Sum
 from cnntrain.explain.numbers import Number
 
 ROUNDING = 1e-12  # of the sum of the terms' sizes: many times what float64 loses in a lesson's few terms
@@ -47,6 +48,13 @@ def agreed(name: str, kernel: float, terms: Iterable[Sequence[Number]], constant
             "a lesson shows no number that is not its sum. Please report this"
         )
     return value + 0.0  # no -0
+
+
+def check_sum(written: Sum) -> None:
+    """Compare the terms of a sum, as they are to be printed, with the value behind them; raises `MismatchError`."""
+    terms = [[cell for cell in term if not isinstance(cell, str)] for term in written.terms]
+    if not isinstance(written.value, str) and [len(t) for t in terms] == [len(t) for t in written.terms]:
+        agreed(written.name, float(written.value), terms)
 
 
 def _is_exact(number: Number) -> bool:

@@ -6,7 +6,7 @@ Every class is a frozen dataclass of plain values; a renderer needs a function f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -178,6 +178,15 @@ class Document:
     def as_dict(self) -> dict[str, Any]:
         """Return plain lists, strings and numbers for JSON; each block says its `kind`."""
         return {"lesson": self.name, "title": self.title, "blocks": [_plain_block(block) for block in self.blocks]}
+
+
+def sums_of(blocks: Iterable[Block]) -> Iterator[Sum]:
+    """Yield every sum that blocks write out, those of windows that slide among them."""
+    for block in blocks:
+        if isinstance(block, Sum):
+            yield block
+        elif isinstance(block, Slide):
+            yield from (step.sum for step in block.steps)
 
 
 def matrix(

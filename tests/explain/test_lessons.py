@@ -13,7 +13,7 @@ import pytest
 
 from cnntrain import functional
 from cnntrain.errors import ArgumentError, MismatchError
-from cnntrain.explain.document import Document, Slide, Sum
+from cnntrain.explain.document import Document, Slide, sums_of
 from cnntrain.explain.lessons import LESSONS, listing, teach
 from cnntrain.explain.terminal import render
 from cnntrain.optimizers.sgd import Sgd
@@ -210,6 +210,18 @@ def slides(document: Document) -> list[Slide]:
     return [block for block in document.blocks if isinstance(block, Slide)]
 
 
+def test_a_figure_that_writes_other_terms_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The terms that are printed are compared once more, as they are printed."""
+    from cnntrain.explain import figures
+
+    right = figures.canvas
+    monkeypatch.setattr(
+        figures, "canvas", lambda law, cell: right(law, lambda output: cell(output[::-1]))
+    )  # transposed
+    with pytest.raises(MismatchError, match="∂L/∂x₁₂: the kernel gives 1.0, the sum that would be shown .* 4.0"):
+        teach("full-convolution")
+
+
 SETTINGS: list[dict[str, str]] = [
     {},
     {"padding": "1"},
@@ -248,8 +260,7 @@ def test_the_window_that_is_marked_gives_the_number_that_is_marked(lesson: str, 
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_every_sum_that_is_written_is_its_value(lesson: str) -> None:
     document = teach(lesson)
-    sums = [block for block in document.blocks if isinstance(block, Sum)]
-    sums += [step.sum for slide in slides(document) for step in slide.steps]
+    sums = list(sums_of(document.blocks))
     assert sums
     for each in sums:
         total = sum(np.prod([float(factor) for factor in term]) for term in each.terms)

@@ -6,7 +6,8 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from cnntrain.errors import ArgumentError
-from cnntrain.explain.document import Block, Document, Heading, Link, Text
+from cnntrain.explain.agreement import check_sum
+from cnntrain.explain.document import Block, Document, Heading, Link, Text, sums_of
 from cnntrain.hints import hint
 from cnntrain.printable import printable
 
@@ -112,6 +113,8 @@ def teach(name: str, **given: Any) -> Document:
             raise ArgumentError(f"lesson {name} takes no --{option.replace('_', '-')}; it takes {taken}")
     module = import_module(f"cnntrain.explain.lessons.{name.replace('-', '_')}")
     blocks: list[Block] = module.lesson(given)
+    for written in sums_of(blocks):
+        check_sum(written)
     return Document(name, module.TITLE, (*blocks, *_further(name)))
 
 
