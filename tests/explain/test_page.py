@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import json
 import re
+import shutil
 import zlib
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
@@ -16,14 +17,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cnntrain.errors import ArgumentError
+from cnntrain.errors import ArgumentError, CnntrainError
 from cnntrain.explain import Trace, trace
 from cnntrain.explain.example import example_of
-from cnntrain.explain.page import page_of, page_of_examples
+from cnntrain.explain.page import examples_of_run, page_of, page_of_examples
 from cnntrain.explain.page.html import SCRIPTS, in_script, static
 from cnntrain.explain.page.pack import Packer, checksum
+from cnntrain.explain.pictures import Wanted
 from cnntrain.optimizers import OPTIMIZERS
 from tests.layers.networks import batch, network
+from tests.training.small import STEPS, train, write_config
 
 LENET = """
 - conv2d: {filters: 6, kernel_size: 5, padding: same}
@@ -209,6 +212,22 @@ def test_the_page_of_examples_tells_their_origin() -> None:
     assert two.count("a &lt;note&gt;") == 1
     with pytest.raises(ArgumentError, match="a page needs an example; received none"):
         page_of_examples([])
+
+
+def test_a_run_has_an_example_for_each_checkpoint(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(write_config(tmp_path), run, "train.epochs=1")
+    (run / ".last.safetensors.7.tmp").write_bytes(b"half")
+    (alone,) = examples_of_run(run)
+    assert alone.name.endswith("last.safetensors")  # the best is after the same step and has no optimiser
+    train(write_config(tmp_path), tmp_path / "longer", "train.epochs=2")
+    shutil.copy(tmp_path / "longer" / "last.safetensors", run / "step-000002.safetensors")
+    found = examples_of_run(run, wanted=Wanted(index=3))
+    assert [example.origin for example in found] == [f"after epoch {n} (step {n * STEPS})" for n in (1, 2)]
+    assert {example.title for example in found} == {"image 3 of the test split"}
+    assert f'"name":"after epoch 2 (step {2 * STEPS})"' in page_of_examples(found)
+    with pytest.raises(CnntrainError, match="nowhere"):
+        examples_of_run(tmp_path / "nowhere")
 
 
 def luminance(colour: str) -> float:

@@ -27,15 +27,20 @@ EVERY_LAYER = """
 - conv2d: {filters: 4, kernel_size: 3, padding: [2, 1], dilation: [2, 1], groups: 2, mode: convolution}
 - prelu
 - residual: [conv2d: {filters: 4, kernel_size: 3, padding: same}, tanh]
-- max_pool2d: {kernel_size: 3, stride: 2, padding: 1}
+- max_pool2d: {kernel_size: 3, stride: 2, padding: 1, ceil_mode: true}
 - residual: {body: [conv2d: {filters: 6, kernel_size: 3, padding: 1, stride: 2}, elu], shortcut: zero_padded}
-- branches: [[conv2d: {filters: 2, kernel_size: 1}, sigmoid], [avg_pool2d: {kernel_size: 3, stride: 1, padding: 1}], []]
+- branches:
+    sequences:
+    - [conv2d: {filters: 2, kernel_size: 1}, sigmoid]
+    - [avg_pool2d: {kernel_size: 3, stride: 1, padding: 1, count_padding: false}]
+    - []
 - branches:
     sequences: [[conv2d: {filters: 4, kernel_size: 1}, softplus], [conv2d: {filters: 4, kernel_size: 1}, silu]]
     merge: add
 - repeat: {times: 2, layers: [leaky_relu: 0.2, local_response_norm: {size: 3, region: within_channel}]}
 - dropout: 0.25
 - selu
+- avg_pool2d: {kernel_size: 3, stride: 2, padding: 1, ceil_mode: true}
 - residual: {body: [batch_norm2d: {frozen: true}, relu], shortcut: [gelu: tanh]}
 - global_avg_pool2d
 - flatten
