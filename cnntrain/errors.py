@@ -74,6 +74,12 @@ class TrainingError(CnntrainError):
     exit_code = 1
 
 
+class MismatchError(CnntrainError):
+    """A number that is explained is not the sum that is written out for it: an error in a kernel, or in the formula."""
+
+    exit_code = 1
+
+
 class EnvironmentVariableError(CnntrainError):
     """An environment variable has a value that kernels cannot be compiled or run with."""
 

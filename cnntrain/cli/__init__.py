@@ -28,6 +28,7 @@ COMMANDS = {
     "export": "Write a trained network for other programs: ONNX, PyTorch, C.",
     "convert": "Make a checkpoint of a PyTorch state dict.",
     "reproduce": "Train a recipe and say whether it keeps its promise.",
+    "explain": "Show every number of a step with the numbers it was made of.",
     "gradcheck": "Check every gradient of a network against finite differences.",
     "check": "Check a config and show its layers, without training.",
     "find-rate": "Find a learning rate: the loss while the rate grows.",

@@ -144,11 +144,14 @@ class Trace:
         return found[path]
 
 
-class _AsTheyAre:
+class AsTheyAre:
+    """The normalisation of images that are normalised already."""
+
     def __init__(self, channels: int) -> None:
         self._identity = np.ones(channels), np.zeros(channels)
 
     def affine(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return 1 and 0 for each channel."""
         return self._identity
 
 
@@ -180,7 +183,7 @@ def trace(
     before = {parameter.name: parameter.canonical(parameter.value) for parameter in network.parameters}
     statistics = {statistic.name: statistic.value.copy() for statistic in network.statistics}
     images = np.array(images, np.float64, order="C")
-    network.load(images, np.arange(len(images), dtype=np.int64), _AsTheyAre(images.shape[1]))
+    network.load(images, np.arange(len(images), dtype=np.int64), AsTheyAre(images.shape[1]))
     network.forward(training=True, step=step)
     loss = network.loss(labels)
     after = {statistic.name: statistic.value.copy() for statistic in network.statistics}

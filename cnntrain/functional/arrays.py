@@ -16,21 +16,6 @@ from cnntrain.shape import LANES
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
-def floating(name: str, array: Any, axes: str, dtype: np.dtype | None = None) -> NDArray:
-    """Return `array` if it is float32 or float64 with one axis for each word of `axes` and not empty."""
-    if not isinstance(array, np.ndarray):
-        raise ArgumentError(f"{name} must be a NumPy array; received {type(array).__name__}")
-    if array.dtype not in FLOATS:
-        raise ArgumentError(f"{name} must be float32 or float64; received {array.dtype}: convert it with .astype()")
-    if dtype is not None and array.dtype != dtype:
-        raise ArgumentError(f"{name} must be {dtype} like the other arrays; received {array.dtype}")
-    if array.ndim != len(axes.split(", ")):
-        raise ArgumentError(f"{name} must have the axes ({axes}); received shape {array.shape}")
-    if array.size == 0:
-        raise ArgumentError(f"{name} must not be empty; received shape {array.shape}")
-    return array
-
-
 def same_shape(name: str, array: NDArray, shape: tuple[int, ...], why: str) -> NDArray:
     """Return `array` if it has the given shape."""
     if array.shape != shape:

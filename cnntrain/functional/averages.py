@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from cnntrain.errors import ArgumentError
-from cnntrain.functional.arrays import block_count, enter, floating, leave, room, same_shape
-from cnntrain.functional.pooling import Pair, pooling_axes
+from cnntrain.functional.arrays import block_count, enter, leave, room
+from cnntrain.functional.first_call import says_when_it_compiles
+from cnntrain.functional.forms import images_of, numbers, without
+from cnntrain.functional.pooling import Pair, check_pooled, delta_of, image_shape, pooling_axes
 from cnntrain.passes.pooling import AveragePooling
 
 
+@says_when_it_compiles
 def avg_pool2d(
-    x: NDArray,
+    x: ArrayLike,
     kernel_size: Pair,
     *,
     stride: Pair | None = None,
@@ -24,7 +26,8 @@ def avg_pool2d(
 
     Parameters
     ----------
-    x : ndarray, float32 or float64, (images, channels, rows, columns)
+    x : array_like, (images, channels, rows, columns)
+        Lists, whole numbers and one image as in `max_pool2d`.
     kernel_size : int or (rows, columns)
     stride : int or (rows, columns), optional
         kernel_size when not given.
@@ -44,16 +47,18 @@ def avg_pool2d(
     ArgumentError
         When the window does not fit.
     """
-    floating("x", x, "images, channels, rows, columns")
-    rows, columns = pooling_axes(x.shape, kernel_size, stride, padding, ceil_mode)
-    shape = (*x.shape[:2], rows.count, columns.count)
+    (x,) = numbers(x=x)
+    image, form = images_of("x", x)
+    rows, columns = pooling_axes(image.shape, kernel_size, stride, padding, ceil_mode)
+    shape = (*image.shape[:2], rows.count, columns.count)
     output = room(shape[0], int(np.prod(shape[1:])), x.dtype)
-    AveragePooling(shape[1], rows, columns, bool(count_padding)).forward(enter(x), output, block_count(shape[0]))
-    return leave(output, shape)
+    AveragePooling(shape[1], rows, columns, bool(count_padding)).forward(enter(image), output, block_count(shape[0]))
+    return without(leave(output, shape), *form.missing)
 
 
+@says_when_it_compiles
 def avg_pool2d_backward(
-    grad_output: NDArray,
+    grad_output: ArrayLike,
     input_shape: tuple[int, ...],
     kernel_size: Pair,
     *,
@@ -66,7 +71,7 @@ def avg_pool2d_backward(
 
     Parameters
     ----------
-    grad_output : ndarray, float32 or float64, (images, channels, output rows, output columns)
+    grad_output : array_like, shape of the output of `avg_pool2d`
     input_shape : tuple of int
         Shape of the x of `avg_pool2d`.
     kernel_size, stride, padding, ceil_mode, count_padding
@@ -81,13 +86,12 @@ def avg_pool2d_backward(
     ArgumentError
         When shapes do not fit.
     """
-    floating("grad_output", grad_output, "images, channels, rows, columns")
-    shape = tuple(int(size) for size in input_shape)
-    if len(shape) != 4 or min(shape) < 1:
-        raise ArgumentError(f"input_shape must be (images, channels, rows, columns); received {input_shape}")
+    (grad_output,) = numbers(grad_output=grad_output)
+    shape = image_shape(input_shape)
+    delta = delta_of(grad_output, input_shape)
     rows, columns = pooling_axes(shape, kernel_size, stride, padding, ceil_mode)
-    same_shape("grad_output", grad_output, (*shape[:2], rows.count, columns.count), "that of the pooled images")
-    grad_input = room(shape[0], int(np.prod(shape[1:])), grad_output.dtype)
+    check_pooled(grad_output, input_shape, rows, columns)
+    grad_input = room(shape[0], int(np.prod(shape[1:])), delta.dtype)
     pooling = AveragePooling(shape[1], rows, columns, bool(count_padding))
-    pooling.backward(enter(grad_output), grad_input, block_count(shape[0]))
-    return leave(grad_input, shape)
+    pooling.backward(enter(delta), grad_input, block_count(shape[0]))
+    return leave(grad_input, shape).reshape(input_shape)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from cnntrain.errors import ArgumentError
-from cnntrain.functional.arrays import block_count, enter, flat, floating, leave, pair, room, same_shape, whole
+from cnntrain.functional.arrays import block_count, enter, flat, leave, pair, room, same_shape, whole
+from cnntrain.functional.first_call import says_when_it_compiles
+from cnntrain.functional.forms import Form, bias_of, images_of, numbers, with_axes, without
 from cnntrain.machine import this_machine
 from cnntrain.memory import line_aligned
 from cnntrain.passes.convolution import Convolution
@@ -28,8 +30,10 @@ def padding_of(padding: Pair | str, taps: int, dilation: int, stride: int, axis:
             raise ArgumentError(f'padding "same" needs stride 1; received stride {stride}')
         total = (taps - 1) * dilation
         return total // 2, total - total // 2
+    if isinstance(padding, str) and padding == "full":
+        return (taps - 1) * dilation, (taps - 1) * dilation
     if isinstance(padding, str):
-        raise ArgumentError(f'padding must be whole numbers, "same" or "valid"; received {padding!r}')
+        raise ArgumentError(f'padding must be whole numbers, "same", "valid" or "full"; received {padding!r}')
     number = pair("padding", padding, 0)[axis]
     return number, number
 
@@ -51,11 +55,6 @@ def _geometry(
         raise ArgumentError(
             f"groups must divide the {channels} channels of x and the {filters} filters; received {groups}"
         )
-    if weight_shape[1] != channels // groups:
-        raise ArgumentError(
-            f"weight must have {channels // groups} channels (the {channels} of x / {groups} groups); "
-            f"received shape {weight_shape}"
-        )
     windows = []
     for axis, word in enumerate(("rows", "columns")):
         taps = weight_shape[2 + axis]
@@ -76,10 +75,45 @@ def _passes(geometry: ConvolutionGeometry, images: int, dtype: np.dtype, convolu
     return Convolution(geometry, this_machine().capacity(images, dtype), dtype, direct=convolution == "direct")
 
 
+class _Given(NamedTuple):
+    """An image and a filter, or many, with all their axes, and which of them came without."""
+
+    x: NDArray
+    weight: NDArray
+    geometry: ConvolutionGeometry
+    image: Form
+    filter: Form
+
+    @property
+    def output_shape(self) -> tuple[int, int, int, int]:
+        rows, columns = self.geometry.rows.output_size, self.geometry.columns.output_size
+        return self.x.shape[0], self.geometry.filters, rows, columns
+
+    def as_given(self, output: NDArray) -> NDArray:
+        """Return an output without the axis of images if there was one image, of filters if one filter."""
+        return without(output, *([0] if self.image.missing else []), *([1] if self.filter.missing else []))
+
+
+def _given(x: NDArray, weight: NDArray, settings: tuple[Any, ...]) -> _Given:
+    image, image_form = images_of("x", x)
+    filters, filter_form = with_axes(
+        "weight", weight, "filters, channels, rows, columns", "channels, rows, columns", "rows, columns"
+    )
+    geometry = _geometry(image.shape, filters.shape, *settings)
+    if filters.shape[1] != geometry.channels // geometry.groups:
+        one = f" x of shape {x.shape} is one image." if image_form.missing else ""
+        raise ArgumentError(
+            f"weight must have {geometry.channels // geometry.groups} channels (the {geometry.channels} of x / "
+            f"{geometry.groups} groups); received shape {weight.shape}.{one}"
+        )
+    return _Given(image, filters, geometry, image_form, filter_form)
+
+
+@says_when_it_compiles
 def conv2d(
-    x: NDArray,
-    weight: NDArray,
-    bias: NDArray | None = None,
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
     *,
     stride: Pair = 1,
     padding: Pair | str = 0,
@@ -92,11 +126,16 @@ def conv2d(
 
     Parameters
     ----------
-    x : ndarray, float32 or float64, (images, channels, rows, columns)
-    weight : ndarray, same dtype, (filters, channels / groups, rows, columns)
-    bias : ndarray, same dtype, (filters,), optional
+    x : array_like, (images, channels, rows, columns)
+        float32 or float64; lists and whole numbers are computed in the type of the float arrays beside them, in float64
+        if there are none. One image may come as (channels, rows, columns) or (rows, columns).
+    weight : array_like, same dtype, (filters, channels / groups, rows, columns)
+        One filter may come as (channels, rows, columns) or (rows, columns).
+    bias : array_like, same dtype, (filters,), optional
+        One number for one filter.
     stride, dilation : int or (rows, columns)
-    padding : int, (rows, columns), "valid" or, at stride 1, "same" (an odd total goes after the image)
+    padding : int, (rows, columns), "valid", "full" or, at stride 1, "same" (an odd total goes after the image)
+        "full": the filter's reach - 1 on every side, (taps - 1) * dilation, so that each overlap counts.
     groups : int
         Filters of a group see the channels of that group only.
     mode : "cross_correlation" or "convolution"
@@ -108,6 +147,7 @@ def conv2d(
     Returns
     -------
     ndarray, (images, filters, output rows, output columns)
+        Without the first axis if x was one image, without the second if weight was one filter.
 
     Raises
     ------
@@ -118,23 +158,21 @@ def conv2d(
     -----
     LeCun et al. 1998, section II; derived in docs/mathematics.md.
     """
-    floating("x", x, "images, channels, rows, columns")
-    floating("weight", weight, "filters, channels, rows, columns", x.dtype)
-    geometry = _geometry(x.shape, weight.shape, stride, padding, dilation, groups, mode)
-    if bias is None:
-        bias = np.zeros(geometry.filters, x.dtype)
-    same_shape("bias", floating("bias", bias, "filters", x.dtype), (geometry.filters,), "one for each filter")
-    blocks = block_count(x.shape[0])
-    shape = (x.shape[0], geometry.filters, geometry.rows.output_size, geometry.columns.output_size)
+    x, weight, *rest = numbers(x=x, weight=weight, **({} if bias is None else {"bias": bias}))
+    given = _given(x, weight, (stride, padding, dilation, groups, mode))
+    filters, shape = given.geometry.filters, given.output_shape
+    shift = bias_of(rest[0], filters, "filter") if rest else np.zeros(filters, x.dtype)
     output = room(shape[0], int(np.prod(shape[1:])), x.dtype)
-    _passes(geometry, shape[0], x.dtype, convolution).forward(enter(x), flat(weight), flat(bias), output, blocks)
-    return leave(output, shape)
+    passes = _passes(given.geometry, shape[0], x.dtype, convolution)
+    passes.forward(enter(given.x), flat(weight), flat(shift), output, block_count(shape[0]))
+    return given.as_given(leave(output, shape))
 
 
+@says_when_it_compiles
 def conv2d_backward(
-    grad_output: NDArray,
-    x: NDArray,
-    weight: NDArray,
+    grad_output: ArrayLike,
+    x: ArrayLike,
+    weight: ArrayLike,
     *,
     stride: Pair = 1,
     padding: Pair | str = 0,
@@ -147,7 +185,7 @@ def conv2d_backward(
 
     Parameters
     ----------
-    grad_output : ndarray, (images, filters, output rows, output columns)
+    grad_output : array_like, shape of the output of `conv2d`
         dL/dz, the delta.
     x, weight, stride, padding, dilation, groups, mode, convolution
         As in `conv2d`.
@@ -159,7 +197,7 @@ def conv2d_backward(
     grad_weight : ndarray, shape of weight
         Valid correlation of x with the delta, summed over the images.
     grad_bias : ndarray, (filters,)
-        The delta summed over everything but the filters.
+        The delta summed over everything but the filters; one number if weight was one filter.
 
     Raises
     ------
@@ -170,17 +208,19 @@ def conv2d_backward(
     -----
     Derived in docs/mathematics.md.
     """
-    floating("x", x, "images, channels, rows, columns")
-    floating("weight", weight, "filters, channels, rows, columns", x.dtype)
-    geometry = _geometry(x.shape, weight.shape, stride, padding, dilation, groups, mode)
-    shape = (x.shape[0], geometry.filters, geometry.rows.output_size, geometry.columns.output_size)
-    floating("grad_output", grad_output, "images, filters, rows, columns", x.dtype)
-    same_shape("grad_output", grad_output, shape, "that of the output of conv2d")
-    blocks = block_count(x.shape[0])
-    passes = _passes(geometry, shape[0], x.dtype, convolution)
-    image, delta = enter(x), enter(grad_output)
-    grad_weight, grad_bias = np.empty(weight.size, x.dtype), np.empty(geometry.filters, x.dtype)
+    x, weight, grad_output = numbers(x=x, weight=weight, grad_output=grad_output)
+    given = _given(x, weight, (stride, padding, dilation, groups, mode))
+    shape = given.output_shape
+    expected = given.as_given(np.empty(shape, bool)).shape
+    delta = enter(same_shape("grad_output", grad_output, expected, "that of the output of conv2d").reshape(shape))
+    passes, blocks = _passes(given.geometry, shape[0], x.dtype, convolution), block_count(shape[0])
+    image = enter(given.x)
+    grad_weight, grad_bias = np.empty(weight.size, x.dtype), np.empty(given.geometry.filters, x.dtype)
     passes.backward_weight(image, delta, grad_weight, grad_bias, blocks)
     grad_input = line_aligned(image.size, image.dtype)
     passes.backward_input(delta, flat(weight), grad_input, blocks)
-    return leave(grad_input, x.shape), grad_weight.reshape(weight.shape), grad_bias
+    return (
+        leave(grad_input, given.x.shape).reshape(x.shape),
+        grad_weight.reshape(weight.shape),
+        without(grad_bias, *([0] if given.filter.missing else [])),
+    )

@@ -9,24 +9,31 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cnntrain.errors import ArgumentError
-from cnntrain.functional.arrays import enter, floating, leave, same_shape
+from cnntrain.functional.arrays import enter, leave, same_shape
+from cnntrain.functional.first_call import says_when_it_compiles
+from cnntrain.functional.forms import Form, array_of, numbers, whole_numbers, with_axes
 from cnntrain.kernels import losses as kernels
 from cnntrain.kernels import margin_losses as margin_kernels
 from cnntrain.passes.targets import targets
 
 
-def checked_labels(name: str, labels: NDArray, images: int, classes: int) -> NDArray[np.int64]:
+def checked_labels(name: str, labels: ArrayLike, outputs: NDArray, form: Form) -> NDArray[np.int64]:
     """Return labels as int64 if there is one for each image and all lie in 0 ... classes - 1."""
-    if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu":
-        received = labels.dtype if isinstance(labels, np.ndarray) else type(labels).__name__
-        raise ArgumentError(f"{name} must be an array of whole numbers; received {received}")
-    same_shape(name, labels, (images,), "one for each image")
-    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    images, classes = outputs.shape
+    array = whole_numbers(name, labels)
+    same_shape(name, array, () if form.missing else (images,), "one for each image")
+    array = array.reshape(images)
+    wrong = np.flatnonzero((array < 0) | (array >= classes))
     if wrong.size:
         raise ArgumentError(
-            f"{name} must lie in 0 ... {classes - 1} ({classes} classes); received {labels[wrong[0]]} at {wrong[0]}"
+            f"{name} must lie in 0 ... {classes - 1} ({classes} classes); received {array[wrong[0]]} at {wrong[0]}"
         )
-    return labels.astype(np.int64)
+    return array
+
+
+def _outputs_of(name: str, outputs: ArrayLike) -> tuple[NDArray, Form]:
+    (array,) = numbers(**{name: outputs})
+    return with_axes(name, array, "images, classes", "classes")
 
 
 def checked_weights(weights: Any, classes: int) -> NDArray[np.float64]:
@@ -45,15 +52,17 @@ def checked_weights(weights: Any, classes: int) -> NDArray[np.float64]:
     return array.astype(np.float64)
 
 
+@says_when_it_compiles
 def cross_entropy(
-    logits: NDArray, labels: NDArray, *, label_smoothing: float = 0.0, class_weights: ArrayLike | None = None
+    logits: ArrayLike, labels: ArrayLike, *, label_smoothing: float = 0.0, class_weights: ArrayLike | None = None
 ) -> tuple[float, NDArray]:
     """Softmax followed by cross-entropy, computed together and stably.
 
     Parameters
     ----------
-    logits : ndarray, float32 or float64, (images, classes)
-    labels : ndarray of int, (images,)
+    logits : array_like, (images, classes), or (classes,) of one image
+        float32 or float64; lists and whole numbers are computed in float64.
+    labels : array_like of int, (images,), or one number for one image
         Each in 0 ... classes - 1.
     label_smoothing : float
         0 to 1: share s of each target that is spread evenly over all classes, the label's included (Szegedy et al.
@@ -74,33 +83,34 @@ def cross_entropy(
     ArgumentError
         When shapes, types, labels, weights or the smoothing are wrong.
     """
-    floating("logits", logits, "images, classes")
-    images, classes = logits.shape
-    labels = checked_labels("labels", labels, images, classes)
+    outputs, form = _outputs_of("logits", logits)
+    classes, targeted = outputs.shape[1], checked_labels("labels", labels, outputs, form)
     if isinstance(label_smoothing, bool) or not isinstance(label_smoothing, int | float | np.floating):
         raise ArgumentError(f"label_smoothing must be a number; received {label_smoothing!r}")
     if not 0 <= label_smoothing <= 1:
         raise ArgumentError(f"label_smoothing must be 0 to 1; received {label_smoothing}")
     weights = np.ones(classes) if class_weights is None else checked_weights(class_weights, classes)
-    total = float(weights[labels].sum())
+    total = float(weights[targeted].sum())
     if total == 0:
-        return 0.0, np.zeros_like(logits)
-    own, spread = (part.astype(logits.dtype) for part in targets(classes, float(label_smoothing), weights))
-    z = enter(logits[:, :, None, None])
-    losses, correct, gradient = np.empty(images), np.empty(images, np.int64), np.empty_like(z)
-    goals = own, spread, logits.dtype.type(total), label_smoothing > 0
-    kernels.cross_entropy(z, labels, losses, correct, gradient, goals)
-    return float(losses.sum()) / total, _as_images(gradient, images, classes)
+        return 0.0, np.zeros(form.given, outputs.dtype)
+    own, spread = (part.astype(outputs.dtype) for part in targets(classes, float(label_smoothing), weights))
+    z = enter(outputs[:, :, None, None])
+    losses, correct, gradient = np.empty(len(outputs)), np.empty(len(outputs), np.int64), np.empty_like(z)
+    goals = own, spread, outputs.dtype.type(total), label_smoothing > 0
+    kernels.cross_entropy(z, targeted, losses, correct, gradient, goals)
+    return float(losses.sum()) / total, _as_given(gradient, outputs, form)
 
 
-def mse(outputs: NDArray, targets: NDArray) -> tuple[float, NDArray]:
+@says_when_it_compiles
+def mse(outputs: ArrayLike, targets: ArrayLike) -> tuple[float, NDArray]:
     """Quadratic cost C = 1/(2 images) sum ||outputs - targets||**2 (Nielsen 2015, chapter 1).
 
     Parameters
     ----------
-    outputs : ndarray, float32 or float64, (images, classes)
-    targets : ndarray
-        (images, classes) of the same dtype, or labels (images,) of whole numbers, taken as one-hot.
+    outputs : array_like, (images, classes), or (classes,) of one image
+        float32 or float64; lists and whole numbers are computed in float64.
+    targets : array_like
+        Shape of outputs, same dtype; or with one axis less labels, whole numbers, taken as one-hot.
 
     Returns
     -------
@@ -113,29 +123,32 @@ def mse(outputs: NDArray, targets: NDArray) -> tuple[float, NDArray]:
     ArgumentError
         When shapes, types or labels are wrong.
     """
-    floating("outputs", outputs, "images, classes")
-    images, classes = outputs.shape
-    y = enter(outputs[:, :, None, None])
+    array, form = _outputs_of("outputs", outputs)
+    images, classes = array.shape
+    y = enter(array[:, :, None, None])
     goals = np.zeros_like(y)
-    if isinstance(targets, np.ndarray) and targets.dtype.kind in "iu":
-        labels = checked_labels("targets", targets, images, classes)
+    given = array_of("targets", targets)
+    if given.dtype.kind in "iu" and given.ndim == len(form.given) - 1:
+        labels = checked_labels("targets", targets, array, form)
         kernels.one_hot(labels, goals, classes)
     else:
-        same_shape("targets", floating("targets", targets, "images, classes", outputs.dtype), outputs.shape, "outputs'")
+        _, given = numbers(outputs=outputs, targets=targets)
+        same_shape("targets", given, form.given, "outputs'")
         labels = np.zeros(images, np.int64)
-        goals = enter(targets[:, :, None, None])
+        goals = enter(given.reshape(images, classes, 1, 1))
     losses, correct, gradient = np.empty(images), np.empty(images, np.int64), np.empty_like(y)
     kernels.quadratic(y, goals, labels, losses, correct, gradient, classes)
-    return float(losses.mean()), _as_images(gradient, images, classes)
+    return float(losses.mean()), _as_given(gradient, array, form)
 
 
-def hinge(outputs: NDArray, labels: NDArray, *, norm: int = 1) -> tuple[float, NDArray]:
+@says_when_it_compiles
+def hinge(outputs: ArrayLike, labels: ArrayLike, *, norm: int = 1) -> tuple[float, NDArray]:
     """Each class against the rest, as in a linear support vector machine (Caffe's HingeLoss).
 
     Parameters
     ----------
-    outputs : ndarray, float32 or float64, (images, classes)
-    labels : ndarray of int, (images,)
+    outputs, labels
+        As logits and labels of `cross_entropy`.
     norm : int
         1 adds up the slacks, 2 their squares.
 
@@ -151,22 +164,23 @@ def hinge(outputs: NDArray, labels: NDArray, *, norm: int = 1) -> tuple[float, N
     ArgumentError
         When shapes, types or labels are wrong, or norm is neither 1 nor 2.
     """
-    floating("outputs", outputs, "images, classes")
-    images, classes = outputs.shape
-    labels, squared = checked_labels("labels", labels, images, classes), _is_squared(norm)
-    y = enter(outputs[:, :, None, None])
+    array, form = _outputs_of("outputs", outputs)
+    (images, classes), targeted = array.shape, checked_labels("labels", labels, array, form)
+    squared = _is_squared(norm)
+    y = enter(array[:, :, None, None])
     losses, correct, gradient = np.empty(images), np.empty(images, np.int64), np.empty_like(y)
-    margin_kernels.hinge(y, labels, losses, correct, gradient, classes, squared)
-    return float(losses.mean()), _as_images(gradient, images, classes)
+    margin_kernels.hinge(y, targeted, losses, correct, gradient, classes, squared)
+    return float(losses.mean()), _as_given(gradient, array, form)
 
 
-def multi_margin(outputs: NDArray, labels: NDArray, *, margin: float = 1.0, norm: int = 1) -> tuple[float, NDArray]:
+@says_when_it_compiles
+def multi_margin(outputs: ArrayLike, labels: ArrayLike, *, margin: float = 1.0, norm: int = 1) -> tuple[float, NDArray]:
     """The label's output against each other one (Weston and Watkins 1999; PyTorch's MultiMarginLoss).
 
     Parameters
     ----------
-    outputs : ndarray, float32 or float64, (images, classes)
-    labels : ndarray of int, (images,)
+    outputs, labels
+        As logits and labels of `cross_entropy`.
     margin : float
         By how much the label's output shall exceed the others; greater than 0.
     norm : int
@@ -185,15 +199,15 @@ def multi_margin(outputs: NDArray, labels: NDArray, *, margin: float = 1.0, norm
     ArgumentError
         When shapes, types or labels are wrong, the margin is not positive, or norm is neither 1 nor 2.
     """
-    floating("outputs", outputs, "images, classes")
-    images, classes = outputs.shape
-    labels, squared = checked_labels("labels", labels, images, classes), _is_squared(norm)
+    array, form = _outputs_of("outputs", outputs)
+    (images, classes), targeted = array.shape, checked_labels("labels", labels, array, form)
+    squared = _is_squared(norm)
     if isinstance(margin, bool) or not isinstance(margin, int | float | np.floating) or not 0 < margin < math.inf:
         raise ArgumentError(f"margin must be a number greater than 0; received {margin!r}")
-    y = enter(outputs[:, :, None, None])
+    y = enter(array[:, :, None, None])
     losses, correct, gradient = np.empty(images), np.empty(images, np.int64), np.empty_like(y)
-    margin_kernels.multi_margin(y, labels, losses, correct, gradient, classes, y.dtype.type(margin), squared)
-    return float(losses.mean()), _as_images(gradient, images, classes)
+    margin_kernels.multi_margin(y, targeted, losses, correct, gradient, classes, y.dtype.type(margin), squared)
+    return float(losses.mean()), _as_given(gradient, array, form)
 
 
 def _is_squared(norm: int) -> bool:
@@ -202,5 +216,5 @@ def _is_squared(norm: int) -> bool:
     return norm == 2
 
 
-def _as_images(lanes: NDArray, images: int, classes: int) -> NDArray:
-    return leave(lanes, (images, classes, 1, 1)).reshape(images, classes)
+def _as_given(lanes: NDArray, outputs: NDArray, form: Form) -> NDArray:
+    return leave(lanes, (*outputs.shape, 1, 1)).reshape(form.given)

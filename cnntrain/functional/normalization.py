@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from cnntrain.errors import ArgumentError
-from cnntrain.functional.arrays import block_count, enter, floating, leave, room, same_shape
+from cnntrain.functional.arrays import block_count, enter, leave, room, same_shape
+from cnntrain.functional.first_call import says_when_it_compiles
+from cnntrain.functional.forms import Form, images_of, numbers
 from cnntrain.machine import this_machine
 from cnntrain.memory import line_aligned
 from cnntrain.passes.batch_norm import BatchNormalization
 
 
+@says_when_it_compiles
 def batch_norm2d(
-    x: NDArray, scale: NDArray, shift: NDArray, *, epsilon: float = 1e-5
+    x: ArrayLike, scale: ArrayLike, shift: ArrayLike, *, epsilon: float = 1e-5
 ) -> tuple[NDArray, NDArray, NDArray]:
     """Bring each channel to mean `shift` and standard deviation `scale`, over images and pixels.
 
     Parameters
     ----------
-    x : ndarray, float32 or float64, (images, channels, rows, columns)
-    scale, shift : ndarray, same dtype, (channels,)
+    x : array_like, (images, channels, rows, columns)
+        float32 or float64; lists, whole numbers and one image as in `conv2d`.
+    scale, shift : array_like, same dtype, (channels,)
+        One number each for an image (rows, columns).
     epsilon : float
         Added to the variance.
 
@@ -30,7 +33,7 @@ def batch_norm2d(
     -------
     y : ndarray, shape of x
         scale * (x - mean) / sqrt(variance + epsilon) + shift
-    mean, variance : ndarray, (channels,)
+    mean, variance : ndarray, shape of scale
         Of the batch; the variance is the biased one.
 
     Raises
@@ -42,58 +45,64 @@ def batch_norm2d(
     -----
     Ioffe and Szegedy 2015, algorithm 1.
     """
-    _check(x, scale, epsilon)
-    same_shape("shift", floating("shift", shift, "channels", x.dtype), scale.shape, "one for each channel of x")
-    lanes, normalization, output = enter(x), _pass(x), room(x.shape[0], int(np.prod(x.shape[1:])), x.dtype)
-    normalization.measure(lanes, x.shape[0])
+    x, scale, shift = numbers(x=x, scale=scale, shift=shift)
+    image, scales, form = _given(x, scale, epsilon)
+    shifts = same_shape("shift", shift, scale.shape, "that of scale").reshape(scales.shape)
+    shape, dtype = image.shape, image.dtype
+    lanes, normalization, output = enter(image), _pass(image), room(shape[0], int(np.prod(shape[1:])), dtype)
+    normalization.measure(lanes, shape[0])
     mean, variance = normalization.mean, normalization.variance
-    factor = scale / np.sqrt(variance + x.dtype.type(epsilon))
-    normalization.forward(lanes, output, mean, factor, np.ascontiguousarray(shift), block_count(x.shape[0]))
-    return leave(output, x.shape), mean, variance
+    factor = scales / np.sqrt(variance + dtype.type(epsilon))
+    normalization.forward(lanes, output, mean, factor, np.ascontiguousarray(shifts), block_count(shape[0]))
+    return leave(output, shape).reshape(form.given), mean.reshape(scale.shape)[()], variance.reshape(scale.shape)[()]
 
 
+@says_when_it_compiles
 def batch_norm2d_backward(
-    grad_output: NDArray, x: NDArray, scale: NDArray, *, epsilon: float = 1e-5
+    grad_output: ArrayLike, x: ArrayLike, scale: ArrayLike, *, epsilon: float = 1e-5
 ) -> tuple[NDArray, NDArray, NDArray]:
     """Gradients of a loss L through `batch_norm2d`, mean and variance being functions of x.
 
     Parameters
     ----------
-    grad_output : ndarray, shape of x
+    grad_output : array_like, shape of x
     x, scale, epsilon
         As in `batch_norm2d`.
 
     Returns
     -------
     grad_input : ndarray, shape of x
-    grad_scale, grad_shift : ndarray, (channels,)
+    grad_scale, grad_shift : ndarray, shape of scale
 
     Raises
     ------
     ArgumentError
         When arrays do not fit together.
     """
-    _check(x, scale, epsilon)
-    floating("grad_output", grad_output, "images, channels, rows, columns", x.dtype)
+    x, scale, grad_output = numbers(x=x, scale=scale, grad_output=grad_output)
+    image, scales, form = _given(x, scale, epsilon)
     same_shape("grad_output", grad_output, x.shape, "that of x")
-    images, count = x.shape[0], x.dtype.type(x.size // x.shape[1])
-    lanes, delta, normalization = enter(x), enter(grad_output), _pass(x)
+    images, count = image.shape[0], x.dtype.type(x.size // image.shape[1])
+    lanes, delta, normalization = enter(image), enter(grad_output.reshape(image.shape)), _pass(image)
     normalization.measure(lanes, images)
     deviation = np.sqrt(normalization.variance + x.dtype.type(epsilon))
     total, product = normalization.sums(delta, lanes, normalization.mean, images)
     grad_input = line_aligned(lanes.size, lanes.dtype)
     normalization.backward_input(
-        delta, lanes, grad_input, normalization.mean, scale / deviation,
+        delta, lanes, grad_input, normalization.mean, scales / deviation,
         total / count, product / (deviation * deviation * count), images,
     )  # fmt: skip
-    return leave(grad_input, x.shape), product / deviation, total.copy()
+    grad_scale, grad_shift = (product / deviation).reshape(scale.shape)[()], total.copy().reshape(scale.shape)[()]
+    return leave(grad_input, image.shape).reshape(form.given), grad_scale, grad_shift
 
 
-def _check(x: Any, scale: Any, epsilon: float) -> None:
-    floating("x", x, "images, channels, rows, columns")
-    same_shape("scale", floating("scale", scale, "channels", x.dtype), (x.shape[1],), "one for each channel of x")
+def _given(x: NDArray, scale: NDArray, epsilon: float) -> tuple[NDArray, NDArray, Form]:
+    image, form = images_of("x", x)
+    channels = image.shape[1]
+    same_shape("scale", scale, () if len(form.given) == 2 else (channels,), "one for each channel of x")
     if not epsilon > 0:
         raise ArgumentError(f"epsilon must be positive; received {epsilon!r}")
+    return image, scale.reshape(channels), form
 
 
 def _pass(x: NDArray) -> BatchNormalization:

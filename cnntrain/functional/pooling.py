@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from cnntrain.errors import ArgumentError
-from cnntrain.functional.arrays import block_count, enter, floating, leave, pair, room, same_shape
+from cnntrain.functional.arrays import block_count, enter, leave, pair, room, same_shape
+from cnntrain.functional.first_call import says_when_it_compiles
+from cnntrain.functional.forms import images_of, numbers, whole_numbers, without
 from cnntrain.kernels.geometry import Axis
 from cnntrain.passes.pooling import MaxPooling
 from cnntrain.passes.problem import pooling_axis
@@ -39,14 +39,45 @@ def pooling_axes(
     return axes[0], axes[1]
 
 
+def image_shape(input_shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """Return (images, channels, rows, columns) of a shape that may leave out the first, or the first two."""
+    shape = tuple(int(size) for size in input_shape)
+    if not 2 <= len(shape) <= 4 or min(shape) < 1:
+        raise ArgumentError(
+            f"input_shape must be (images, channels, rows, columns), of one image (channels, rows, columns) or (rows, "
+            f"columns); received {input_shape}"
+        )
+    images, channels, rows, columns = (1,) * (4 - len(shape)) + shape
+    return images, channels, rows, columns
+
+
+def delta_of(grad_output: NDArray, input_shape: tuple[int, ...]) -> NDArray:
+    """Return a gradient with all four axes if it has as many as input_shape."""
+    if grad_output.ndim != len(input_shape):
+        raise ArgumentError(
+            f"grad_output must have as many axes as input_shape {tuple(input_shape)}; "
+            f"received shape {grad_output.shape}"
+        )
+    return images_of("grad_output", grad_output)[0]
+
+
+def check_pooled(grad_output: NDArray, input_shape: tuple[int, ...], rows: Axis, columns: Axis) -> None:
+    """Raise `ArgumentError` unless a gradient has the shape of the pooled images."""
+    expected = (*(int(size) for size in input_shape[:-2]), rows.count, columns.count)
+    same_shape("grad_output", grad_output, expected, "that of the pooled images")
+
+
+@says_when_it_compiles
 def max_pool2d(
-    x: NDArray, kernel_size: Pair, *, stride: Pair | None = None, padding: Pair = 0, ceil_mode: bool = False
+    x: ArrayLike, kernel_size: Pair, *, stride: Pair | None = None, padding: Pair = 0, ceil_mode: bool = False
 ) -> tuple[NDArray, NDArray[np.int64]]:
     """Largest value of each window, and where it was.
 
     Parameters
     ----------
-    x : ndarray, float32 or float64, (images, channels, rows, columns)
+    x : array_like, (images, channels, rows, columns)
+        float32 or float64; lists and whole numbers are computed in float64. One image may come as (channels, rows,
+        columns) or (rows, columns); the results have as many axes.
     kernel_size : int or (rows, columns)
     stride : int or (rows, columns), optional
         kernel_size when not given; smaller strides make windows overlap.
@@ -66,23 +97,26 @@ def max_pool2d(
     ArgumentError
         When the window does not fit.
     """
-    floating("x", x, "images, channels, rows, columns")
-    rows, columns = pooling_axes(x.shape, kernel_size, stride, padding, ceil_mode)
-    n, channels = x.shape[:2]
+    (x,) = numbers(x=x)
+    image, form = images_of("x", x)
+    rows, columns = pooling_axes(image.shape, kernel_size, stride, padding, ceil_mode)
+    n, channels = image.shape[:2]
     blocks = block_count(n)
     shape = (n, channels, rows.count, columns.count)
     output = room(n, channels * rows.count * columns.count, x.dtype)
     taps = np.empty(output.size, np.int16)
-    MaxPooling(channels, rows, columns).forward(enter(x), output, taps, blocks)
+    MaxPooling(channels, rows, columns).forward(enter(image), output, taps, blocks)
     r, s = np.divmod(leave(taps, shape).astype(np.int64), columns.taps)
     row = np.arange(rows.count)[:, None] * rows.stride + rows.offset + r
     column = np.arange(columns.count) * columns.stride + columns.offset + s
-    return leave(output, shape), row * columns.input_size + column
+    mask = row * columns.input_size + column
+    return without(leave(output, shape), *form.missing), without(mask, *form.missing)
 
 
+@says_when_it_compiles
 def max_pool2d_backward(
-    grad_output: NDArray,
-    mask: NDArray[np.int64],
+    grad_output: ArrayLike,
+    mask: ArrayLike,
     input_shape: tuple[int, ...],
     kernel_size: Pair,
     *,
@@ -93,8 +127,8 @@ def max_pool2d_backward(
 
     Parameters
     ----------
-    grad_output : ndarray, float32 or float64, (images, channels, output rows, output columns)
-    mask : ndarray of int64, same shape
+    grad_output : array_like, shape of the output of `max_pool2d`
+    mask : array_like of whole numbers, same shape
         From `max_pool2d`.
     input_shape : tuple of int
         Shape of the x of `max_pool2d`.
@@ -110,21 +144,19 @@ def max_pool2d_backward(
     ArgumentError
         When shapes do not fit, or the mask names a pixel outside its window.
     """
-    floating("grad_output", grad_output, "images, channels, rows, columns")
-    shape = tuple(int(size) for size in input_shape)
-    if len(shape) != 4 or min(shape) < 1:
-        raise ArgumentError(f"input_shape must be (images, channels, rows, columns); received {input_shape}")
-    if not isinstance(mask, np.ndarray) or mask.dtype != np.int64:
-        raise ArgumentError(f"mask must be an int64 array; received {_kind(mask)}")
+    (grad_output,), mask = numbers(grad_output=grad_output), whole_numbers("mask", mask)
     same_shape("mask", mask, grad_output.shape, "that of grad_output")
+    shape = image_shape(input_shape)
+    delta = delta_of(grad_output, input_shape)
+    mask = mask.reshape(delta.shape)
     # ceil_mode may have been used or not: the output's own size tells
     for ceil_mode in (False, True):
         rows, columns = pooling_axes(shape, kernel_size, stride, padding, ceil_mode)
-        if grad_output.shape == (*shape[:2], rows.count, columns.count):
+        if delta.shape == (*shape[:2], rows.count, columns.count):
             break
     else:
         rows, columns = pooling_axes(shape, kernel_size, stride, padding, False)
-        same_shape("grad_output", grad_output, (*shape[:2], rows.count, columns.count), "that of the pooled images")
+        check_pooled(grad_output, input_shape, rows, columns)
     r = mask // columns.input_size - (np.arange(rows.count)[:, None] * rows.stride + rows.offset)
     s = mask % columns.input_size - (np.arange(columns.count) * columns.stride + columns.offset)
     in_image = (mask >= 0) & (mask < rows.input_size * columns.input_size)
@@ -136,11 +168,7 @@ def max_pool2d_backward(
             f"{columns.input_size} image; it must come from max_pool2d with the same settings"
         )
     blocks = block_count(shape[0])
-    grad_input = room(shape[0], int(np.prod(shape[1:])), grad_output.dtype)
+    grad_input = room(shape[0], int(np.prod(shape[1:])), delta.dtype)
     taps = enter((r * columns.taps + s).astype(np.int16))
-    MaxPooling(shape[1], rows, columns).backward(enter(grad_output), taps, grad_input, blocks)
-    return leave(grad_input, shape)
-
-
-def _kind(value: Any) -> str:
-    return str(value.dtype) if isinstance(value, np.ndarray) else type(value).__name__
+    MaxPooling(shape[1], rows, columns).backward(enter(delta), taps, grad_input, blocks)
+    return leave(grad_input, shape).reshape(input_shape)

@@ -64,24 +64,43 @@ GRAD, MASK = f32(2, 3, 2, 2), np.zeros((2, 3, 2, 2), np.int64)
 
 # what is wrong: (call, words that the message must contain)
 CONVOLUTION: dict[str, tuple[Callable[[], object], list[str]]] = {
-    "x has 2 dimensions": (conv(f32(5, 6)), ["x", "(5, 6)", "images, channels, rows, columns"]),
+    "x has 1 dimension": (conv(f32(6)), ["x", "(6,)", "images, channels, rows, columns", "or (rows, columns)"]),
+    "x is one image of one channel": (conv(f32(5, 6)), ["weight", "1 channels", "(5, 6) is one image", "(4, 3, 3, 2)"]),
     "x has 5 dimensions": (conv(f32(1, 2, 3, 5, 6)), ["x", "(1, 2, 3, 5, 6)", "images, channels, rows, columns"]),
-    "weight has 3 dimensions": (conv(weight=f32(3, 3, 2)), ["weight", "(3, 3, 2)", "filters, channels, rows, columns"]),
+    "weight has 1 dimension": (conv(weight=f32(3)), ["weight", "(3,)", "filters, channels, rows, columns"]),
+    "weight is one filter of one channel": (conv(weight=f32(3, 2)), ["weight", "3 channels", "(3, 2)"]),
+    "one bias for many filters": (conv(bias=np.float32(1)), ["bias", "(4,)", "received ()"]),
     "channels differ": (conv(weight=f32(4, 2, 3, 2)), ["weight", "channels", "3", "2"]),
     "channels of a group differ": (conv(f32(2, 4, 5, 5), f32(4, 4, 3, 3), groups=2), ["weight", "channels", "4", "2"]),
     "groups do not divide the channels": (conv(groups=2), ["groups", "2", "channels", "3"]),
     "groups do not divide the filters": (conv(weight=f32(4, 1, 3, 2), groups=3), ["groups", "3", "filters", "4"]),
     "bias has the wrong length": (conv(bias=f32(3)), ["bias", "(3,)", "4"]),
     "bias has 2 dimensions": (conv(bias=f32(4, 1)), ["bias", "(4, 1)", "4"]),
-    "x is of whole numbers": (conv(np.ones((2, 3, 5, 6), np.int64)), ["x", "int64", "float32", "float64"]),
-    "x is of bytes": (conv(np.ones((2, 3, 5, 6), np.uint8)), ["x", "uint8", "float32"]),
+    "x holds a number that float32 has not": (
+        conv(np.full((2, 3, 5, 6), 2**24 + 1)), ["x", "16777217", "float32", "16777216"]
+    ),
+    "x is of booleans": (conv(np.ones((2, 3, 5, 6), bool)), ["x", "bool", "float32", "float64"]),
     "x is float16": (conv(np.ones((2, 3, 5, 6), np.float16)), ["x", "float16", "float32"]),
     "x is complex": (conv(np.ones((2, 3, 5, 6), np.complex64)), ["x", "complex64", "float32"]),
     "x is of objects": (conv(np.full((2, 3, 5, 6), None)), ["x", "object", "float32"]),
     "x is big-endian": (conv(np.ones((2, 3, 5, 6), ">f4")), ["x", ">f4", "float32"]),
     "x is a string": (conv("image"), ["x"]),
     "x is None": (conv(None), ["x"]),
-    "weight is of whole numbers": (conv(weight=np.ones((4, 3, 3, 2), np.int32)), ["weight", "int32"]),
+    "rows of x differ in length": (conv([[1, 2], [3]]), ["x", "[0] with 2", "[1] with 1"]),
+    "rows of x differ in length deep inside": (conv([[[1, 2], [3, 4]], [[5, 6], [7]]]), ["x[1]", "[1] with 1"]),
+    "one row of x is a number": (conv([[1, 2], 3]), ["x", "[1] that is no row"]),
+    "x is a list of words": (conv([["1", "2"]]), ["x", "words"]),
+    "x is a list with nothing in it": (conv([[1, None]]), ["x", "objects"]),
+    "x is a list of booleans": (conv([[True, False]]), ["x", "booleans"]),
+    "x is one boolean": (conv(True), ["x", "bool"]),
+    "x is a list of complex numbers": (conv([[1j]]), ["x", "complex128"]),
+    "x is one number": (conv(5), ["x", "()"]),
+    "x is an empty list": (conv([[], []]), ["x", "empty", "(2, 0)"]),
+    "a list holds a number that float64 has not": (conv([[2**53 + 2]], [[1]]), ["x", str(2**53 + 2), "float64"]),
+    "a list holds a number of forty digits": (conv([[10**40]], [[1]]), ["x"]),
+    "a list holds a number that float32 has not": (
+        conv(weight=np.full((4, 3, 3, 2), 1e300).tolist()), ["weight", "1e+300", "float32"]
+    ),
     "x and weight differ in dtype": (conv(f64(2, 3, 5, 6)), ["weight", "float32", "float64"]),
     "x and bias differ in dtype": (conv(bias=f64(4)), ["bias", "float32", "float64"]),
     "the filter is taller than the image": (conv(weight=f32(4, 3, 6, 2)), ["weight", "6 rows", "5"]),
@@ -96,7 +115,7 @@ CONVOLUTION: dict[str, tuple[Callable[[], object], list[str]]] = {
     "stride is None": (conv(stride=None), ["stride", "None"]),
     "dilation is 0": (conv(dilation=0), ["dilation", "0"]),
     "padding is negative": (conv(padding=-1), ["padding", "-1"]),
-    "padding is an unknown word": (conv(padding="full"), ["padding", "'full'", "same", "valid"]),
+    "padding is an unknown word": (conv(padding="reflect"), ["padding", "'reflect'", "same", "valid", "full"]),
     "padding is same with a stride": (conv(padding="same", stride=2), ["padding", "same", "stride", "2"]),
     "groups is 0": (conv(groups=0), ["groups", "0"]),
     "groups is a fraction": (conv(groups=1.0), ["groups", "1.0"]),
@@ -118,8 +137,8 @@ CONVOLUTION: dict[str, tuple[Callable[[], object], list[str]]] = {
 }  # fmt: skip
 
 POOLING: dict[str, tuple[Callable[[], object], list[str]]] = {
-    "x has 3 dimensions": (pool(f32(3, 5, 6)), ["x", "(3, 5, 6)", "images, channels, rows, columns"]),
-    "x is of whole numbers": (pool(np.ones((2, 3, 5, 6), np.int32)), ["x", "int32", "float32"]),
+    "x has 1 dimension": (pool(f32(6)), ["x", "(6,)", "images, channels, rows, columns"]),
+    "x is of booleans": (pool(np.ones((2, 3, 5, 6), bool)), ["x", "bool", "float32"]),
     "the batch is empty": (pool(f32(0, 3, 5, 6)), ["x", "(0, 3, 5, 6)"]),
     "the window is larger than the image": (pool(kernel_size=6), ["kernel_size", "6 rows", "5"]),
     "kernel_size is 0": (pool(kernel_size=0), ["kernel_size", "0"]),
@@ -137,8 +156,14 @@ POOLING: dict[str, tuple[Callable[[], object], list[str]]] = {
     "backward: mask is not of whole numbers": (pool_backward(GRAD, MASK.astype(np.float32)), ["mask", "float32"]),
     "backward: mask points behind the plane": (pool_backward(GRAD, MASK + 16), ["mask", "16", "4x4"]),
     "backward: mask points before the plane": (pool_backward(GRAD, MASK - 1), ["mask", "-1"]),
-    "backward: grad_output is of whole numbers": (pool_backward(MASK, MASK), ["grad_output", "int64"]),
-    "backward: input_shape has 3 entries": (pool_backward(GRAD, MASK, (3, 4, 4)), ["input_shape", "(3, 4, 4)"]),
+    "backward: mask is a list of fractions": (pool_backward(GRAD, [[0.5]]), ["mask", "float64"]),
+    "backward: mask is beyond all planes": (
+        pool_backward(GRAD, np.full((2, 3, 2, 2), 2**64 - 1, np.uint64)), ["mask", str(2**64 - 1)]
+    ),
+    "backward: input_shape has 3 entries": (
+        pool_backward(GRAD, MASK, (3, 4, 4)), ["grad_output", "input_shape", "(3, 4, 4)", "(2, 3, 2, 2)"]
+    ),
+    "backward: input_shape has 1 entry": (pool_backward(GRAD, MASK, (4,)), ["input_shape", "(4,)"]),
     "backward: input_shape of another batch": (
         pool_backward(GRAD, MASK, (1, 3, 4, 4)), ["grad_output", "(1, 3, 2, 2)", "(2, 3, 2, 2)"]
     ),
@@ -150,11 +175,12 @@ POOLING: dict[str, tuple[Callable[[], object], list[str]]] = {
 }  # fmt: skip
 
 DENSE: dict[str, tuple[Callable[[], object], list[str]]] = {
-    "x has 1 dimension": (dense(f32(3), f32(4, 3)), ["x", "(3,)", "images, inputs"]),
+    "x has 3 dimensions": (dense(f32(2, 3, 1), f32(4, 3)), ["x", "(2, 3, 1)", "images, inputs"]),
     "inputs differ": (dense(f32(2, 3), f32(4, 5)), ["weight", "3", "5"]),
-    "weight has 1 dimension": (dense(f32(2, 3), f32(3)), ["weight", "(3,)", "units, inputs"]),
+    "weight has 3 dimensions": (dense(f32(2, 3), f32(4, 3, 1)), ["weight", "(4, 3, 1)", "units, inputs"]),
+    "inputs of one unit differ": (dense(f32(2, 3), f32(5)), ["weight", "(3,)", "(5,)"]),
+    "one bias for many units": (dense(f32(2, 3), f32(4, 3), 1.5), ["bias", "(4,)", "()"]),
     "bias has the wrong length": (dense(f32(2, 3), f32(4, 3), f32(3)), ["bias", "(3,)", "4"]),
-    "x is of whole numbers": (dense(np.ones((2, 3), int), f32(4, 3)), ["x", "int64"]),
     "dtypes differ": (dense(f32(2, 3), f64(4, 3)), ["weight", "float32", "float64"]),
     "the batch is empty": (dense(f32(0, 3), f32(4, 3)), ["x", "(0, 3)"]),
     "there are no units": (dense(f32(2, 3), f32(0, 3)), ["weight", "(0, 3)"]),
@@ -175,8 +201,11 @@ LOSSES: dict[str, tuple[Callable[[], object], list[str]]] = {
     "labels are fractions": (cross_entropy(f32(2, 3), f32(2)), ["labels", "float32"]),
     "labels are booleans": (cross_entropy(f32(2, 3), np.array([True, False])), ["labels", "bool"]),
     "labels are one-hot": (cross_entropy(f32(2, 3), np.eye(3, dtype=np.int64)[:2]), ["labels", "(2, 3)"]),
-    "logits have 1 dimension": (cross_entropy(f32(2), LABELS), ["logits", "(2,)", "2"]),
-    "logits are of whole numbers": (cross_entropy(np.ones((2, 3), int), LABELS), ["logits", "int64"]),
+    "labels are a list of fractions": (cross_entropy(f32(2, 3), [0.5, 1]), ["labels", "float64"]),
+    "labels are words": (cross_entropy(f32(2, 3), ["cat", "dog"]), ["labels", "words"]),
+    "two labels for one image": (cross_entropy(f32(2), LABELS), ["labels", "()", "(2,)"]),
+    "logits are one number": (cross_entropy(1.0, 0), ["logits", "()", "images, classes"]),
+    "logits are of booleans": (cross_entropy(np.ones((2, 3), bool), LABELS), ["logits", "bool"]),
     "the batch is empty": (cross_entropy(f32(0, 3), LABELS[:0]), ["logits", "(0, 3)"]),
     "there are no classes": (cross_entropy(f32(2, 0), LABELS), ["logits", "(2, 0)"]),
     "mse: a label equals the number of classes": (mse(f32(2, 3), np.array([0, 3])), ["targets", "3", "2"]),
@@ -192,7 +221,8 @@ ACTIVATIONS: dict[str, tuple[Callable[[], object], list[str]]] = {
     f"{name}: {wrong}": (partial(getattr(functional, name + suffix), *arguments), words)
     for name in ("relu", "sigmoid", "tanh")
     for wrong, suffix, arguments, words in (
-        ("x is of whole numbers", "", (np.ones(3, np.int64),), ["x", "int64", "float32"]),
+        ("x is of booleans", "", (np.ones(3, bool),), ["x", "bool", "float32"]),
+        ("x is a word", "", ("3",), ["x", "str"]),
         ("x is float16", "", (np.ones(3, np.float16),), ["x", "float16"]),
         ("backward: shapes differ", "_backward", (f32(2, 3), f32(3, 2)), ["y", "(2, 3)", "(3, 2)"]),
         ("backward: dtypes differ", "_backward", (f64(2, 3), f32(2, 3)), ["y", "float64", "float32"]),
