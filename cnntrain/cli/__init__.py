@@ -21,6 +21,7 @@ COMMANDS = {  # the module cnntrain.cli.<name> holds `command`; the texts are he
     "eval": "Measure a trained network on a data set.",
     "reproduce": "Train a recipe and say whether it keeps its promise.",
     "gradcheck": "Check every gradient of a network against finite differences.",
+    "prove": "Prove the passes of a network on whole numbers, without a tolerance.",
     "check": "Check a config and show its layers, without training.",
     "bench": "Measure a network's speed, pass by pass.",
     "warmup": "Compile a config's kernels ahead of time.",
