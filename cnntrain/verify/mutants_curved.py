@@ -103,6 +103,16 @@ def without_epsilon(self: Any, output: Any, *_: Any) -> None:
     self._deviation = np.sqrt(np.square(self._deviation) - self._epsilon)
 
 
+def without_beta() -> How:
+    """Let softplus be that of beta = 1."""
+    return instead(Softplus, "numbers", lambda right: lambda self: (1.0,))
+
+
+def no_epsilon() -> How:
+    """Divide by the deviation alone, forward and backward."""
+    return after(BatchNorm2d, "__init__", lambda self, *_: setattr(self, "_epsilon", 0.0))
+
+
 def first_block_alone(self: Any, grad_output: Any, batch: Any) -> tuple[Any, ...]:
     """Leave out all blocks but the first."""
     return grad_output, batch._replace(images=min(batch.images, LANES))
@@ -217,11 +227,14 @@ CURVED = [
         "neighbours forgotten", "local response", with_attribute(LocalResponseNorm, "backward", "_kernels", no_ratios)
     ),
     Mutant("other neighbours", "local response", with_attribute(LocalResponseNorm, "backward", "_geometry", wider)),
+    Mutant("beta of softplus ignored everywhere", "smooth rectifiers", without_beta(), consistent=True),
+    Mutant("epsilon of batch norm ignored", "batch norm", no_epsilon(), consistent=True),
     Mutant("1/N missing", "label smoothing", summed(CrossEntropy)),
     Mutant(
-        "smoothing forgotten in the gradient",
+        "smoothing forgotten",
         "label smoothing",
-        with_attribute(CrossEntropy, "compute", "_spread", lambda spread: spread * 0),
+        consistent=True,
+        how=with_attribute(CrossEntropy, "compute", "_spread", lambda spread: spread * 0),
     ),
     Mutant(
         "N in the place of the weights' sum",

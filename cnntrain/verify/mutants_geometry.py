@@ -118,7 +118,6 @@ MUTANTS = [
         "transforms of transposed filters",
         "winograd",
         after(TransformedFilters, "__init__", lambda self, _, problem, *o: _transposed_transform(self)),
-        consistent=True,
     ),
     Mutant("transform of the gradient transposed", "winograd", rolled("_canonical", transposed_taps, WinogradWeights)),
 ]

@@ -25,8 +25,9 @@ from cnntrain.layers.residual import Residual
 from cnntrain.printable import printable
 from cnntrain.settings import Choice
 from cnntrain.verify.proof import PassProof
-from cnntrain.verify.proof_curved import prove_curved, prove_loss
+from cnntrain.verify.proof_curved import prove_curved
 from cnntrain.verify.proof_linear import prove_linear
+from cnntrain.verify.proof_loss import prove_loss
 from cnntrain.verify.proof_merging import prove_dropout, prove_merging
 from cnntrain.verify.proof_optimizer import prove_optimizer
 from cnntrain.verify.proof_pooling import prove_average_pooling, prove_max_pooling
@@ -173,7 +174,7 @@ def prove_network(
             more = f"; {len(found.alike)} more of the same" if found.alike else ""
             proofs.append(replace(proof, note=f"{proof.note}{more}".removeprefix("; ")))
     if layer is None and loss is not None:
-        proofs.append(prove_loss(loss, rows[-1].output_shape, batches, seed))
+        proofs += prove_loss(loss, rows[-1].output_shape, batches, seed)
     if layer is None and optimizer is not None:
         on_layer("optimizer")
         proofs += prove_optimizer(optimizer, seed)
