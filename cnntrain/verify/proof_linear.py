@@ -70,7 +70,8 @@ class LinearProof:
         """Choose numbers and open a ledger for each pass; say why that cannot be, if it cannot."""
         g, bench = self.geometry, self.bench
         taps = g.rows.taps * g.columns.taps
-        terms = g.channels // g.groups * taps, g.filters // g.groups * taps, bench.batch_size * self.pixels
+        readers = min(g.rows.taps, self.shape.rows) * min(g.columns.taps, self.shape.columns)  # outputs of a pixel
+        terms = g.channels // g.groups * taps, g.filters // g.groups * readers, bench.batch_size * self.pixels
         passes = ("forward", "to input", "to weights")
         self.sizes = sizes_for(bench.dtype, terms, [not self.exact[name] for name in passes])
         if self.sizes is None:
