@@ -34,7 +34,6 @@ from cnntrain.verify.proof_pooling import prove_average_pooling, prove_max_pooli
 
 TRIALS = 5
 TYPES = np.dtype(np.float64), np.dtype(np.float32)
-SHOWN = 20  # paths in a message
 SHORTER = 5  # images by which every other batch is smaller, so that its last block is not full
 INITIAL = ("weight_init", "bias_init", "scale_init", "shift_init", "slope_init")
 
@@ -107,10 +106,9 @@ def _without_initial(settings: Any) -> Any:
 
 def check_layer(rows: Sequence[LayerRow], layer: str | None) -> None:
     """Raise `ArgumentError` if no layer has that path, or begins with it."""
-    paths = [path for found in running(rows) for path in found.paths]
+    paths = list(dict.fromkeys(path for found in running(rows) for path in found.paths))
     if layer is not None and not any(_within(path, layer) for path in paths):
-        known = "" if len(paths) > SHOWN else f": it has {', '.join(paths)}"
-        raise ArgumentError(f'--layer: the network has no layer "{printable(layer)}"{hint(layer, paths) or known}')
+        raise ArgumentError(f'--layer: the network has no layer "{printable(layer)}"{hint(layer, paths)}')
 
 
 def _within(path: str, layer: str) -> bool:

@@ -22,6 +22,7 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "python benchmarks/start_up.py": LONG,
         "OMP_NUM_THREADS=1 cnntrain bench": LONG,
     },
+    "docs/prove.md": {"cnntrain prove --mutants": "compiles kernels anew for minutes"},
     "docs/results.md": {"cnntrain ": PLACEHOLDER, "python benchmarks/recipe_pytorch.py": PYTORCH},
 }
 

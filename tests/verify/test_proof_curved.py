@@ -12,6 +12,7 @@ from cnntrain.losses import LOSSES
 from cnntrain.settings import Choice
 from cnntrain.shape import Shape
 from cnntrain.verify import proof_curved, proof_loss
+from cnntrain.verify.forward_forms import LAYER_FORMS, LOSS_FORMS
 from cnntrain.verify.proof_network import batches_of, prove_layer, running
 from cnntrain.verify.taylor import slope_of
 from tests.layers.examples import EXAMPLES
@@ -70,7 +71,7 @@ def test_a_layer_without_a_known_formula_is_tested_all_the_same(monkeypatch: pyt
 
 
 def test_another_formula_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(proof_curved.LAYER_FORMS, "tanh", lambda x, settings, known: np.tanh(x) * (1 + 1e-9))
+    monkeypatch.setitem(LAYER_FORMS, "tanh", lambda x, settings, known: np.tanh(x) * (1 + 1e-9))
     row = rows_of("[tanh]", (2, 3, 4))[0]
     found = {proof.name: proof for proof in prove_layer(row, batches_of(20, 2), types=[FLOAT64])}
     assert found["forward"].verdict == "WRONG"
@@ -95,4 +96,4 @@ def test_losses(name: str, settings: dict[str, Any], verdict: str) -> None:
 
 
 def test_every_loss_has_a_formula() -> None:
-    assert set(proof_loss.LOSS_FORMS) == set(LOSSES)
+    assert set(LOSS_FORMS) == set(LOSSES)
