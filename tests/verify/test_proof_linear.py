@@ -97,7 +97,9 @@ def test_float32_with_smaller_numbers() -> None:
     row = running(rows_of("[dense: 6]", (2, 3, 2)))[0].row
     found = prove_layer(row, batches_of(20, 2), types=[FLOAT32])
     assert {proof.verdict for proof in found} == {"exact"}
-    assert {proof.numbers for proof in found} == {"float32 ±915, weights ±1000"}
+    numbers = {proof.name: proof.numbers for proof in found}
+    assert numbers["to input"] == numbers["forward"] == "float32 ±1000"
+    assert numbers["to weights"] == numbers["bias"] == "float32 ±915, weights ±1000"
 
 
 def test_winograd_is_rounded_and_says_by_how_much() -> None:
@@ -127,10 +129,12 @@ def test_without_a_bias_and_frozen_there_is_less_to_prove() -> None:
 
 
 def test_too_many_pixels_for_float32_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cnntrain.verify.whole_numbers.BITS", {"float64": 53, "float32": 10})
+    monkeypatch.setattr("cnntrain.verify.whole_numbers.BITS", {"float64": 53, "float32": 9})
+    monkeypatch.setattr("cnntrain.verify.whole_numbers.LARGEST", 9)
     row = rows_of("[conv2d: {filters: 4, kernel_size: 3, padding: 1}]", (2, 6, 7))[0]
-    [found] = prove_linear(row, batches_of(20, 1), FLOAT32, True, 1)
-    assert (found.verdict, found.trials) == ("not tried", 0)
+    *right, found = prove_linear(row, batches_of(20, 1), FLOAT32, True, 1)
+    assert {proof.verdict for proof in right} == {"exact"}
+    assert (found.name, found.verdict, found.trials) == ("to weights, bias", "not tried", 0)
     assert found.note == "840 products and more in a sum: no whole numbers are small enough for float32"
 
 
