@@ -6,7 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cnntrain.verify import mutants_convolution, mutants_curved, mutants_geometry, mutants_pooling
+from cnntrain.verify import (
+    mutants_convolution,
+    mutants_curved,
+    mutants_geometry,
+    mutants_optimizer,
+    mutants_pooling,
+)
 from cnntrain.verify.grounds import GROUNDS
 from cnntrain.verify.mutant import Mutant, broken
 from cnntrain.verify.mutants_source import SOURCES, SourceMutant, run_source
@@ -14,7 +20,7 @@ from cnntrain.verify.proof_report import aligned
 
 MUTANTS: list[Mutant] = [
     mutant
-    for table in (mutants_geometry, mutants_convolution, mutants_pooling, mutants_curved)
+    for table in (mutants_geometry, mutants_convolution, mutants_pooling, mutants_curved, mutants_optimizer)
     for mutant in table.MUTANTS
 ]
 UNBROKEN = "nothing broken"

@@ -19,9 +19,9 @@ Whole = NDArray[np.int64]
 LARGEST = 1000  # numbers are drawn from -LARGEST ... LARGEST where nothing forbids it
 NEAR = 0.25  # how far a result may lie from a whole number where rounding decides
 BITS = {"float64": 53, "float32": 24}
-# Typical size of a sum, in bits, that leaves Winograd in float32 within 0.1 of whole numbers (measured: 0.06 with 3x3
-# and 5x5 taps), and in float64 within 1e-6.
-TYPICAL_BITS = {"float64": 36, "float32": 12}
+# Typical size of a sum in each pass (forward, to the input, to the weights), in bits, that leaves Winograd in float32
+# within 0.1 of whole numbers (measured: 0.06 with 3x3 and 5x5 taps), and in float64 within 1e-6.
+TYPICAL_BITS = {"float64": (36, 36, 36), "float32": (12, 12, 14)}
 _INT64 = 2**62  # sums of int64 that cannot wrap around, with a bit to spare
 
 
@@ -56,10 +56,10 @@ def sizes_for(dtype: np.dtype, terms: Sequence[int], rounds: Sequence[bool]) -> 
         None if not even -1, 0 and 1 will do.
     """
     # numbers up to a have the mean square a**2 / 3; n products of them add up like a random walk
-    typical, largest = 3 * 2 ** TYPICAL_BITS[dtype.name], 2 ** BITS[dtype.name] - LARGEST
+    largest = 2 ** BITS[dtype.name] - LARGEST
     forward, to_input, to_weights = (
-        typical // (isqrt(count) + 1) if decides else largest // count
-        for count, decides in zip(terms, rounds, strict=True)
+        3 * 2**bits // (isqrt(count) + 1) if decides else largest // count
+        for count, decides, bits in zip(terms, rounds, TYPICAL_BITS[dtype.name], strict=True)
     )
     x = min(LARGEST, isqrt(to_weights), isqrt(min(forward, to_input)))
     if x == 0:
