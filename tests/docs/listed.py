@@ -24,6 +24,7 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "OMP_NUM_THREADS=1 cnntrain bench": LONG,
     },
     "docs/photos.md": {"find /media/camera": "needs a camera"},
+    "docs/prove.md": {"cnntrain prove --mutants": "compiles kernels anew for minutes"},
     "docs/results.md": {"cnntrain ": PLACEHOLDER, "python benchmarks/recipe_pytorch.py": PYTORCH},
 }
 
