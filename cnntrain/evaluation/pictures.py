@@ -13,6 +13,7 @@ from cnntrain.data.folder_settings import FolderSettings
 from cnntrain.data.image_files import Readable, UnreadableFileError
 from cnntrain.data.image_form import Form
 from cnntrain.data.progress import Progress, silent
+from cnntrain.data.settings import DataSettings
 from cnntrain.errors import ArgumentError
 from cnntrain.evaluation.restored import Restored, normalization_for
 
@@ -31,13 +32,19 @@ def form_for(restored: Restored) -> Form:
         No picture file can become what the network takes: it was trained on float images, or not on 1 or 3 channels.
     """
     metadata, data = restored.metadata, restored.config.data
-    channels, rows, columns = metadata.input_shape
+    channels = metadata.input_shape[0]
     if metadata.image_type != "uint8" or channels not in _COLORS:
         what = "float images" if metadata.image_type != "uint8" else f"images of {channels} channels"
         raise ArgumentError(
             f"{restored.path}: the network was trained on {what}, which pictures cannot be turned into: pass arrays as "
             "it was trained on"
         )
+    return form_of(data, metadata.input_shape)
+
+
+def form_of(data: DataSettings, shape: tuple[int, int, int]) -> Form:
+    """Return what a picture becomes beside a config's data, whose images have the shape (1 or 3, rows, columns)."""
+    channels, rows, columns = shape
     if isinstance(data, FolderSettings):
         return Form(data.color, rows, columns, True, data.background, data.white, data.fit)
     return Form(_COLORS[channels], rows, columns, True)

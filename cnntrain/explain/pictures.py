@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.data.decoding import Form, decode
+from cnntrain.data.decoding import decode
 from cnntrain.data.image_files import LARGEST_FILE, UnreadableFileError
 from cnntrain.data.settings import DataSettings
 from cnntrain.data.source import Split
 from cnntrain.errors import ArgumentError, DataError
+from cnntrain.evaluation.pictures import form_of
 from cnntrain.hints import hint
 from cnntrain.printable import printable
 
@@ -93,7 +94,8 @@ def of_file(path: Path, shape: Sequence[int], settings: DataSettings) -> Picture
     shape : sequence of int
         (channels, rows, columns) of the data's images; 1 channel is grey, 3 are red, green, blue.
     settings : DataSettings
-        Those of `folder` say what lies under transparent pixels, and which value of deep images is white.
+        Those of `folder` say how a picture of other proportions fits, what lies under transparent pixels, and which
+        value of deep images is white.
 
     Raises
     ------
@@ -105,8 +107,7 @@ def of_file(path: Path, shape: Sequence[int], settings: DataSettings) -> Picture
     channels, rows, columns = shape
     if channels not in (1, 3):
         raise ArgumentError(f"{path}: image files have 1 or 3 channels, the network takes {channels}: use --index")
-    background = getattr(settings, "background", (255, 255, 255))
-    form = Form("grey" if channels == 1 else "rgb", rows, columns, True, background, getattr(settings, "white", None))
+    form = form_of(settings, (channels, rows, columns))
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise DataError(f"{path}: has more than {LARGEST_FILE:,} bytes")
