@@ -69,7 +69,7 @@ def test_the_script_that_completes(shell: str) -> None:
 
 @pytest.mark.parametrize(
     ("words", "found"),
-    [("", set(COMMANDS)), ("tr", {"train"}), ("train --over", set()), ("train --re", {"--resume", "--report"})],
+    [("", set(COMMANDS)), ("tr", {"train"}), ("train --over", set()), ("train --re", {"--resume", "--report", "--recipe"})],
 )
 def test_completion(words: str, found: set[str]) -> None:
     count = len(words.split()) or 1

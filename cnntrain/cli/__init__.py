@@ -30,7 +30,7 @@ COMMANDS = {
     "reproduce": "Train a recipe and say whether it keeps its promise.",
     "explain": "Show every number of a step with the numbers it was made of.",
     "gradcheck": "Check every gradient of a network against finite differences.",
-    "prove": "Prove the passes of a network on whole numbers, without a tolerance.",
+    "prove": "Prove the passes of a network on whole numbers.",
     "check": "Check a config and show its layers, without training.",
     "find-rate": "Find a learning rate: the loss while the rate grows.",
     "bench": "Measure a network's speed, pass by pass.",

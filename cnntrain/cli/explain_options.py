@@ -115,9 +115,13 @@ def show_network(
         cells = save_workbook(given["xlsx"], explanation.example, explanation.trace)
         reporter.line(f"{given['xlsx']}: {cells:,} cells with formulas")
     if html is not None:
-        from cnntrain.explain.page import page_of_examples
+        from cnntrain.explain.page import examples_of_run, page_of_examples
         from cnntrain.explain.page.save import save_page
 
-        size = save_page(html, page_of_examples([explanation.example], [explanation.trace]))
+        if target.is_dir():  # its checkpoints have told their warnings once
+            page = page_of_examples(examples_of_run(target, wanted=wanted, overrides=given["overrides"]))
+        else:
+            page = page_of_examples([explanation.example], [explanation.trace])
+        size = save_page(html, page)
         reporter.line(f"{html}: {size:,} bytes")
     click.echo(json.dumps(explanation.as_dict()) if as_json else explanation.as_text())

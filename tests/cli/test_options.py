@@ -49,7 +49,7 @@ def test_published_data_need_not_be_there_for_a_check(tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     result = run("check", "--recipe", "mnist-lenet5")
     assert result.exit_code == 0
-    assert "  data         1x28x28 " in result.stdout
+    assert "  data         1x28x28\n" in result.stdout
     assert result.stderr == (
         "note: data/mnist: not there, so the published size of its images is taken; fetch the data with: cnntrain "
         "data download mnist\n"
