@@ -4,6 +4,7 @@
 # make torture kill trainings and fail their disks, hundreds of times      (make torture TIMES=1000)
 # make checked run the tests of kernels with every address checked
 # make fuzz    throw damaged files and configs at everything that reads, for minutes  (make fuzz ARGS="-k npz")
+# make mutants break kernels in their sources too, and see that `cnntrain prove` notices: minutes
 # make lint    ruff and mypy
 # make clean   remove caches and build output; distclean removes .venv too. Neither touches runs/.
 #
@@ -22,7 +23,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # where PYTHONDONTWRITEBYTECODE is set (as in many containers).
 COMPILE := $(BIN)/python -m compileall -q cnntrain
 
-.PHONY: train test smoke torture checked fuzz lint clean distclean
+.PHONY: train test smoke torture checked fuzz mutants lint clean distclean
 .DEFAULT_GOAL := train
 
 # A half-made environment (python3 without ensurepip) would be mistaken for a whole one by the next run: remove it.
@@ -45,7 +46,7 @@ $(DEV): pyproject.toml | $(BIN)/python
 
 # The last line that `cnntrain train` prints on stdout is its run folder; progress goes to stderr and stays visible.
 train: $(RUNTIME)
-	@run=$$($(BIN)/cnntrain train --config $(CONFIG) $(ARGS)) && run=$$(printf '%s\n' "$$run" | tail -n 1) && \
+	@run=$$($(BIN)/cnntrain train $(CONFIG) $(ARGS)) && run=$$(printf '%s\n' "$$run" | tail -n 1) && \
 	$(BIN)/cnntrain eval "$$run" && \
 	echo "Results: $$run  (config.yaml, metrics.csv, best.safetensors, last.safetensors, log.txt)"
 
@@ -69,6 +70,9 @@ checked: $(DEV)
 # The same properties as in `make test`, with twenty times as many random examples, other ones each time.
 fuzz: $(DEV)
 	@NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --hypothesis-profile=fuzz tests/fuzz $(ARGS)
+
+mutants: $(DEV)
+	@CNNTRAIN_MUTANTS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest tests/verify/test_mutants.py $(ARGS)
 
 lint: $(DEV)
 	@$(BIN)/ruff check .

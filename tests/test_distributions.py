@@ -74,7 +74,10 @@ def content(wheel: Path) -> dict[str, int]:
 def test_both_wheels_hold_the_same(wheel: Path, wheel_of_the_archive: Path) -> None:
     assert content(wheel) == content(wheel_of_the_archive)
     names = set(content(wheel))
-    assert {str(path.relative_to(ROOT)) for path in (ROOT / "cnntrain").rglob("*.py")} <= names
+    kinds = {".py", ".typed", ".yaml", ".html", ".css", ".js"}
+    sources = [path for path in (ROOT / "cnntrain").rglob("*") if path.suffix in kinds or path.name == "py.typed"]
+    assert {path.suffix for path in sources} == kinds
+    assert {str(path.relative_to(ROOT)) for path in sources} <= names
     assert {f"cnntrain/recipes/{name}.yaml" for name in CONFIGS} <= names
     assert {"cnntrain/cli/starters/mnist.yaml", "cnntrain/cli/starters/photos.yaml"} <= names
     assert not [name for name in names if name.startswith(("tests/", "configs/", "data/"))]
@@ -116,6 +119,24 @@ def test_the_first_steps_in_an_empty_folder(installed: Path, tmp_path: Path) -> 
     assert text == (ROOT / "configs" / "keras-mnist.yaml").read_text()
     assert starter.startswith("photos: 2 classes\n")
     assert found.startswith("found: 2 classes\n")
+
+
+def test_a_training_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
+    """As README begins where there is no clone, but for the download."""
+    for compiled in (ROOT / "cnntrain" / "kernels").rglob("*.nb?"):  # good there too: the sources are the same
+        (installed / compiled.relative_to(ROOT)).parent.mkdir(exist_ok=True)
+        shutil.copy(compiled, installed / compiled.relative_to(ROOT))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mnist").symlink_to(ROOT / "data" / "mnist")
+    few = "--set train.epochs=null --set train.steps=3 --quiet"
+    _, _, run, report, page = commands(
+        "new", f"train mnist.yaml {few}", "eval runs/mnist-1", "explain runs/mnist-1 --html step.html",
+        cwd=tmp_path, path=installed,
+    )  # fmt: skip
+    assert run == "runs/mnist-1\n"
+    assert "on the test split, 10,000 images" in report
+    assert "conv2d" in page
+    assert (tmp_path / "step.html").stat().st_size > 100_000
 
 
 def test_a_clone_somewhere_else(tmp_path: Path) -> None:

@@ -69,7 +69,12 @@ def test_the_script_that_completes(shell: str) -> None:
 
 @pytest.mark.parametrize(
     ("words", "found"),
-    [("", set(COMMANDS)), ("tr", {"train"}), ("train --over", set()), ("train --re", {"--resume", "--report", "--recipe"})],
+    [
+        ("", set(COMMANDS)),
+        ("tr", {"train"}),
+        ("train --over", set()),
+        ("train --re", {"--resume", "--report", "--recipe"}),
+    ],
 )
 def test_completion(words: str, found: set[str]) -> None:
     count = len(words.split()) or 1

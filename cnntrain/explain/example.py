@@ -16,7 +16,9 @@ from cnntrain.data import DataSet, Normalization
 from cnntrain.data.terminal import load_and_tell
 from cnntrain.errors import ArgumentError, CheckpointError
 from cnntrain.evaluation.assessment import check_fit
+from cnntrain.evaluation.class_weights import resolve_loss
 from cnntrain.evaluation.restored import Restored, normalization_for, restore
+from cnntrain.evaluation.start_from import start_from
 from cnntrain.explain.pictures import Pictures, Wanted, label_of, of_file, of_split
 from cnntrain.explain.trace import AsTheyAre, Trace, trace
 from cnntrain.layers import LayerRow
@@ -141,6 +143,7 @@ def example_of(
     if from_config:
         config = load_config(target, overrides)
         data = load_and_tell(config.data, config.seed, warn)
+        config = resolve_loss(config, data)
         pictures, shape = _pictures(wanted, config, data, None), Shape(*data.train.images.shape[1:])
         subject = _Subject(
             str(target),
@@ -155,7 +158,7 @@ def example_of(
             {},
             (),
         )
-        return _example(subject, pictures, data.normalization, wanted)
+        return _example(subject, pictures, data.normalization, wanted, warn)
     path = _checkpoint_in(target)
     restored = restore(path, batch_size=wanted.images, overrides=overrides)
     if restored.not_finite:
@@ -165,7 +168,8 @@ def example_of(
         found = load_and_tell(restored.config.data, restored.config.seed, warn)
         check_fit(restored, found)
     pictures = _pictures(wanted, restored.config, found, restored)
-    return _example(_trained(path, restored), pictures, normalization_for(restored, pictures.stored.dtype), wanted)
+    normalization = normalization_for(restored, pictures.stored.dtype)
+    return _example(_trained(path, restored), pictures, normalization, wanted, warn)
 
 
 def _checkpoint_in(target: Path) -> Path:
@@ -210,7 +214,9 @@ def _trained(path: Path, restored: Restored) -> _Subject:
     )
 
 
-def _example(subject: _Subject, pictures: Pictures, normalization: Normalization, wanted: Wanted) -> Example:
+def _example(
+    subject: _Subject, pictures: Pictures, normalization: Normalization, wanted: Wanted, warn: Callable[[str], None]
+) -> Example:
     config, count = subject.config, len(pictures.stored)
     rows = infer_shapes(config, subject.shape, len(subject.class_names))
     network = Network(
@@ -218,6 +224,9 @@ def _example(subject: _Subject, pictures: Pictures, normalization: Normalization
         fusions=False, direct=config.train.direct,
     )  # fmt: skip
     optimizer = OPTIMIZERS[config.optimizer.name](config.optimizer.settings, network.parameters)
+    begun: list[str] = []
+    if subject.tensors is None:
+        start_from(config, network, subject.class_names, begun.append, warn)
     try:
         if subject.tensors is not None:
             network.load_state(subject.tensors)
@@ -228,7 +237,7 @@ def _example(subject: _Subject, pictures: Pictures, normalization: Normalization
     images = np.ascontiguousarray(normalization.apply(pictures.stored, np.float64))
     labels, said = _labels(network, images, pictures, wanted.label, subject.class_names)
     step, rate, past = _step(subject)
-    notes = [*subject.notes, *said, *past, *_of_batch_norm(rows, count)]
+    notes = [*subject.notes, *begun, *said, *past, *_of_batch_norm(rows, count)]
     differing = [name for name in ("dropout", "batch_norm2d") if any(row.name == name for row in _leaves(rows))]
     if differing:
         notes.append(f"{' and '.join(differing)} as in training: what the network says may differ from `eval`'s answer")

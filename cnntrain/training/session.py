@@ -10,6 +10,7 @@ from pathlib import Path
 from cnntrain import __version__
 from cnntrain.config import Config, resolved_yaml
 from cnntrain.errors import ArgumentError, RunFolderError
+from cnntrain.evaluation.start_from import start_from
 from cnntrain.kernels.compiler.threads import set_threads, threading_layer, threading_layer_warning
 from cnntrain.runs.checkpoint import Checkpoint
 from cnntrain.runs.disk import write_atomically
@@ -32,7 +33,6 @@ from cnntrain.training.resume import (
     unrecorded,
 )
 from cnntrain.training.setup import Training, build_training
-from cnntrain.training.start_from import start_from
 from cnntrain.training.warm_up import compiling
 from cnntrain.warm_up import warm_up
 

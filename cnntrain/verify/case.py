@@ -15,6 +15,7 @@ from cnntrain.data.terminal import load_and_tell
 from cnntrain.evaluation.assessment import check_fit
 from cnntrain.evaluation.class_weights import resolve_loss
 from cnntrain.evaluation.restored import normalization_for, restore
+from cnntrain.evaluation.start_from import start_from
 from cnntrain.network import Network
 from cnntrain.randomness import generator
 from cnntrain.shape import Shape
@@ -64,7 +65,9 @@ def case_of_config(path: Path, overrides: Sequence[str], images: int, seed: int,
     """
     config = load_config(path, overrides)
     data = load_and_tell(config.data, config.seed, warn)
-    return _case(str(path), config, data, data.normalization, images, seed)
+    case = _case(str(path), config, data, data.normalization, images, seed)
+    start_from(config, case.network, data.class_names, lambda text: None, warn)
+    return case
 
 
 def case_of_checkpoint(

@@ -6,6 +6,7 @@ PYTORCH = "needs PyTorch"
 INSTALLS = "installs into an environment of its own"
 PLACEHOLDER = "stands for many commands (NAME, WHERE)"
 LONG = "measures for minutes"
+DISTRIBUTIONS = "tests/test_distributions.py runs it where a wheel is installed"
 
 # By document: beginnings of commands, or of blocks' first lines.
 NOT_RUN: dict[str, dict[str, str]] = {
@@ -15,6 +16,11 @@ NOT_RUN: dict[str, dict[str, str]] = {
         ".venv/bin/python -m pip": INSTALLS,
         ".venv/bin/cnntrain": "run below, with what they print",
         "NUMBA_NUM_THREADS=1 .venv/bin/python -m pytest": "runs all tests",
+        "cnntrain new": DISTRIBUTIONS,
+        "cnntrain data download mnist": "fetches from the network",
+        "cnntrain train mnist.yaml": DISTRIBUTIONS,
+        "cnntrain eval runs/mnist-1": DISTRIBUTIONS,
+        "cnntrain predict runs/mnist-lenet5-1 my-digits/": "needs pictures of digits; docs/photos.md runs it",
     },
     "docs/deploy.md": {"from lenet import": PYTORCH},  # tests/export/test_torch_live.py runs it
     "docs/kernels.md": {"# NUMBA_CACHE_DIR=$(mktemp -d) python this.py": "compiles anew, and depends on the processor"},
@@ -30,9 +36,9 @@ NOT_RUN: dict[str, dict[str, str]] = {
 
 # Beginnings of commands, and what is added: {mnist} is the folder with all of MNIST, where otherwise there is a part.
 STAND_INS: dict[str, list[str]] = {
-    "cnntrain gradcheck --config configs/mnist-lenet5.yaml": ["--set", "data.path={mnist}"],
+    "cnntrain gradcheck configs/mnist-lenet5.yaml": ["--set", "data.path={mnist}"],
     "cnntrain train small.yaml": ["--set", "data.validation=11500"],
-    "cnntrain train --config configs/mnist-digits-5-9.yaml": [
+    "cnntrain train configs/mnist-digits-5-9.yaml": [
         "--set",
         "data.validation=5500",
         "--set",
@@ -59,15 +65,15 @@ optimizer:
 # By the first words of a block of text: it is what a command prints, after text of a file was replaced.
 PRINTED: dict[tuple[str, str], tuple[str, tuple[str, str, str] | None]] = {
     ("README.md", "small.yaml:6:17"): (
-        "cnntrain check --config small.yaml",
+        "cnntrain check small.yaml",
         ("small.yaml", "max_pool2d: 2 ", "max_pool2d: 40"),
     ),
     ("docs/config.md", "block.yaml:7:11"): (
-        "cnntrain check --config block.yaml",
+        "cnntrain check block.yaml",
         ("block.yaml", "            - conv2d: {filters: 8,", "            - conv2d: {filters: 9,"),
     ),
     ("docs/gradcheck.md", "configs/mnist-lenet5.yaml: 20 images"): (
-        "cnntrain gradcheck --config configs/mnist-lenet5.yaml",
+        "cnntrain gradcheck configs/mnist-lenet5.yaml",
         None,
     ),
 }

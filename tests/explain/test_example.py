@@ -56,6 +56,25 @@ def test_the_trace_changes_neither_network_nor_optimiser(folder: Path) -> None:
     assert state["steps"].tolist() == [STEPS]
 
 
+def test_a_config_begins_as_a_training_would(folder: Path) -> None:
+    """With the weights of `init`, and with class weights in numbers."""
+    last = read_checkpoint(folder / "run" / "best.safetensors").network
+    example = of_config(folder, f"init={{from: {folder / 'run'}}}")
+    for name, value in example.network.state().items():
+        np.testing.assert_array_equal(value, last[name])
+    assert example.notes[0].startswith(f"init: {len(last)} of {len(last)} tensors are those of")
+    counts = np.bincount(digits()["y_train"])
+    plain, weighted = (
+        of_config(folder, images=20),
+        of_config(folder, "loss={cross_entropy: {class_weights: balanced}}", images=20),
+    )
+    labels, (first, second) = plain.labels, (plain.trace(), weighted.trace())
+    weights = (counts.sum() / (len(counts) * counts))[labels]
+    expected = first.grad_logits * (weights * len(labels) / weights.sum())[:, None]
+    np.testing.assert_allclose(second.grad_logits, expected, rtol=1e-9, atol=1e-15)
+    assert np.ptp(weights) > 0
+
+
 def test_a_run_goes_on_where_it_stopped(folder: Path) -> None:
     example = of_run(folder / "run", "train.epochs=2")
     last = read_checkpoint(folder / "run" / "last.safetensors")

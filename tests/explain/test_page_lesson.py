@@ -91,6 +91,15 @@ def test_a_gallery_of_all_lessons(browser: Any, tmp_path: Path) -> None:
                 assert figure.locator("table[data-part=output] td.lit").count() == 1
 
 
+def test_the_gallery_in_the_docs_is_up_to_date(tmp_path: Path) -> None:
+    kept = Path(__file__).parents[2] / "docs" / "lessons"
+    made = save_lessons(tmp_path)
+    assert sorted(path.name for path in kept.iterdir()) == sorted(path.name for path in made)
+    for path in made:
+        same = path.read_text("utf-8") == (kept / path.name).read_text("utf-8")
+        assert same, f"{path.name}: run: cnntrain explain --lessons --html docs/lessons"
+
+
 def test_a_page_that_cannot_be_written(tmp_path: Path) -> None:
     assert save_page(tmp_path / "a.html", "ä") == 2
     with pytest.raises(RunFolderError, match="is a folder: name the file that the page shall be"):

@@ -12,12 +12,12 @@ from safetensors.numpy import save_file
 
 from cnntrain.config import load_config, parse_config, resolved_yaml
 from cnntrain.errors import CheckpointError, ConfigError, RunFolderError
+from cnntrain.evaluation.start_from import start_from
 from cnntrain.runs.checkpoint import read_checkpoint
 from cnntrain.runs.folder import RunFolder
 from cnntrain.runs.reporter import Reporter
 from cnntrain.training.session import start_run
 from cnntrain.training.setup import build_training
-from cnntrain.training.start_from import start_from
 from tests.training.small import resume, same_files, train, write_config
 from tests.training.test_checkpoints_inside import stopped_at
 
