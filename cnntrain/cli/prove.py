@@ -67,7 +67,7 @@ def command(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Prove the passes of a network on whole numbers, without a tolerance.
+    """Prove the passes of a network on whole numbers.
 
     Convolutions, dense layers, average pooling, sums and concatenations of a config (or of a run's config) run at their
     own sizes, through the algorithms that training takes, on whole numbers so small that nothing rounds. Their results

@@ -250,7 +250,9 @@ def _size_of(files: ImageFiles, name: str, white: int | None) -> tuple[int, int]
 
 
 def _names(tree: Tree, split: str, index: SplitIndex) -> list[str] | None:
-    """Return the files that were not skipped; None if the index does not tell which those are."""
+    """Return the files that were not skipped; None if tree and index do not tell which those are."""
+    if split not in tree.splits:  # not listed, for another split was asked for
+        return None
     skipped = {name for name, _ in index.skipped}
     names = [name for name, _ in tree.splits[split] if printable(name) not in skipped]
     return names if len(names) == len(index.labels) else None

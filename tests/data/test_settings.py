@@ -36,6 +36,7 @@ def test_defaults() -> None:
         "source": "mnist",
         "path": "data/mnist",
         "validation": 0,
+        "classes": None,
         "normalize": "standard",
         "augment": [],
     }

@@ -106,7 +106,7 @@ def of_recipe(name: str) -> Exported:
     grey = "mnist" in config.data.source
     shape = (1, 28, 28) if grey else (3, 32, 32)
     normalization = mean_image(shape) if "mean_image" in str(config.data.normalize) else None
-    return exported(config, shape, 10, normalization=normalization)
+    return exported(config, shape, len(config.data.classes or range(10)), normalization=normalization)
 
 
 def digits(number: int) -> Array:

@@ -42,5 +42,5 @@ def test_how_pictures_are_decoded() -> None:
         return decoding_of(parse_config(f"{text}network: [dense: classes]", "a.yaml").data)
 
     folder = HEAD.replace("DATA", "folder, resize: [32, 40], color: grey, background: [1, 2, 3]")
-    assert decoding(folder) == {"color": "grey", "resize": [32, 40], "background": [1, 2, 3]}
+    assert decoding(folder) == {"color": "grey", "resize": [32, 40], "fit": "stretch", "background": [1, 2, 3]}
     assert decoding(HEAD.replace("DATA", "mnist")) == {}
