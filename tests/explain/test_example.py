@@ -64,9 +64,7 @@ def test_a_config_begins_as_a_training_would(folder: Path) -> None:
     for name, value in example.network.state().items():
         np.testing.assert_array_equal(value, last[name])
     assert example.notes[0].startswith(f"init: {len(last)} of {len(last)} tensors are those of")
-    counts = np.bincount(
-        load_data(example.config.data, example.config.seed).train.labels
-    )
+    counts = np.bincount(load_data(example.config.data, example.config.seed).train.labels)
     plain, weighted = (
         of_config(folder, images=20),
         of_config(folder, "loss={cross_entropy: {class_weights: balanced}}", images=20),
