@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.errors import ArgumentError, CheckpointError
+from cnntrain.kernels.compiler.pace import Pace
 from cnntrain.kernels.layout import from_lanes, to_lanes
 from cnntrain.layers import Batch, Layer, LayerContext, LayerRow
 from cnntrain.layers.batch import Watch
@@ -207,12 +208,13 @@ class Network:
     def predict_logits(self, images: NDArray[Any], normalization: Affine) -> NDArray[Any]:
         """Return the outputs of any number of images, (N, classes), in batches."""
         results = [np.empty((0, self.output_shape.size), self.dtype)]
-        for start in range(0, len(images), self.batch_size):
-            self.load(
-                images, np.arange(start, min(start + self.batch_size, len(images)), dtype=np.int64), normalization
-            )
-            self.forward()
-            results.append(self.logits())
+        with Pace() as pace:
+            for start in range(0, len(images), self.batch_size):
+                stop = min(start + self.batch_size, len(images))
+                self.load(images, np.arange(start, stop, dtype=np.int64), normalization)
+                self.forward()
+                results.append(self.logits())
+                pace.lap(stop - start)
         return np.concatenate(results)
 
     def layers(self) -> Iterator[tuple[str, Layer]]:

@@ -22,6 +22,7 @@ from cnntrain.evaluation.metrics import (
     ranks,
     weighted_average,
 )
+from cnntrain.kernels.compiler.pace import Pace
 from cnntrain.network import Network
 
 
@@ -104,21 +105,23 @@ def evaluate(
     """
     predicted, places, sums = [], [], []
     bad, first_bad = 0, 0
-    for indices, images, rows in bring(split.images, batches(len(split), batch_size)):
-        network.load(images, rows, normalization)
-        network.forward(training=False)
-        network.loss(split.labels[indices])
-        sums.append(network.loss_sums)
-        logits = network.logits()
-        broken = ~np.isfinite(logits).all(axis=1)
-        if broken.any():
-            first_bad = first_bad if bad else int(indices[broken.argmax()])
-            bad += int(broken.sum())
-        else:  # logits of thousands of classes and images would take more memory than everything else
-            predicted.append(logits.argmax(axis=1))
-            places.append(ranks(logits, split.labels[indices]))
-            if seen is not None:
-                seen(indices, logits)
+    with Pace() as pace:
+        for indices, images, rows in bring(split.images, batches(len(split), batch_size)):
+            network.load(images, rows, normalization)
+            network.forward(training=False)
+            network.loss(split.labels[indices])
+            sums.append(network.loss_sums)
+            logits = network.logits()
+            broken = ~np.isfinite(logits).all(axis=1)
+            if broken.any():
+                first_bad = first_bad if bad else int(indices[broken.argmax()])
+                bad += int(broken.sum())
+            else:  # logits of thousands of classes and images would take more memory than everything else
+                predicted.append(logits.argmax(axis=1))
+                places.append(ranks(logits, split.labels[indices]))
+                if seen is not None:
+                    seen(indices, logits)
+            pace.lap(len(indices))
     total, weight = map(sum, zip(*sums, strict=True))
     loss = total / weight if weight else 0.0
     if bad or not math.isfinite(loss):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from cnntrain.data import batches
 from cnntrain.errors import TrainingError
 from cnntrain.evaluation.evaluate import evaluate
+from cnntrain.kernels.compiler.pace import Pace
 from cnntrain.randomness import generator
 from cnntrain.runs.checkpoint import Checkpoint, save_checkpoint
 from cnntrain.runs.folder import RunFolder
@@ -93,6 +94,7 @@ class Loop:
         self._unrecorded = checkpoint is not None and checkpoint.metadata.inside is not None
         self._best = Best(folder.best, checkpoint)
         self._keeper = Keeper(folder, training.config.checkpoint, training.steps_per_epoch)
+        self._pace = Pace(reporter.line)
         if path is not None:
             self._keeper.newest = self._step, path
 
@@ -125,7 +127,8 @@ class Loop:
         epoch = self._step // self._training.steps_per_epoch
         bar.start_epoch(epoch + 1, self._training.epochs)
         before = self._sums
-        sums = self._train(epoch, before, stop, bar)
+        with self._pace:
+            sums = self._train(epoch, before, stop, bar)
         if sums is None:
             return
         seconds = time.perf_counter() - began
@@ -170,6 +173,7 @@ class Loop:
             if self._logs:
                 self._tell(epoch, loss, len(batch))
             bar.advance(len(batch), total / (weight or 1.0))
+            self._pace.lap(len(batch))
             if self._keeper.due(self._step) and not self._at_a_row:
                 self._keeper.keep(self._inside(Sums(loss=total, weight=weight, correct=correct, images=images)))
         return Sums(loss=total, weight=weight, correct=correct, images=images)

@@ -145,15 +145,16 @@ def check_gradients(
         return _check_tensor(probe, tensor, order, samples, tolerance)
 
     checks = []
-    for index, tensor in enumerate(probe.differentiate()):
-        checks.append(check(index, tensor))
-        on_tensor(checks[-1])
-    open_questions = [index for index, found in enumerate(checks) if found.verdict in ("zero", "not decided")]
-    if open_questions:
-        with probe.moved(generator(seed, "gradient check", 2)):
-            tensors = probe.differentiate()
-            for index in open_questions:
-                checks[index] = _better(checks[index], check(index, tensors[index]))
+    with probe.pace:
+        for index, tensor in enumerate(probe.differentiate()):
+            checks.append(check(index, tensor))
+            on_tensor(checks[-1])
+        open_questions = [index for index, found in enumerate(checks) if found.verdict in ("zero", "not decided")]
+        if open_questions:
+            with probe.moved(generator(seed, "gradient check", 2)):
+                tensors = probe.differentiate()
+                for index in open_questions:
+                    checks[index] = _better(checks[index], check(index, tensors[index]))
     return checks
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.errors import TrainingError
+from cnntrain.kernels.compiler.pace import Pace
 from cnntrain.network import Network
 
 Array = NDArray[np.float64]
@@ -61,6 +62,11 @@ class Probe:
     images : ndarray, float64, (N, channels, rows, columns)
         Normalised; a copy is kept.
     labels : ndarray, int64, (N,)
+
+    Attributes
+    ----------
+    pace : Pace
+        Watches the time of each loss.
     """
 
     def __init__(self, network: Network, images: Array, labels: NDArray[np.int64]) -> None:
@@ -71,13 +77,16 @@ class Probe:
         self._statistics = [statistic.value.copy() for statistic in network.statistics]
         self._decisions: list[NDArray[Any]] = []
         self._noise = 0.0
+        self.pace = Pace()
 
     def loss(self) -> float:
         """Run the network forward; its statistics are as they were."""
         self._network.load(self._images, self._indices, self._as_they_are)
         self._network.forward(training=True)
         self._restore_statistics()
-        return self._network.loss(self._labels)
+        found = self._network.loss(self._labels)
+        self.pace.lap(len(self._images))
+        return found
 
     def disturb(self, generator: np.random.Generator) -> None:
         """Train on another batch, as large as it may be: what a layer wrongly keeps of it shows afterwards.

@@ -8,6 +8,16 @@ import numba
 
 from cnntrain.errors import ArgumentError
 
+_chosen: list[int] = []  # the number that somebody asked for, if anybody did
+
+
+def possible_threads() -> list[int]:
+    """Return the numbers of threads to choose from, the largest first; one, if somebody asked for a number."""
+    if _chosen:
+        return list(_chosen)
+    most: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    return sorted({most, max(most // 2, 1), 1}, reverse=True)
+
 
 def set_threads(threads: int | None) -> int:
     """Set the number of threads of all kernels and return it; None keeps what Numba chose (all cores of the process).
@@ -23,6 +33,7 @@ def set_threads(threads: int | None) -> int:
             "(the environment variable NUMBA_NUM_THREADS sets another limit)"
         )
     numba.set_num_threads(threads)
+    _chosen[:] = [threads]
     return threads
 
 

@@ -1,0 +1,145 @@
+"""How many threads work gets done fastest with, found out while it is done.
+
+Threads meet after every kernel, forty times in a step. Where another program has a core, all wait for the one that
+shares it, and two threads are slower than one, up to six times. Results do not depend on the number of threads, so it
+may change between two steps. Now and then, and when steps become slower, a few steps are made with another number,
+which stays if it is faster. On free cores that costs `SHARE` of the time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from statistics import median
+
+import numba
+
+from cnntrain.kernels.compiler.threads import possible_threads
+
+FEW = 2  # laps that a trial is judged by, at least; the one before, in which threads wake up, does not count
+LONG_ENOUGH = 0.02  # seconds that they take together, at least
+RECENT = 8  # laps that tell how fast it goes now
+CLEARLY = 0.95  # of the time with the usual number: a trial that takes more changes nothing
+SLOWER = 1.25  # times what the usual number took when it was chosen: something has happened
+SHARE = 0.01  # of the time that trials may take
+SOONEST, LATEST = 0.3, 20.0  # seconds between trials that change nothing: each time twice as many
+
+
+class Pace:
+    """Watches laps (steps, batches) and changes the number of threads between them.
+
+    A number that somebody asked for (`set_threads`) stays. As a context manager it begins and ends.
+
+    Parameters
+    ----------
+    tell : callable or None
+        Called with a line when the number changes.
+    clock : callable
+        Returns seconds.
+    use : callable
+        Sets the number of threads.
+    """
+
+    def __init__(
+        self,
+        tell: Callable[[str], None] | None = None,
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+        use: Callable[[int], None] = numba.set_num_threads,
+    ) -> None:
+        self._tell, self._clock, self._use = tell, clock, use
+        self._choices, self._usual = deque(possible_threads()), numba.get_num_threads()
+        self._began: float | None = None
+        self._laps: deque[float] = deque(maxlen=RECENT)
+        self._known = float("inf")  # seconds per image with the usual number, when it was chosen
+        self._wait, self._due, self._rested = SOONEST, self._clock() + SOONEST, 0.0
+        self._trial: _Trial | None = None
+
+    def begin(self) -> None:
+        """Say that a lap begins; what was since the last one does not count."""
+        self._began = self._clock()
+
+    def end(self) -> None:
+        """Say that other work comes: a trial that is not judged ends, and its number of threads with it."""
+        if self._trial is not None:
+            self._trial = None
+            self._use(self._usual)
+
+    def __enter__(self) -> Pace:
+        self.begin()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def lap(self, images: int) -> None:
+        """Say that a lap with so many images ended, and the next begins."""
+        if len(self._choices) == 1:
+            return
+        now, began = self._clock(), self._began
+        self._began = now
+        if began is None:
+            return
+        seconds = now - began
+        if self._trial is None:
+            self._laps.append(seconds / images)
+            if self._is_due(now):
+                self._try_another(now)
+        elif self._trial.add(seconds, images):
+            self._judge(self._trial, now)
+
+    def _is_due(self, now: float) -> bool:
+        if now >= self._due:
+            return len(self._laps) >= FEW
+        return now >= self._rested and len(self._laps) == RECENT and median(self._laps) > SLOWER * self._known
+
+    def _try_another(self, now: float) -> None:
+        self._choices.rotate(-1)
+        if self._choices[0] == self._usual:
+            self._choices.rotate(-1)
+        self._trial = _Trial(self._choices[0], now)
+        self._use(self._trial.threads)
+
+    def _judge(self, trial: _Trial, now: float) -> None:
+        usual, before = median(list(self._laps)[-max(FEW, RECENT // 2) :]), self._usual
+        self._trial = None
+        if trial.time < CLEARLY * usual:
+            self._usual, self._known, self._wait = trial.threads, trial.time, 2 * SOONEST
+            self._laps.clear()
+            self._say(before)
+        else:
+            self._use(before)
+            self._known = min(usual, SLOWER * self._known)  # by and by, what has become slower for good is usual
+            self._wait = min(2 * self._wait, LATEST)
+        self._due, self._rested = now + max(self._wait, (now - trial.began) / SHARE), now + SOONEST
+
+    def _say(self, before: int) -> None:
+        if self._tell is not None:
+            threads = f"{self._usual} thread{'s' if self._usual > 1 else ''}"
+            why = "something else keeps the cores busy" if self._usual < before else "the cores are free again"
+            self._tell(f"{threads} instead of {before}: {why}; the results are the same")
+
+
+class _Trial:
+    """Some laps with another number of threads."""
+
+    def __init__(self, threads: int, began: float) -> None:
+        self.threads, self.began = threads, began
+        self._woken = False
+        self._laps: list[float] = []
+        self._seconds = 0.0
+
+    def add(self, seconds: float, images: int) -> bool:
+        """Take a lap; tell whether that is enough."""
+        if not self._woken:
+            self._woken = True
+            return False
+        self._laps.append(seconds / images)
+        self._seconds += seconds
+        return len(self._laps) >= FEW and self._seconds >= LONG_ENOUGH
+
+    @property
+    def time(self) -> float:
+        """Seconds per image."""
+        return median(self._laps)
