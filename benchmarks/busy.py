@@ -18,6 +18,7 @@ from pathlib import Path
 
 SPIN = "while True: pass"
 LOADS = {"quiet": 0, "one core busy": 1, "both busy": 2}
+TWO = "two trainings"
 SETTINGS: dict[str, list[str]] = {"default": [], "1 thread": ["--threads", "1"], "2 threads": ["--threads", "2"]}
 
 
@@ -54,17 +55,21 @@ def main() -> None:
     parser.add_argument("config", nargs="?", default="configs/mnist-lenet5.yaml", metavar="CONFIG")
     parser.add_argument("--steps", type=int, default=4000, help="of each training (4000)")
     parser.add_argument("--rounds", type=int, default=3, help="(3)")
+    parser.add_argument("--settings", default=",".join(SETTINGS), help=f"some of: {', '.join(SETTINGS)}")
+    parser.add_argument("--loads", default=",".join([*LOADS, TWO]), help=f"some of: {', '.join([*LOADS, TWO])}")
     options = parser.parse_args()
+    settings = {name: SETTINGS[name] for name in options.settings.split(",")}
     print(f"{options.config}, {options.steps:,} steps, {os.cpu_count()} cores; images/s, median of {options.rounds}")
-    for load, spinning in [*LOADS.items(), ("two trainings", 0)]:
-        found: dict[str, list[float]] = {name: [] for name in SETTINGS}
+    for load in options.loads.split(","):
+        spinning = LOADS.get(load, 0)
+        found: dict[str, list[float]] = {name: [] for name in settings}
         said: list[str] = []
         for _ in range(options.rounds):
-            for name, threads in SETTINGS.items():
+            for name, threads in settings.items():
                 others = [subprocess.Popen([sys.executable, "-c", SPIN]) for _ in range(spinning)]
                 time.sleep(0.2)
                 try:
-                    rates, lines = train(options.config, threads, options.steps, 2 if load == "two trainings" else 1)
+                    rates, lines = train(options.config, threads, options.steps, 2 if load == TWO else 1)
                 finally:
                     for other in others:
                         other.kill()
@@ -73,8 +78,8 @@ def main() -> None:
                 if name == "default":
                     said += lines
         medians = {name: statistics.median(rates) for name, rates in found.items()}
-        shown = "  ".join(f"{name} {medians[name]:>9,.0f}" for name in SETTINGS)
-        best = max(medians["1 thread"], medians["2 threads"])
+        shown = "  ".join(f"{name} {medians[name]:>9,.0f}" for name in settings)
+        best = max(rate for name, rate in medians.items() if name != "default")
         print(f"{load:14} {shown}  default/best {medians['default'] / best:.2f}  changes {len(said)}", flush=True)
 
 

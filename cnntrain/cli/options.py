@@ -88,7 +88,10 @@ allow_extensions = click.option(
     help="Run the Python files that the config names under extensions:. Read them first.",
 )
 threads = click.option(
-    "--threads", type=click.IntRange(min=1), metavar="N", help="Threads to use, and to keep; otherwise as many as go fastest."
+    "--threads",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Threads to use, and to keep; otherwise as many as go fastest.",
 )
 
 

@@ -11,19 +11,21 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from statistics import median
 
 import numba
 
 from cnntrain.kernels.compiler.threads import possible_threads
 
-FEW = 2  # laps that a trial is judged by, at least; the one before, in which threads wake up, does not count
-LONG_ENOUGH = 0.02  # seconds that they take together, at least
-RECENT = 8  # laps that tell how fast it goes now
-CLEARLY = 0.95  # of the time with the usual number: a trial that takes more changes nothing
+FEW = 2  # laps that anything is judged by, at least; the first of a trial, in which threads wake up, does not count
+WINDOW = 0.1  # seconds of laps that tell how fast it goes now
+# seconds of a trial: with fewer threads; with more, for threads that slept go before others for a while
+FEWER, MORE = 0.02, 0.4
+CLEARLY = 0.85  # of the time with the usual number: a trial that takes more changes nothing, it may be noise
 SLOWER = 1.25  # times what the usual number took when it was chosen: something has happened
 SHARE = 0.01  # of the time that trials may take
-SOONEST, LATEST = 0.3, 20.0  # seconds between trials that change nothing: each time twice as many
+FIRST = 0.1  # seconds until the first trial
+SOONEST, LATEST = 0.3, 20.0  # seconds between trials: each time twice as many
+REST = 2.0  # seconds from a change to the next trial, at least
 
 
 class Pace:
@@ -51,9 +53,9 @@ class Pace:
         self._tell, self._clock, self._use = tell, clock, use
         self._choices, self._usual = deque(possible_threads()), numba.get_num_threads()
         self._began: float | None = None
-        self._laps: deque[float] = deque(maxlen=RECENT)
+        self._laps = _Laps()
         self._known = float("inf")  # seconds per image with the usual number, when it was chosen
-        self._wait, self._due, self._rested = SOONEST, self._clock() + SOONEST, 0.0
+        self._wait, self._due, self._rested = SOONEST, self._clock() + FIRST, 0.0
         self._trial: _Trial | None = None
 
     def begin(self) -> None:
@@ -83,35 +85,33 @@ class Pace:
             return
         seconds = now - began
         if self._trial is None:
-            self._laps.append(seconds / images)
-            if self._is_due(now):
+            self._laps.add(seconds, images)
+            if self._laps.are_enough(WINDOW) and self._is_due(now):
                 self._try_another(now)
         elif self._trial.add(seconds, images):
             self._judge(self._trial, now)
 
     def _is_due(self, now: float) -> bool:
-        if now >= self._due:
-            return len(self._laps) >= FEW
-        return now >= self._rested and len(self._laps) == RECENT and median(self._laps) > SLOWER * self._known
+        return now >= self._due or (now >= self._rested and self._laps.time > SLOWER * self._known)
 
     def _try_another(self, now: float) -> None:
         self._choices.rotate(-1)
         if self._choices[0] == self._usual:
             self._choices.rotate(-1)
-        self._trial = _Trial(self._choices[0], now)
+        self._trial = _Trial(self._choices[0], now, MORE if self._choices[0] > self._usual else FEWER)
         self._use(self._trial.threads)
 
     def _judge(self, trial: _Trial, now: float) -> None:
-        usual, before = median(list(self._laps)[-max(FEW, RECENT // 2) :]), self._usual
+        usual, before, found = self._laps.time, self._usual, trial.laps.time
         self._trial = None
-        if trial.time < CLEARLY * usual:
-            self._usual, self._known, self._wait = trial.threads, trial.time, 2 * SOONEST
-            self._laps.clear()
+        if found < CLEARLY * usual:
+            self._usual, self._known, self._wait = trial.threads, found, max(self._wait, REST / 2)
+            self._laps = _Laps()
             self._say(before)
         else:
             self._use(before)
             self._known = min(usual, SLOWER * self._known)  # by and by, what has become slower for good is usual
-            self._wait = min(2 * self._wait, LATEST)
+        self._wait = min(2 * self._wait, LATEST)
         self._due, self._rested = now + max(self._wait, (now - trial.began) / SHARE), now + SOONEST
 
     def _say(self, before: int) -> None:
@@ -121,25 +121,42 @@ class Pace:
             self._tell(f"{threads} instead of {before}: {why}; the results are the same")
 
 
-class _Trial:
-    """Some laps with another number of threads."""
+class _Laps:
+    """The last laps, of about `WINDOW` seconds, or `FEW` longer ones."""
 
-    def __init__(self, threads: int, began: float) -> None:
-        self.threads, self.began = threads, began
-        self._woken = False
-        self._laps: list[float] = []
-        self._seconds = 0.0
+    def __init__(self) -> None:
+        self._laps: deque[tuple[float, int]] = deque()
+        self._seconds, self._images = 0.0, 0
 
-    def add(self, seconds: float, images: int) -> bool:
-        """Take a lap; tell whether that is enough."""
-        if not self._woken:
-            self._woken = True
-            return False
-        self._laps.append(seconds / images)
-        self._seconds += seconds
-        return len(self._laps) >= FEW and self._seconds >= LONG_ENOUGH
+    def add(self, seconds: float, images: int) -> None:
+        """Take one; old ones go."""
+        self._laps.append((seconds, images))
+        self._seconds, self._images = self._seconds + seconds, self._images + images
+        while len(self._laps) > FEW and self._seconds - self._laps[0][0] >= WINDOW:
+            old = self._laps.popleft()
+            self._seconds, self._images = self._seconds - old[0], self._images - old[1]
+
+    def are_enough(self, seconds: float) -> bool:
+        """Tell whether they took so long, all together."""
+        return len(self._laps) >= FEW and self._seconds >= 0.99 * seconds
 
     @property
     def time(self) -> float:
-        """Seconds per image."""
-        return median(self._laps)
+        """Seconds per image: the mean, for waiting comes in rare, long laps."""
+        return self._seconds / self._images
+
+
+class _Trial:
+    """Some laps with another number of threads."""
+
+    def __init__(self, threads: int, began: float, seconds: float) -> None:
+        self.threads, self.began, self.laps = threads, began, _Laps()
+        self._seconds, self._spent, self._woken = seconds, 0.0, False
+
+    def add(self, seconds: float, images: int) -> bool:
+        """Take a lap; tell whether that is enough."""
+        if self._woken:
+            self.laps.add(seconds, images)
+            self._spent += seconds
+        self._woken = True
+        return self._spent >= self._seconds and self.laps.are_enough(min(self._seconds, WINDOW))
