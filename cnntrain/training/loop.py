@@ -94,7 +94,7 @@ class Loop:
         self._unrecorded = checkpoint is not None and checkpoint.metadata.inside is not None
         self._best = Best(folder.best, checkpoint)
         self._keeper = Keeper(folder, training.config.checkpoint, training.steps_per_epoch)
-        self._pace = Pace(reporter.line)
+        self._pace = Pace(reporter.line, keeps=True)
         if path is not None:
             self._keeper.newest = self._step, path
 

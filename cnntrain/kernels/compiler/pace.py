@@ -31,7 +31,8 @@ REST = 2.0  # seconds from a change to the next trial, at least
 class Pace:
     """Watches laps (steps, batches) and changes the number of threads between them.
 
-    A number that somebody asked for (`set_threads`) stays. As a context manager it begins and ends.
+    A number that somebody asked for (`set_threads`) stays. As a context manager it begins and ends, and afterwards the
+    number is the one before, but where it `keeps` its own for work that goes on later.
 
     Parameters
     ----------
@@ -41,6 +42,7 @@ class Pace:
         Returns seconds.
     use : callable
         Sets the number of threads.
+    keeps : bool
     """
 
     def __init__(
@@ -49,10 +51,12 @@ class Pace:
         *,
         clock: Callable[[], float] = time.perf_counter,
         use: Callable[[int], None] = numba.set_num_threads,
+        keeps: bool = False,
     ) -> None:
-        self._tell, self._clock, self._use = tell, clock, use
+        self._tell, self._clock, self._use, self._keeps = tell, clock, use, keeps
         self._choices, self._usual = deque(possible_threads()), numba.get_num_threads()
         self._began: float | None = None
+        self._before = self._usual
         self._laps = _Laps()
         self._known = float("inf")  # seconds per image with the usual number, when it was chosen
         self._wait, self._due, self._rested = SOONEST, self._clock() + FIRST, 0.0
@@ -69,11 +73,16 @@ class Pace:
             self._use(self._usual)
 
     def __enter__(self) -> Pace:
+        self._before = numba.get_num_threads()
+        if self._before != self._usual:  # other work has come between
+            self._use(self._usual)
         self.begin()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.end()
+        if not self._keeps and self._usual != self._before:
+            self._use(self._before)
 
     def lap(self, images: int) -> None:
         """Say that a lap with so many images ended, and the next begins."""

@@ -17,13 +17,13 @@ Speed = Callable[[int, float], float]  # seconds of a step, by threads and time
 class Machine:
     """Runs steps; remembers what was told, and with how many threads each step ran."""
 
-    def __init__(self, speed: Speed, possible: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, speed: Speed, possible: list[int], monkeypatch: pytest.MonkeyPatch, keeps: bool = False) -> None:
         self.speed, self.threads, self.now = speed, possible[0], 100.0
         self.told: list[str] = []
         self.steps: list[tuple[float, int]] = []
         monkeypatch.setattr(pace, "possible_threads", lambda: possible)
-        monkeypatch.setattr(numba, "get_num_threads", lambda: possible[0])
-        self.pace = Pace(self.told.append, clock=lambda: self.now, use=self.use)
+        monkeypatch.setattr(numba, "get_num_threads", lambda: self.threads)
+        self.pace = Pace(self.told.append, clock=lambda: self.now, use=self.use, keeps=keeps)
 
     def use(self, number: int) -> None:
         self.threads = number
@@ -99,6 +99,27 @@ def test_many_cores_some_of_them_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     machine.run(60)
     assert machine.threads == 4
     assert machine.share(4, since=105) > 0.95
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_what_is_left_behind(keeps: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number before, but for work that goes on: that finds its own again, whatever came between."""
+    machine = Machine(busy, [2, 1], monkeypatch, keeps)
+    with machine.pace:
+        machine.run(5)
+        assert machine.threads == 1
+    assert machine.threads == (1 if keeps else 2)
+    machine.threads = 2
+    with machine.pace:
+        assert machine.threads == 1
+
+
+def test_a_trial_that_is_not_judged_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(quiet, [2, 1], monkeypatch, keeps=True)
+    with machine.pace:
+        while machine.threads == 2:
+            machine.run(0.001)
+    assert machine.threads == 2
 
 
 def test_short_batches_count_by_their_images(monkeypatch: pytest.MonkeyPatch) -> None:
