@@ -35,6 +35,17 @@ class Affine(Protocol):
     def affine(self) -> tuple[NDArray[Any], NDArray[Any]]: ...
 
 
+class AsTheyAre:
+    """The normalisation of images that are normalised already."""
+
+    def __init__(self, channels: int) -> None:
+        self._identity = np.ones(channels), np.zeros(channels)
+
+    def affine(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return 1 and 0 for each channel."""
+        return self._identity
+
+
 class Network:
     """A sequence of layers with a loss.
 

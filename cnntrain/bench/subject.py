@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from cnntrain.augmentations.pipeline import Augmenter
 from cnntrain.config import Config, infer_shapes, load_config
 from cnntrain.data.dataset import describe_or_recall
-from cnntrain.errors import DataError
 from cnntrain.network import Network
 from cnntrain.optimizers import OPTIMIZERS, Optimizer
 from cnntrain.shape import Shape
@@ -116,20 +115,10 @@ def subject_of_config(
     """
     config = load_config(path, overrides)
     if image is None or classes is None:
-        found, number = _describe(config)
+        found, number, _ = describe_or_recall(config.data)
         image, classes = image or found, classes or number
     rows = infer_shapes(config, image, classes)
     train = config.train
     network = Network(rows, batch_size=train.batch_size, loss=config.loss, seed=config.seed, direct=train.direct)
     optimizer = OPTIMIZERS[config.optimizer.name](config.optimizer.settings, network.parameters)
     return Subject(config, network, optimizer)
-
-
-def _describe(config: Config) -> tuple[Shape, int]:
-    try:
-        shape, classes, _ = describe_or_recall(config.data)
-    except DataError as error:
-        raise DataError(
-            f"{error}\nThe data are needed for the size of the images only: --image 3x32x32 and --classes 10 do as well"
-        ) from error
-    return shape, classes

@@ -77,14 +77,20 @@ def describe(settings: DataSettings) -> tuple[Shape, int]:
 def describe_or_recall(settings: DataSettings) -> tuple[Shape, int, str]:
     """Return what `describe` does and "", or what is known of published data that are not there and a note on it.
 
-    Raises `DataError` as `describe`.
+    Raises `DataError` as `describe`, which says what a command takes in their place.
     """
     from cnntrain.data import SOURCES  # the package imports this file
     from cnntrain.shape import Shape
 
     published = SOURCES[settings.source].published
     if published is None or Path(settings.path).expanduser().exists():
-        return *describe(settings), ""
+        try:
+            return *describe(settings), ""
+        except DataError as error:
+            raise DataError(
+                f"{error}\nThe data are needed for the size of the images only: --image 3x32x32 and --classes 10 do as "
+                "well"
+            ) from error
     note = (
         f"{settings.path}: not there, so the published size of its images is taken; "
         f"fetch the data with: cnntrain data download {settings.source}"

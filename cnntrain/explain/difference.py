@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.explain.trace import AsTheyAre, LayerTrace, ParameterTrace, Trace
-from cnntrain.network import Network
+from cnntrain.explain.trace import LayerTrace, ParameterTrace, Trace
+from cnntrain.network import AsTheyAre, Network
 from cnntrain.shape import LANES, Shape
 
 STEPS = 1e-5, 1e-6, 1e-7  # times max(1, |value|); a smaller one where a larger one meets a kink, or a curve

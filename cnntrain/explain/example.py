@@ -20,9 +20,9 @@ from cnntrain.evaluation.class_weights import resolve_loss
 from cnntrain.evaluation.restored import Restored, normalization_for, restore
 from cnntrain.evaluation.start_from import start_from
 from cnntrain.explain.pictures import Pictures, Wanted, label_of, of_file, of_split
-from cnntrain.explain.trace import AsTheyAre, Trace, trace
+from cnntrain.explain.trace import Trace, trace
 from cnntrain.layers import LayerRow
-from cnntrain.network import Network
+from cnntrain.network import AsTheyAre, Network
 from cnntrain.optimizers import OPTIMIZERS, Optimizer
 from cnntrain.runs.checkpoint import Tensors, read_checkpoint
 from cnntrain.runs.folder import RunFolder, find_checkpoint

@@ -13,7 +13,7 @@ from cnntrain.errors import ArgumentError
 from cnntrain.kernels.layout import from_lanes
 from cnntrain.layers import Layer, LayerRow
 from cnntrain.losses import Loss
-from cnntrain.network import Network
+from cnntrain.network import AsTheyAre, Network
 from cnntrain.optimizers import Optimizer
 from cnntrain.parameters import Parameter
 from cnntrain.shape import LANES, Shape
@@ -142,17 +142,6 @@ class Trace:
         if path not in found:
             raise ArgumentError(f'no layer "{path}"; the layers are {", ".join(found)}')
         return found[path]
-
-
-class AsTheyAre:
-    """The normalisation of images that are normalised already."""
-
-    def __init__(self, channels: int) -> None:
-        self._identity = np.ones(channels), np.zeros(channels)
-
-    def affine(self) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return 1 and 0 for each channel."""
-        return self._identity
 
 
 def trace(

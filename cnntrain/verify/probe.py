@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cnntrain.errors import TrainingError
 from cnntrain.kernels.compiler.pace import Pace
-from cnntrain.network import Network
+from cnntrain.network import AsTheyAre, Network
 
 Array = NDArray[np.float64]
 
@@ -42,16 +42,6 @@ class Tensor:
         return index if self.order is None else (*index[:-1], int(self.order[index[-1]]))
 
 
-class _AsTheyAre:
-    """The normalisation of images that are normalised already."""
-
-    def __init__(self, channels: int) -> None:
-        self._identity = np.ones(channels), np.zeros(channels)
-
-    def affine(self) -> tuple[NDArray[Any], NDArray[Any]]:
-        return self._identity
-
-
 class Probe:
     """A network on a fixed batch of images.
 
@@ -73,7 +63,7 @@ class Probe:
         self._network, self._labels = network, labels
         self._images = np.array(images, np.float64, order="C")
         self._indices = np.arange(len(images), dtype=np.int64)
-        self._as_they_are = _AsTheyAre(images.shape[1])
+        self._as_they_are = AsTheyAre(images.shape[1])
         self._statistics = [statistic.value.copy() for statistic in network.statistics]
         self._decisions: list[NDArray[Any]] = []
         self._noise = 0.0

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnntrain.config import Config, infer_shapes, load_config
-from cnntrain.data import SOURCES, describe
-from cnntrain.errors import DataError
+from cnntrain.data.dataset import describe_or_recall
 from cnntrain.evaluation.restored import config_of
 from cnntrain.layers import LayerRow
 from cnntrain.runs.checkpoint import read_checkpoint
@@ -55,7 +54,7 @@ def subject_of_config(path: Path, overrides: Sequence[str], image: Shape | None,
     """
     config = load_config(path, overrides)
     if image is None or classes is None:
-        found, number = _describe(config)
+        found, number, _ = describe_or_recall(config.data)
         image, classes = image or found, classes or number
     return Subject(str(path), config, infer_shapes(config, image, classes))
 
@@ -87,15 +86,3 @@ def subject_of_checkpoint(
     config = config_of(path, metadata, overrides)
     image = image or Shape(*metadata.input_shape)
     return Subject(str(path), config, infer_shapes(config, image, classes or len(metadata.class_names)))
-
-
-def _describe(config: Config) -> tuple[Shape, int]:
-    try:
-        return describe(config.data)
-    except DataError as error:
-        published = SOURCES[config.data.source].published
-        if published is not None:
-            return Shape(*published.image_shape), len(published.class_names)
-        raise DataError(
-            f"{error}\nA proof needs the size of the images only: --image 3x32x32 and --classes 10 do as well"
-        ) from error

@@ -155,4 +155,6 @@ def test_missing_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("cnntrain.data.dataset.describe", describe)
     result = check(tmp_path, SAMPLE)
-    assert (result.exit_code, result.stdout, result.stderr) == (2, "", "data/mnist: no such folder\n")
+    message, advice = result.stderr.splitlines()
+    assert (result.exit_code, result.stdout, message) == (2, "", "data/mnist: no such folder")
+    assert advice.endswith("--image 3x32x32 and --classes 10 do as well")

@@ -11,6 +11,7 @@ from cnntrain.cli import main
 from cnntrain.passes.problem import Phase, Window
 from cnntrain.verify import mutation
 from cnntrain.verify.mutation import UNBROKEN, Outcome
+from cnntrain.verify.proof_subject import subject_of_config
 from tests.training.small import train, write_config
 
 PASSES = ["forward", "to input", "to weights", "bias", "mask"]
@@ -72,9 +73,19 @@ def test_sizes_may_be_given_where_there_are_no_data(folder: Path) -> None:
     arguments: list[Any] = [folder / "digits.yaml", "--set", "data.path=none.npz", "--layer", "1", "--trials", 1]
     missing = prove(*arguments)
     assert (missing.exit_code, missing.stdout) == (2, "")
-    assert "A proof needs the size of the images only: --image 3x32x32 and --classes 10 do as well" in missing.stderr
+    assert "size of the images only: --image 3x32x32 and --classes 10 do as well" in missing.stderr
     found = prove(*arguments[:-4], "--layer", "1.tanh", "--trials", 1, "--image", "1x14x14", "--classes", 10)
     assert found.exit_code == 0
+
+
+def test_published_data_need_not_be_there(tmp_path: Path) -> None:
+    """Nor for the number of classes, where some are chosen."""
+    config = tmp_path / "three.yaml"
+    data = "{source: mnist, path: none, classes: ['1', '5', '7']}"
+    config.write_text(f"data: {data}\nnetwork: [max_pool2d: 14, dense: classes]\noptimizer: {{sgd: 0.1}}\n")
+    found = prove(config, "--layer", "1.dense", "--trials", 1, "--json")
+    assert found.exit_code == 0, found.output
+    assert subject_of_config(config, (), None, None).rows[-1].output_shape == (3, 1, 1)
 
 
 def test_a_broken_backward_pass_exits_with_1(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
