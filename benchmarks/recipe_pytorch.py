@@ -17,6 +17,7 @@ import json
 import math
 import sys
 import time
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,7 @@ def train(config: Config, steps: int | None, follow: bool) -> dict[str, Any]:
     while step < total_steps:
         epoch, total, images, own_total = step // training.steps_per_epoch, 0.0, 0, 0.0
         order = batches(len(data.train), training.batch_size, generator(config.seed, "shuffling", epoch))
-        for batch in training.feed.batches(order, epoch):
+        for batch in training.feed.batches(islice(order, training.steps_per_epoch), epoch):
             if step == total_steps:
                 break
             rate = training.learning_rate_at(step)

@@ -25,6 +25,10 @@ class Parameter:
         Canonical index of each element along the last axis; None where kernels use the canonical order itself.
     frozen : bool
         The value never changes: the learning rate is zero, and the gradient is not computed and stays zero.
+    epochs : float or None
+        It learns in the first so many epochs of a training only; None: always.
+    whole_schedule : bool
+        The schedule runs through in these epochs, instead of being cut off by their end.
     """
 
     name: str
@@ -34,6 +38,8 @@ class Parameter:
     weight_decay: float = 1.0
     order: NDArray[np.intp] | None = None
     frozen: bool = False
+    epochs: float | None = None
+    whole_schedule: bool = False
 
     def canonical(self, array: NDArray[Any]) -> NDArray[Any]:
         """Return a copy of `value`, or of an array like it, in canonical order: that of PyTorch and ONNX."""

@@ -44,6 +44,11 @@ class TrainSettings(Settings):
     )
     steps: PositiveInt | None = Field(None, description="Updates of the weights, in place of epochs.")
     batch_size: PositiveInt = Field(64, description="Images per update.")
+    drop_last: bool = Field(
+        False,
+        description="Leave out the last batch of an epoch where it is short: all updates then see as many images, and "
+        "an epoch leaves out others each time.",
+    )
     log: list[Literal["csv", "jsonl", "tensorboard"]] = Field(
         ["csv"],
         description="What is written beside `log.txt`. csv: `metrics.csv`, a row per epoch, which is always there. "
@@ -55,6 +60,11 @@ class TrainSettings(Settings):
         description="direct: without Winograd's algorithm, which is faster for many 3x3 and 5x5 filters, but lets a "
         "very large pixel, infinity or NaN disturb outputs close by that do not see it.",
     )
+
+    def steps_per_epoch(self, images: int) -> int:
+        """Return the number of updates that see each of so many images once, or all but a short rest."""
+        batch = min(self.batch_size, images)
+        return images // batch if self.drop_last else -(-images // batch)
 
     @property
     def direct(self) -> bool:

@@ -268,7 +268,7 @@ def _labels(
 def _step(subject: _Subject) -> tuple[int, float, list[str]]:
     """Return the 0-based number of the next step and its learning rate; after the last, that of the last."""
     config = subject.config
-    per_epoch = -(-subject.epoch_images // min(config.train.batch_size, subject.epoch_images))
+    per_epoch = config.train.steps_per_epoch(subject.epoch_images)
     total = config.train.steps or (config.train.epochs or 0) * per_epoch
     schedule = SCHEDULES[config.schedule.name](config.schedule.settings, total, per_epoch)
     if subject.schedule:

@@ -17,6 +17,7 @@ class Initializer(ABC):
 
     name: ClassVar[str]
     Settings: ClassVar[type[Settings]] = Settings
+    needs_images: ClassVar[bool] = False  # it computes values from the training images, see `whitening`
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +12,7 @@ from pydantic import Field
 
 from cnntrain.errors import ShapeError
 from cnntrain.initializers.base import Initializer
-from cnntrain.settings import PositiveFloat, PositiveInt, Settings
+from cnntrain.settings import Choice, ChoiceFrom, PositiveFloat, PositiveInt, Settings
 
 
 class OrthogonalSettings(Settings):
@@ -43,21 +45,36 @@ class Orthogonal(Initializer):
         return self.settings.gain * (q if rows >= columns else q.T).reshape(shape)
 
 
+def _initializers() -> Mapping[str, type[Initializer]]:
+    from cnntrain.initializers import INITIALIZERS  # which holds what is defined here
+
+    return INITIALIZERS
+
+
 class DiracSettings(Settings):
     """YAML keys of `dirac`."""
 
     main = "groups"
     groups: PositiveInt = Field(1, description="Repeat the identity for each of so many groups of filters.")
+    rest: Annotated[Choice, ChoiceFrom("initializer", _initializers)] = Field(
+        "zeros", validate_default=True, description="Initial values of filters beyond the number of channels."
+    )
 
 
 class Dirac(Initializer):
     """Each filter passes one channel through: 1 at the middle of the window (of an even size: behind it), 0 elsewhere.
 
-    Filter d of each group passes channel d; filters beyond the number of channels are zero.
+    Filter d of each group passes channel d; filters beyond the number of channels get the values that `rest` says, as
+    if it made all filters: what depends on the numbers of filters and channels does not change.
     """
 
     name = "dirac"
     Settings = DiracSettings
+
+    @property
+    def _rest(self) -> Initializer:
+        made: Initializer = self.settings.rest.registered(self.settings.rest.settings)
+        return made
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Need filters, as many in each group."""
@@ -65,13 +82,15 @@ class Dirac(Initializer):
             raise ShapeError(f"it needs filters (four dimensions), these values have {len(shape)}")
         if shape[0] % self.settings.groups:
             raise ShapeError(f"groups {self.settings.groups} does not divide the {shape[0]} filters")
+        self._rest.check(shape)
 
     def values(self, shape: tuple[int, ...], generator: np.random.Generator) -> NDArray[np.float64]:
-        """Return the filters; nothing is random about them."""
+        """Return the filters; nothing is random about those that pass a channel."""
         filters, channels, rows, columns = shape
-        values = np.zeros(shape)
+        values = self._rest.values(shape, generator)
         size = filters // self.settings.groups
         for filter_ in range(filters):
             if filter_ % size < channels:
+                values[filter_] = 0.0
                 values[filter_, filter_ % size, rows // 2, columns // 2] = 1.0
         return values

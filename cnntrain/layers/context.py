@@ -87,6 +87,8 @@ class LayerContext:
         weight_decay: float = 1.0,
         order: NDArray[np.intp] | None = None,
         frozen: bool = False,
+        epochs: float | None = None,
+        whole_schedule: bool = False,
     ) -> Parameter:
         """Create a parameter that `parameter_shapes` names, with the values that the initialiser `init` draws."""
         if tensor not in self.parameter_shapes:
@@ -95,7 +97,8 @@ class LayerContext:
         value = init.registered(init.settings).values(shape, self.generator(self.path, tensor)).astype(self.dtype)
         rate = 0.0 if frozen else learning_rate
         name = f"{self.path}.{tensor}"
-        parameter = Parameter(name, value, np.zeros(shape, self.dtype), rate, weight_decay, order, frozen)
+        gradient = np.zeros(shape, self.dtype)
+        parameter = Parameter(name, value, gradient, rate, weight_decay, order, frozen, epochs, whole_schedule)
         parameter.assign(parameter.value, value.copy())
         return parameter
 

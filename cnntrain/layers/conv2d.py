@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -104,6 +104,14 @@ class Conv2dSettings(WeightSettings):
         """Weight (filters, channels / groups, rows, columns) and bias (filters,)."""
         shapes: dict[str, tuple[int, ...]] = {"weight": self.geometry(input_shape).weight_shape}
         return shapes | {"bias": (self.filters,)} if self.bias else shapes
+
+    def check_parameters(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Ask the initialisers; one that computes filters from the images takes windows without gaps."""
+        super().check_parameters(shapes)
+        if self.weight_init.registered.needs_images:
+            for key, plain in (("groups", 1), ("dilation", (1, 1))):
+                if getattr(self, key) != plain:
+                    raise ShapeError(f"{self.weight_init.name} needs {key} 1", key)
 
     def macs(self, input_shape: Shape) -> int:
         """One multiply-add per output and tap."""

@@ -135,6 +135,9 @@ def plan_layer(layer: Choice, shape: Shape, path: str) -> LayerRow:
         return LayerRow(layer.registered, settings, path, shape, output, {}, macs, parts)
     output, shapes = settings.output_shape(shape), settings.parameter_shapes(shape)
     settings.check_parameters(shapes)
+    init = getattr(settings, "weight_init", None)
+    if isinstance(init, Choice) and init.registered.needs_images and path != f"0.{layer.name}":
+        raise ShapeError(f"{init.name} is computed from the images: it is for the network's first layer", "weight_init")
     return LayerRow(layer.registered, settings, path, shape, output, shapes, settings.macs(shape))
 
 

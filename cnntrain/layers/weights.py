@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from cnntrain.initializers import InitializerChoice
 from cnntrain.layers.context import LayerContext
 from cnntrain.layers.settings import LayerSettings
 from cnntrain.parameters import Parameter
-from cnntrain.settings import Choice, NonNegativeFloat
+from cnntrain.settings import Choice, NonNegativeFloat, PositiveFloat
 
 
 def check_initializers(settings: LayerSettings, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -38,6 +39,15 @@ class WeightSettings(LayerSettings):
     bias_learning_rate: NonNegativeFloat = Field(1.0, description="Factor on the learning rate for the bias.")
     weight_decay: NonNegativeFloat = Field(1.0, description="Factor on the optimiser's weight decay for the weights.")
     bias_decay: NonNegativeFloat = Field(1.0, description="Factor on the optimiser's weight decay for the bias.")
+    weight_epochs: PositiveFloat | None = Field(
+        None, description="The weights learn in the first so many epochs, then they stay; null: always."
+    )
+    bias_epochs: PositiveFloat | None = Field(None, description="The same for the bias.")
+    epochs_schedule: Literal["cut", "whole"] = Field(
+        "cut",
+        description="The learning rate of what learns in some epochs only. cut: the schedule's, as for all others, "
+        "until they end. whole: the schedule runs through in these epochs.",
+    )
     frozen: bool = Field(
         False, description="Keep weights and bias as they are: learning rate 0, and no time spent on their gradients."
     )
@@ -53,11 +63,13 @@ class WeightSettings(LayerSettings):
         weight = context.parameter(
             "weight", self.weight_init,
             learning_rate=self.weight_learning_rate, weight_decay=self.weight_decay, order=order, frozen=self.frozen,
+            epochs=self.weight_epochs, whole_schedule=self.epochs_schedule == "whole",
         )  # fmt: skip
         if not self.bias:
             return weight, None
         bias = context.parameter(
             "bias", self.bias_init,
             learning_rate=self.bias_learning_rate, weight_decay=self.bias_decay, frozen=self.frozen,
+            epochs=self.bias_epochs, whole_schedule=self.epochs_schedule == "whole",
         )  # fmt: skip
         return weight, bias

@@ -4,62 +4,25 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 
 from cnntrain.errors import CheckpointError
 from cnntrain.memory import line_aligned
-from cnntrain.parameters import Parameter
-from cnntrain.settings import NonNegativeFloat, PositiveFloat, Settings
+from cnntrain.optimizers.course import SHARED, Course, Phase, lookahead_phase
+from cnntrain.optimizers.settings import Eps, OptimizerSettings, Share
+from cnntrain.parameters import Parameter, Statistic
 
 CHUNK = 4096  # elements of one parameter that one unit of work updates
 STEPS = "steps"  # names of entries of an optimiser's state; the other slots are the optimisers' own
 AVERAGE = "average"
+SLOW = "slow"
 
-Share = Annotated[float, Field(ge=0, lt=1)]
-Eps = Annotated[float, Field(ge=1e-30)]  # in float32, less would be 0 and divide nothing by nothing
-
-
-class OptimizerSettings(Settings):
-    """YAML keys of every optimiser."""
-
-    main = "learning_rate"
-    learning_rate: PositiveFloat = Field(
-        description="Size of a step; the schedule's factor and the layers' own factors multiply it."
-    )
-    weight_decay: NonNegativeFloat = Field(
-        0.0, description="L2 decay: this times the weight is added to the gradient; layers may have factors on it."
-    )
-    l1_decay: NonNegativeFloat = Field(
-        0.0,
-        description="L1 decay: this times the weight's sign (0 at 0) is added to the gradient; the layers' factors on "
-        "weight_decay hold for it too.",
-    )
-    clip_norm: PositiveFloat | None = Field(
-        None,
-        description="Gradients of all parameters together are scaled down to this Euclidean norm if theirs is larger, "
-        "before the decays are added.",
-    )
-    clip_value: PositiveFloat | None = Field(
-        None, description="Each element of a gradient is held within minus and plus this, before the decays are added."
-    )
-    ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        None,
-        description="Keeps an exponential moving average of the weights: after each step, average = ema * average + "
-        "(1 - ema) * weights. Validation and the best checkpoint use the averages.",
-    )
-
-    @model_validator(mode="after")
-    def _one_clipping(self) -> OptimizerSettings:
-        if self.clip_norm is not None and self.clip_value is not None:
-            raise ValueError("takes either clip_norm or clip_value, not both (null unsets one)")
-        return self
-
+__all__ = ["Eps", "Optimizer", "OptimizerSettings", "Share", "Work"]
 
 # the fields of `kernels.optimizers.Chunks`, then those of `Clipping`: what every kernel takes after its arrays
 Work = tuple[tuple[NDArray[Any], ...], tuple[Any, Any]]
@@ -88,6 +51,7 @@ class Optimizer(ABC):
         self._largest = float(np.finfo(self._values.dtype).max)
         self._steps = 0
         slots = (*self.slots(settings), *([AVERAGE] if settings.ema is not None else []))
+        slots = (*slots, *([SLOW] if settings.lookahead is not None else []))
         self._kept = {slot: line_aligned(self._values.size, self._values.dtype) for slot in slots}
         self._moving: list[tuple[Parameter, slice]] = []
         start = 0
@@ -100,6 +64,10 @@ class Optimizer(ABC):
             for parameter, place in self._moving
             for begin in range(place.start, place.stop, CHUNK)
         ]
+        self._parameters = [p for p, place in self._moving for _ in range(place.start, place.stop, CHUNK)]  # by chunk
+        self._course: Course | None = None
+        self._own: list[tuple[int, Callable[[int], float | None]]] = []  # chunks with a schedule of their own
+        self._slow_statistics: dict[str, tuple[Statistic, NDArray[Any]]] = {}
         begin, end, rates, decays = np.array(chunks, np.float64).reshape(-1, 4).T
         self._begin, self._end, self._rates = begin.astype(np.int64), end.astype(np.int64), rates
         self._decays = self._numbers(decays * settings.weight_decay)
@@ -127,15 +95,57 @@ class Optimizer(ABC):
         with np.errstate(over="ignore"):
             return values.astype(self._values.dtype)
 
+    def follow(self, course: Course | None) -> None:
+        """Learn how far the training goes; without it, all parameters learn always and there is no Lookahead."""
+        self._course, self._own, self._slow_statistics = course, [], {}
+        if course is None:
+            return
+        for number, parameter in enumerate(self._parameters):
+            own = course.own_factor(parameter)
+            if own is not None:
+                self._own.append((number, own))
+        if self.settings.lookahead is not None:
+            self._slow_statistics = {each.name: (each, np.zeros_like(each.value)) for each in course.statistics}
+
     def step(self, learning_rate: float) -> None:
         """Update all parameters with this step's learning rate."""
         self._steps += 1
-        if learning_rate != self._learning_rate:
+        if self._own:
+            self._chunks = self._chunks_with_own(learning_rate)
+        elif learning_rate != self._learning_rate:
             self._learning_rate, rates = learning_rate, self._numbers(self._rates * learning_rate)
             self._chunks = self._chunks_of(rates)
         self.update((self._chunks, (self.number(self._scale()), self._limit)), self._steps)
+        if self.settings.lookahead is not None and self._course is not None:
+            self._look_ahead(lookahead_phase(self.settings.lookahead, self._course, self._steps))
         if self.settings.ema is not None:
             self._average()
+
+    def rate_of(self, parameter: Parameter, learning_rate: float, step: int) -> float | None:
+        """Return a parameter's own rate in the step of this number, from 1; None if it learns no more by then."""
+        own = None if self._course is None else self._course.own_factor(parameter)
+        factor = SHARED if own is None else own(step - 1)
+        if factor is None:
+            return None
+        return parameter.learning_rate * (learning_rate if factor == SHARED else self.settings.learning_rate * factor)
+
+    def phase_of(self, step: int) -> Phase:
+        """Return what Lookahead does after the step of this number, from 1."""
+        if self.settings.lookahead is None or self._course is None:
+            return Phase(0.0, False)
+        return lookahead_phase(self.settings.lookahead, self._course, step)
+
+    def _chunks_with_own(self, learning_rate: float) -> tuple[NDArray[Any], ...]:
+        """Return the chunks of what still learns, with the step's rates."""
+        rates, learns = self._rates * learning_rate, np.ones(self._rates.size, np.bool_)
+        for number, own in self._own:
+            factor = own(self._steps - 1)
+            if factor is None:
+                learns[number] = False
+            elif factor != SHARED:
+                rates[number] = self._rates[number] * (self.settings.learning_rate * factor)
+        chunks = self._chunks_of(self._numbers(rates))
+        return chunks if learns.all() else tuple(array[learns] for array in chunks)
 
     def _chunks_of(self, rates: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         return self._begin, self._end, rates, self._decays, self._l1_decays
@@ -151,6 +161,20 @@ class Optimizer(ABC):
         # PyTorch's form; a norm that is NaN makes all gradients NaN: it must stay visible
         scale = self.settings.clip_norm / (self.gradient_norm() + 1e-6)
         return 1.0 if scale > 1.0 else scale
+
+    def _look_ahead(self, phase: Phase) -> None:
+        """Let the slow weights follow, and the trained ones begin again from them."""
+        slow = self._kept[SLOW]
+        if phase.share == 1.0:
+            slow[...] = self._values
+        elif phase.share:
+            self._move_averages(self._values, slow, self._begin, self._end, self.number(phase.share))
+        for _, place in self._moving if phase.back else ():
+            self._values[place] = slow[place]
+        for statistic, kept in self._slow_statistics.values():
+            kept += kept.dtype.type(phase.share) * (statistic.value - kept)
+            if phase.back:
+                statistic.value[...] = kept
 
     def _average(self) -> None:
         """Take the new weights into their averages, which begin as the weights after the first step."""
@@ -186,21 +210,24 @@ class Optimizer(ABC):
         self.update(((none, none, empty, empty, empty), (self.number(1), self.number(1))), 1)
         if self.settings.clip_norm is not None:
             self._sums_of_squares(self._gradients, none, none, self._sums)
-        if self.settings.ema is not None:
-            self._move_averages(self._values, self._kept[AVERAGE], none, none, self.number(0))
+        if self.settings.ema is not None or self.settings.lookahead is not None:
+            self._move_averages(self._values, self._values, none, none, self.number(0))
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return copies of the kept arrays in canonical form, as "<slot>/<parameter>", and the steps made so far."""
         kept = {name: parameter.canonical(view) for name, (parameter, view) in self._views().items()}
+        kept |= {f"{SLOW}/{name}": slow.copy() for name, (_, slow) in self._slow_statistics.items()}
         return {STEPS: np.array([self._steps], np.int64)} | kept
 
     def load_state(self, tensors: Mapping[str, NDArray[Any]]) -> None:
         """Take over what `state` returned; raises `CheckpointError` if names, shapes or the steps do not fit."""
         views = self._views()
-        if tensors.keys() != views.keys() | {STEPS}:
-            wrong = sorted(tensors.keys() ^ (views.keys() | {STEPS}))
+        slow = {f"{SLOW}/{name}": array for name, (_, array) in self._slow_statistics.items()}
+        expected = {name: view for name, (_, view) in views.items()} | slow
+        if tensors.keys() != expected.keys() | {STEPS}:
+            wrong = sorted(tensors.keys() ^ (expected.keys() | {STEPS}))
             raise CheckpointError(f"the optimiser's tensors do not fit: {', '.join(wrong[:5])}")
-        for name, (_, view) in views.items():
+        for name, view in expected.items():
             if tensors[name].shape != view.shape:
                 raise CheckpointError(f"{name} must have shape {view.shape}; received {tensors[name].shape}")
         steps = tensors[STEPS]
@@ -209,6 +236,8 @@ class Optimizer(ABC):
         self._steps = int(steps[0])
         for name, (parameter, view) in views.items():
             parameter.assign(view, tensors[name])
+        for name, array in slow.items():
+            array[...] = tensors[name]
 
     def _views(self) -> dict[str, tuple[Parameter, NDArray[Any]]]:
         return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from itertools import count
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
@@ -85,8 +85,8 @@ class Finding:
 def find_rate(training: Training, first: float, last: float, steps: int) -> Finding:
     """Train with a learning rate that grows by the same factor at each step, until the loss diverges.
 
-    Network and optimiser are used up by it. The config's schedule has no part in it; its batches, augmentation,
-    dropout, decay and layers' own factors have.
+    Network and optimiser are used up by it. The config's schedule and Lookahead have no part in it; its batches,
+    augmentation, dropout, decay and layers' own factors have.
 
     Parameters
     ----------
@@ -98,6 +98,7 @@ def find_rate(training: Training, first: float, last: float, steps: int) -> Find
         At least 2.
     """
     network, normalization = training.network, training.data.normalization
+    training.optimizer.follow(None)
     points: list[Point] = []
     mean, lowest = 0.0, math.inf
     for step, batch in zip(range(steps), _endless(training), strict=False):
@@ -143,4 +144,4 @@ def _endless(training: Training) -> Iterator[Batch]:
         order: Iterator[NDArray[np.int64]] = batches(
             len(training.data.train), training.batch_size, generator(training.config.seed, "shuffling", epoch)
         )
-        yield from training.feed.batches(order, epoch)
+        yield from training.feed.batches(islice(order, training.steps_per_epoch), epoch)

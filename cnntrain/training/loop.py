@@ -229,7 +229,7 @@ class Loop:
         order = batches(
             len(training.data.train), training.batch_size, generator(training.config.seed, "shuffling", epoch)
         )
-        return islice(order, self._step - first, training.total_steps - first)
+        return islice(order, self._step - first, min(training.total_steps - first, training.steps_per_epoch))
 
     def _validated(self, sums: Sums) -> Metrics:
         training = self._training
@@ -299,6 +299,4 @@ class Loop:
 
     def _images_until(self, step: int) -> int:
         epochs, steps = divmod(step, self._training.steps_per_epoch)
-        return epochs * len(self._training.data.train) + min(
-            steps * self._training.batch_size, len(self._training.data.train)
-        )
+        return epochs * self._training.images_per_epoch + steps * self._training.batch_size

@@ -12,9 +12,11 @@ from cnntrain.augmentations.pipeline import Augmenter
 from cnntrain.config import Config, infer_shapes, resolved_yaml
 from cnntrain.data import DataSet, Normalization
 from cnntrain.data.terminal import load_and_tell
+from cnntrain.errors import ConfigError
 from cnntrain.evaluation.class_weights import resolve_loss
+from cnntrain.evaluation.whiten import whiten
 from cnntrain.network import Network
-from cnntrain.optimizers import OPTIMIZERS, Optimizer
+from cnntrain.optimizers import OPTIMIZERS, Course, Optimizer
 from cnntrain.runs.checkpoint import Checkpoint, Metadata, NormalizationValues, digest
 from cnntrain.runs.logs import check_logs
 from cnntrain.runs.progress import Inside, Progress
@@ -33,7 +35,8 @@ class Training:
     batch_size : int
         Images per step: the config's, or all of a smaller training split.
     steps_per_epoch, total_steps : int
-        The last step of an epoch may see fewer images; with `train.steps` the last epoch may be cut short.
+        The last step of an epoch may see fewer images, unless `train.drop_last` leaves that out; with `train.steps` the
+        last epoch may be cut short.
     """
 
     config: Config
@@ -52,6 +55,11 @@ class Training:
     def epochs(self) -> int:
         """Epochs that the training touches."""
         return -(-self.total_steps // self.steps_per_epoch)
+
+    @property
+    def images_per_epoch(self) -> int:
+        """Images that an epoch trains on."""
+        return min(len(self.data.train), self.steps_per_epoch * self.batch_size)
 
     @property
     def split_sizes(self) -> dict[str, int]:
@@ -103,15 +111,18 @@ def build_training(config: Config, warn: Callable[[str], None]) -> Training:
     config = resolve_loss(config, data)
     images = len(data.train)
     batch_size = min(config.train.batch_size, images)
-    steps_per_epoch = -(-images // batch_size)
+    steps_per_epoch = config.train.steps_per_epoch(images)
     schedule, total_steps = schedule_of(config, steps_per_epoch)
     network = build_network(config, Shape(*data.train.images.shape[1:]), len(data.class_names), batch_size)
+    whiten(config, network, data.train, data.normalization)
+    optimizer = OPTIMIZERS[config.optimizer.name](config.optimizer.settings, network.parameters)
+    optimizer.follow(course_of(config, network, steps_per_epoch, total_steps))
     return Training(
         config=config,
         data=data,
         feed=Feed(data.train, augmenter_of(config, data, batch_size)),
         network=network,
-        optimizer=OPTIMIZERS[config.optimizer.name](config.optimizer.settings, network.parameters),
+        optimizer=optimizer,
         schedule=schedule,
         learning_rate=config.optimizer.settings.learning_rate,
         batch_size=batch_size,
@@ -132,6 +143,22 @@ def schedule_of(config: Config, steps_per_epoch: int) -> tuple[Schedule, int]:
     """Return the config's schedule, and the number of steps that it runs over."""
     total_steps = config.train.steps or (config.train.epochs or 0) * steps_per_epoch
     return SCHEDULES[config.schedule.name](config.schedule.settings, total_steps, steps_per_epoch), total_steps
+
+
+def course_of(config: Config, network: Network, steps_per_epoch: int, total_steps: int) -> Course:
+    """Return what the optimiser must know of the training; raises `ConfigError` where the schedule does not fit."""
+    schedule = config.schedule
+    whole = [each.name for each in network.parameters if each.epochs is not None and each.whole_schedule]
+    if whole and schedule.registered.observe is not Schedule.observe:
+        raise ConfigError(
+            f"{whole[0]}: epochs_schedule: whole does not go with the schedule {schedule.name}, which follows from "
+            "what the epochs reach; try cut"
+        )
+
+    def factor_over(steps: int) -> Callable[[int], float]:
+        return schedule.registered(schedule.settings, steps, steps_per_epoch).factor
+
+    return Course(steps_per_epoch, total_steps, network.statistics, factor_over)
 
 
 def rate_at(learning_rate: float, schedule: Schedule, step: int) -> float:

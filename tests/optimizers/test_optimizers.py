@@ -26,6 +26,7 @@ ALL = {
     "rmsprop": {"momentum": 0.9, "centered": True},
     "adagrad": {"learning_rate_decay": 0.1, "initial_sum": 0.25},
     "adadelta": {},
+    "muon": {},
 }
 EXTRA = {"clip_norm": 3.0, "l1_decay": 1e-3, "ema": 0.9}
 
@@ -289,7 +290,7 @@ def test_settings_beyond_float32_become_infinite_without_a_warning(name: str) ->
 @pytest.mark.parametrize("name", ALL)
 def test_no_gradient_no_step(name: str) -> None:
     """0 / (0 + eps) is 0, in float32 too, for the least eps allowed."""
-    settings = {} if name == "sgd" else {"eps": 1e-30}
+    settings = {} if name in ("sgd", "muon") else {"eps": 1e-30}
     made, tested = ready(name, **({"weight_decay": 0.0} | settings))
     tested.step(RATE)
     np.testing.assert_array_equal(flat(made), numbers(1))
