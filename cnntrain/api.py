@@ -12,6 +12,7 @@ from cnntrain.errors import CheckpointError
 from cnntrain.evaluation.batches import Images, as_batch
 from cnntrain.evaluation.pictures import probabilities_of
 from cnntrain.evaluation.restored import Restored, normalization_for, restore
+from cnntrain.evaluation.views import views_of
 from cnntrain.runs.folder import find_checkpoint
 
 if TYPE_CHECKING:
@@ -130,4 +131,4 @@ class TrainedNetwork:
         normalization = normalization_for(self._restored, array.dtype)
         if len(array) == 0:
             return np.empty((0, len(self.class_names)), np.float32), alone
-        return self._restored.network.predict_logits(array, normalization), alone
+        return self._restored.network.predict_logits(array, normalization, views_of(self._restored.config)), alone

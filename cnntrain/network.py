@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -161,6 +161,19 @@ class Network:
         self._batch = Batch(self._batch.images, training, step)
         self._output = self.body.forward(self._input, self._batch)
 
+    def forward_views(self, views: Iterable[tuple[float, NDArray[Any]]], normalization: Affine) -> None:
+        """Run all layers, as in evaluation, on several views of the same images.
+
+        The outputs, which `logits` and `loss` then take, are the sum of those of each (weight, images), weighted.
+        """
+        total = line_aligned(self._output.size, self.dtype)
+        for weight, images in views:
+            self.load(images, np.arange(len(images), dtype=np.int64), normalization)
+            self.forward()
+            with np.errstate(invalid="ignore", over="ignore"):  # in lanes without an image may be anything
+                total += self.dtype.type(weight) * self._output
+        self._output = total
+
     def logits(self) -> NDArray[Any]:
         """Return the outputs of the loaded images, (images, classes)."""
         result = np.empty((self._batch.images, self.output_shape.size), self.dtype)
@@ -216,14 +229,19 @@ class Network:
 
     # --- the whole ---
 
-    def predict_logits(self, images: NDArray[Any], normalization: Affine) -> NDArray[Any]:
-        """Return the outputs of any number of images, (N, classes), in batches."""
+    def predict_logits(
+        self, images: NDArray[Any], normalization: Affine, views: Callable[[NDArray[Any]], Any] | None = None
+    ) -> NDArray[Any]:
+        """Return the outputs of any number of images, (N, classes), in batches; averaged over `views` of them."""
         results = [np.empty((0, self.output_shape.size), self.dtype)]
         with Pace() as pace:
             for start in range(0, len(images), self.batch_size):
                 stop = min(start + self.batch_size, len(images))
-                self.load(images, np.arange(start, stop, dtype=np.int64), normalization)
-                self.forward()
+                if views is None:
+                    self.load(images, np.arange(start, stop, dtype=np.int64), normalization)
+                    self.forward()
+                else:
+                    self.forward_views(views(images[start:stop]), normalization)
                 results.append(self.logits())
                 pace.lap(stop - start)
         return np.concatenate(results)

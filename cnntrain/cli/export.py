@@ -49,6 +49,8 @@ def command(
 
     restored = restore(find_checkpoint(target), batch_size=SELF_TEST)
     files = export(restored, onnx=onnx, torch=torch, c=c, fold_batch_norm=fold_batch_norm)
+    if restored.config.test_time is not None:
+        click.echo("test_time is not in the files: they hold the network, which sees each image once", err=True)
     if as_json:
         click.echo(json.dumps({"checkpoint": str(restored.path), "files": [file.as_dict() for file in files]}))
         return

@@ -6,9 +6,9 @@ import math
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from cnntrain.settings import NonNegativeFloat, PositiveInt, Settings
+from cnntrain.settings import NonNegativeFloat, NonNegativeInt, PositiveInt, Settings
 
 WatchedMetric = Literal["validation_loss", "validation_accuracy", "train_loss", "train_accuracy"]
 
@@ -74,6 +74,29 @@ class CheckpointSettings(Settings):
         found = _EVERY.fullmatch(self.every)
         assert found is not None  # validated
         return float(found[1]), found[2]
+
+
+class TestTimeSettings(Settings):
+    """Several views of each image are shown to the trained network, and its outputs averaged, before the softmax.
+
+    Wherever it is used or measured: `eval`, `predict`, `report`, scripts, and validation in training. Training steps,
+    `explain`, `prove` and files of `export` see each image once.
+    """
+
+    __test__ = False  # no test, whatever pytest thinks of the name
+
+    flip: bool = Field(False, description="The image and its mirror image, with the same weight.")
+    shift: NonNegativeInt = Field(
+        0,
+        description="Beside the image, with half of the weight, it moved by so many pixels up and left, and down and "
+        "right, with a quarter each; what comes in is reflected (Jordan 2024).",
+    )
+
+    @model_validator(mode="after")
+    def _some_views(self) -> TestTimeSettings:
+        if not self.flip and not self.shift:
+            raise ValueError("needs flip: true, a shift greater than 0, or both; without any, leave it out")
+        return self
 
 
 class InitSettings(Settings):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
-from cnntrain.config.course import CheckpointSettings, EarlyStoppingSettings, InitSettings
+from cnntrain.config.course import CheckpointSettings, EarlyStoppingSettings, InitSettings, TestTimeSettings
 from cnntrain.config.document import Document
 from cnntrain.data import DataSettings
 from cnntrain.layers.registry import LayerChoice
@@ -122,6 +122,9 @@ class Config(Settings):
     )
     checkpoint: CheckpointSettings | None = Field(
         None, description="Checkpoints to keep on the way, beside those of the best and the last epoch."
+    )
+    test_time: TestTimeSettings | None = Field(
+        None, description="Views of an image whose outputs are averaged where the network is used."
     )
     expect: ExpectSettings | None = Field(None, description="What the recipe promises; checked by `cnntrain eval`.")
     extensions: list[ExtensionFile] = Field(

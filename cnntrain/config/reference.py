@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from cnntrain.config.course import CheckpointSettings, EarlyStoppingSettings, InitSettings
+from cnntrain.config.course import CheckpointSettings, EarlyStoppingSettings, InitSettings, TestTimeSettings
 from cnntrain.config.model import Config, ExpectSettings, TrainSettings
 from cnntrain.config.registries import REGISTRIES, Registry
 from cnntrain.config.schema import Schema, alone_suffices, schema_of
@@ -28,6 +28,7 @@ _BLOCKS: dict[str, type[BaseModel]] = {
     "init": InitSettings,
     "early_stopping": EarlyStoppingSettings,
     "checkpoint": CheckpointSettings,
+    "test_time": TestTimeSettings,
     "expect": ExpectSettings,
 }
 _HEAD = """\

@@ -29,8 +29,8 @@ def infer_shapes(config: Config, input_shape: Shape, classes: int) -> list[Layer
     Raises
     ------
     ConfigError
-        A layer does not fit, the last one does not give one value per class, or the loss has settings for another
-        number of classes; with the place in the YAML.
+        A layer does not fit, the last one does not give one value per class, the loss has settings for another
+        number of classes, or `test_time` does not fit the images; with the place in the YAML.
     """
     try:
         rows = walk_shapes(config.network, Shape(*input_shape), classes)
@@ -40,7 +40,17 @@ def infer_shapes(config: Config, input_shape: Shape, classes: int) -> list[Layer
             raise ConfigError(f"{misfit.layer}: {misfit}") from misfit
         raise ConfigError(str(problem(misfit, config._document))) from misfit
     _check_loss(config, classes)
+    _check_views(config, Shape(*input_shape))
     return rows
+
+
+def _check_views(config: Config, image: Shape) -> None:
+    """Raise `ConfigError`, with the place in the YAML, where images cannot be moved as far as `test_time` says."""
+    most = min(image.rows, image.columns) - 1
+    if config.test_time is not None and config.test_time.shift > most:
+        message = f"test_time.shift must be at most {most} for images of {image}; received {config.test_time.shift}"
+        document = config._document
+        raise ConfigError(str(Problem(message, document.mark(["test_time", "shift"]))) if document else message)
 
 
 def _check_loss(config: Config, classes: int) -> None:

@@ -12,6 +12,7 @@ from cnntrain.errors import CheckpointError, ConfigError
 from cnntrain.evaluation.evaluate import evaluate
 from cnntrain.evaluation.report import TOP, EvaluationReport, Promise
 from cnntrain.evaluation.restored import Restored, normalization_for, restore
+from cnntrain.evaluation.views import views_of
 from cnntrain.printable import printable
 
 BATCH = 128  # images at a time; the result does not depend on it
@@ -64,7 +65,7 @@ def assess(
     metadata = restored.metadata
     images = load_split_and_tell(config.data, config.seed, split, metadata.class_names, metadata.input_shape, warn)
     normalization = normalization_for(restored, images.images.dtype)
-    evaluation = evaluate(restored.network, images, normalization, BATCH)
+    evaluation = evaluate(restored.network, images, normalization, BATCH, views=views_of(config))
     return EvaluationReport(
         checkpoint=str(path),
         epoch=restored.metadata.progress.epoch,

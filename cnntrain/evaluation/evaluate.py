@@ -22,6 +22,7 @@ from cnntrain.evaluation.metrics import (
     ranks,
     weighted_average,
 )
+from cnntrain.evaluation.views import Views
 from cnntrain.kernels.compiler.pace import Pace
 from cnntrain.network import Network
 
@@ -83,6 +84,7 @@ def evaluate(
     normalization: Normalization,
     batch_size: int,
     seen: Callable[[NDArray[np.int64], NDArray[np.floating]], None] | None = None,
+    views: Views | None = None,
 ) -> Evaluation:
     """Run the network in evaluation mode over all images of a split.
 
@@ -97,6 +99,8 @@ def evaluate(
         Images at a time; the result does not depend on it.
     seen : callable or None
         Shown each batch's image numbers and logits (images, classes), all finite.
+    views : callable or None
+        Views of the images, over which the outputs are averaged: `views_of` a config.
 
     Raises
     ------
@@ -107,8 +111,11 @@ def evaluate(
     bad, first_bad = 0, 0
     with Pace() as pace:
         for indices, images, rows in bring(split.images, batches(len(split), batch_size)):
-            network.load(images, rows, normalization)
-            network.forward(training=False)
+            if views is None:
+                network.load(images, rows, normalization)
+                network.forward(training=False)
+            else:
+                network.forward_views(views(images[rows]), normalization)
             network.loss(split.labels[indices])
             sums.append(network.loss_sums)
             logits = network.logits()

@@ -16,6 +16,7 @@ from cnntrain.data.progress import Progress, silent
 from cnntrain.data.settings import DataSettings
 from cnntrain.errors import ArgumentError
 from cnntrain.evaluation.restored import Restored, normalization_for
+from cnntrain.evaluation.views import views_of
 
 _COLORS = {1: "grey", 3: "rgb"}
 
@@ -82,13 +83,13 @@ def recognise(
         As `form_for`.
     """
     form, normalization = form_for(restored), normalization_for(restored, np.dtype(np.uint8))
-    network, decoder = restored.network, Decoder(files, form)
+    network, decoder, views = restored.network, Decoder(files, form), views_of(restored.config)
     waiting: list[tuple[str, NDArray[np.uint8] | UnreadableFileError]] = []
     pictures, done = 0, 0
 
     def flushed() -> Iterator[tuple[str, NDArray[np.float64] | UnreadableFileError]]:
         images = [picture for _, picture in waiting if not isinstance(picture, UnreadableFileError)]
-        rows = iter(probabilities_of(network.predict_logits(np.stack(images), normalization)) if images else ())
+        rows = iter(probabilities_of(network.predict_logits(np.stack(images), normalization, views)) if images else ())
         for name, picture in waiting:
             yield name, picture if isinstance(picture, UnreadableFileError) else next(rows)
         waiting.clear()

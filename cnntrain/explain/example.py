@@ -12,18 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.config import Config, infer_shapes, load_config
-from cnntrain.data import DataSet, Normalization
+from cnntrain.data import DataSet, Normalization, Split
 from cnntrain.data.terminal import load_and_tell
 from cnntrain.errors import ArgumentError, CheckpointError
 from cnntrain.evaluation.assessment import check_fit
 from cnntrain.evaluation.class_weights import resolve_loss
 from cnntrain.evaluation.restored import Restored, normalization_for, restore
 from cnntrain.evaluation.start_from import start_from
+from cnntrain.evaluation.whiten import whiten
 from cnntrain.explain.pictures import Pictures, Wanted, label_of, of_file, of_split
 from cnntrain.explain.trace import Trace, trace
 from cnntrain.layers import LayerRow
 from cnntrain.network import AsTheyAre, Network
-from cnntrain.optimizers import OPTIMIZERS, Optimizer
+from cnntrain.optimizers import OPTIMIZERS, Course, Optimizer
 from cnntrain.runs.checkpoint import Tensors, read_checkpoint
 from cnntrain.runs.folder import RunFolder, find_checkpoint
 from cnntrain.schedules import SCHEDULES
@@ -105,6 +106,7 @@ class _Subject:
     epoch_images: int
     schedule: dict[str, float | None]
     notes: tuple[str, ...]
+    train: Split | None = None  # where the weights are the initial ones
 
 
 def example_of(
@@ -157,6 +159,7 @@ def example_of(
             len(data.train),
             {},
             (),
+            data.train,
         )
         return _example(subject, pictures, data.normalization, wanted, warn)
     path = _checkpoint_in(target)
@@ -225,7 +228,10 @@ def _example(
     )  # fmt: skip
     optimizer = OPTIMIZERS[config.optimizer.name](config.optimizer.settings, network.parameters)
     begun: list[str] = []
+    optimizer.follow(_course(subject, network))
     if subject.tensors is None:
+        if subject.train is not None:
+            whiten(config, network, subject.train, normalization)
         start_from(config, network, subject.class_names, begun.append, warn)
     try:
         if subject.tensors is not None:
@@ -243,6 +249,8 @@ def _example(
         notes.append(f"{' and '.join(differing)} as in training: what the network says may differ from `eval`'s answer")
     if config.data.augment:
         notes.append("the images are shown as they are stored: data.augment is left out")
+    if config.test_time is not None:
+        notes.append("each image is shown once, as in training: `eval` averages over the views of test_time")
     return Example(
         subject.name, subject.origin, config, network, pictures.stored, images, labels, subject.class_names,
         pictures.title, normalization, optimizer, rate, step, tuple(notes),
@@ -263,6 +271,17 @@ def _labels(
     network.forward()
     predicted = network.logits().argmax(axis=1).astype(np.int64)
     return predicted, ["the label is what the network takes the image for, as nobody said (--label names it)"]
+
+
+def _course(subject: _Subject, network: Network) -> Course:
+    """Return what the optimiser must know of the training."""
+    config, schedule = subject.config, subject.config.schedule
+    per_epoch = config.train.steps_per_epoch(subject.epoch_images)
+    total = config.train.steps or (config.train.epochs or 0) * per_epoch
+    return Course(
+        per_epoch, total, network.statistics,
+        lambda steps: schedule.registered(schedule.settings, steps, per_epoch).factor,
+    )  # fmt: skip
 
 
 def _step(subject: _Subject) -> tuple[int, float, list[str]]:

@@ -15,6 +15,8 @@ from cnntrain.layers import Layer, LayerRow
 from cnntrain.losses import Loss
 from cnntrain.network import AsTheyAre, Network
 from cnntrain.optimizers import Optimizer
+from cnntrain.optimizers.base import STEPS
+from cnntrain.optimizers.course import Phase
 from cnntrain.parameters import Parameter
 from cnntrain.shape import LANES, Shape
 
@@ -136,6 +138,19 @@ class Trace:
         for layer in self.layers:
             yield from layer.walk()
 
+    @property
+    def step_number(self) -> int:
+        """The number of the optimiser's step, from 1."""
+        return int(self.kept[STEPS][0][0]) + 1
+
+    @property
+    def plain_step(self) -> bool:
+        """The step is the optimiser's rule alone: no Lookahead in it, no parameter that learns in some epochs only."""
+        if self.optimizer is None:
+            return True
+        own = any(made.parameter.epochs is not None for layer in self.walk() for made in layer.parameters.values())
+        return not own and self.optimizer.phase_of(self.step_number) == Phase(0.0, False)
+
     def layer(self, path: str) -> LayerTrace:
         """Return the layer at a path; raises `ArgumentError` with the paths that there are."""
         found = {layer.path: layer for layer in self.walk()}
@@ -184,7 +199,11 @@ def trace(
     kept_before = {} if optimizer is None else dict(optimizer.state())
     kept_after, updated = kept_before, before
     if optimizer is not None:
+        for statistic in network.statistics:  # Lookahead slows them down too
+            statistic.value[...] = after[statistic.name]
         optimizer.step(learning_rate)
+        for statistic in network.statistics:
+            statistic.value[...] = statistics[statistic.name]
         updated = {parameter.name: parameter.canonical(parameter.value) for parameter in network.parameters}
         kept_after = dict(optimizer.state())
         for parameter in network.parameters:

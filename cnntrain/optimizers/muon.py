@@ -58,8 +58,7 @@ class MuonSettings(OptimizerSettings):
     others: OthersSettings = Field(
         OthersSettings(),
         validate_default=True,
-        description="Gradient descent for all that is no filter: {learning_rate, momentum: 0.9, nesterov: true, "
-        "weight_decay}; without the rate and the decay, those of the filters. Factors of the layers hold for both.",
+        description="Gradient descent for all that is no filter: biases, batch norm, dense layers.",
     )
 
     @model_validator(mode="after")
@@ -82,7 +81,7 @@ class Muon(Optimizer):
     def __init__(self, settings: Any, parameters: Sequence[Parameter]) -> None:
         super().__init__(settings, parameters)
         from cnntrain.kernels.optimizers import sgd
-        from cnntrain.optimizers.newton_schulz import NewtonSchulz
+        from cnntrain.passes.newton_schulz import NewtonSchulz
 
         self._sgd = sgd
         self._filters = {

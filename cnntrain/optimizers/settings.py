@@ -43,10 +43,9 @@ class OptimizerSettings(Settings):
     )
     lookahead: LookaheadSettings | None = Field(
         None,
-        description="Lookahead (Zhang et al. 2019): {every: 5, keep: 0.5, power: 0, start_epochs: 0}. After every "
-        "5 steps slow weights keep half of themselves and take half of the trained ones, which begin again from them; "
-        "running statistics likewise. At the end of an epoch the trained ones are the slow ones. `power` above 0: in "
-        "step t of T they keep keep * (t / T) ** power. It begins after `start_epochs`.",
+        description="Slow weights (Zhang et al. 2019): every few steps they take a share of the trained ones, which "
+        "begin again from them; running statistics likewise. Where an epoch ends, the trained ones are the slow ones. "
+        "`lookahead: {}` takes the defaults.",
     )
 
     @model_validator(mode="after")

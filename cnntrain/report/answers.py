@@ -13,6 +13,7 @@ from cnntrain.data import DataSet, Split
 from cnntrain.evaluation.assessment import check_fit
 from cnntrain.evaluation.evaluate import Evaluation, evaluate
 from cnntrain.evaluation.restored import Restored, normalization_for
+from cnntrain.evaluation.views import views_of
 from cnntrain.printable import as_text
 
 BATCH = 128  # images at a time; the result does not depend on it
@@ -92,7 +93,8 @@ def answers_of(restored: Restored, data: DataSet, split_name: str) -> Answers:
     split = data.split(split_name)
     collector = _Collector(split.labels, restored.network.output_shape.size)
     normalization = normalization_for(restored, split.images.dtype)
-    evaluation = evaluate(restored.network, split, normalization, min(BATCH, restored.network.batch_size), collector)
+    batch, views = min(BATCH, restored.network.batch_size), views_of(restored.config)
+    evaluation = evaluate(restored.network, split, normalization, batch, collector, views)
     right = evaluation.predicted == evaluation.labels
     mistakes = _least(collector.label_log_probability, np.flatnonzero(~right))
     unsure = _least(collector.label_log_probability, np.flatnonzero(right))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from cnntrain.data import batches
 from cnntrain.errors import TrainingError
 from cnntrain.evaluation.evaluate import evaluate
+from cnntrain.evaluation.views import views_of
 from cnntrain.kernels.compiler.pace import Pace
 from cnntrain.randomness import generator
 from cnntrain.runs.checkpoint import Checkpoint, save_checkpoint
@@ -239,8 +240,9 @@ class Loop:
         with training.optimizer.averaged():
             try:
                 validation = evaluate(
-                    training.network, training.data.validation, training.data.normalization, training.batch_size
-                )
+                    training.network, training.data.validation, training.data.normalization, training.batch_size,
+                    views=views_of(training.config),
+                )  # fmt: skip
             except TrainingError as error:
                 where = where_not_finite(training.network)
                 raise self._diverged(self._step - 1, f"validation failed: {error}", where) from error

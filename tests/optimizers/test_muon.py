@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from cnntrain.optimizers.newton_schulz import NewtonSchulz
+from cnntrain.passes.newton_schulz import NewtonSchulz
 from tests.optimizers.parameters import flat, optimizer, parameters, set_gradients
 
 SHAPES = {"0.weight": (6, 2, 3, 3), "0.bias": (6,), "1.weight": (20, 3, 1, 2), "2.weight": (5, 7)}

@@ -90,7 +90,7 @@ class _Writer:
         before, after = (int(value[0]) for value in self._trace.kept[STEPS])
         return {
             "name": optimizer.name,
-            "known": OPTIMIZERS.get(optimizer.name) is type(optimizer),
+            "known": OPTIMIZERS.get(optimizer.name) is type(optimizer) and self._trace.plain_step,
             "settings": settings_of(optimizer.settings),
             "rate": _number(self._trace.learning_rate),
             "stepsBefore": before,
@@ -149,7 +149,7 @@ class _Writer:
         packer, optimizer = self._packer, self._trace.optimizer
         settings: Any = None if optimizer is None else optimizer.settings
         plain = settings is not None and optimizer is not None and optimizer.name == "sgd" and "velocity" in kept
-        plain = plain and math.isfinite(self._trace.learning_rate)
+        plain = plain and math.isfinite(self._trace.learning_rate) and self._trace.plain_step
         if not plain or settings.form != "pytorch":
             slots = {slot: [packer.add(before), packer.add(after)] for slot, (before, after) in kept.items()}
             return {"updated": packer.add(made.updated), "kept": slots}

@@ -10,12 +10,17 @@ from typing import Any
 import numpy as np
 
 from cnntrain.explain.account import Derivation, Line, Term, named
+from cnntrain.explain.terms.muon import orthogonalised
 from cnntrain.explain.trace import ParameterTrace, Trace
 from cnntrain.optimizers import OPTIMIZERS, Optimizer
-from cnntrain.optimizers.base import AVERAGE, STEPS
+from cnntrain.optimizers.base import AVERAGE, SLOW
+from cnntrain.optimizers.course import Phase
+from cnntrain.optimizers.muon import AXES
+from cnntrain.optimizers.sgd import SgdSettings
 
 Factors = tuple[str, tuple[float, ...]]  # a term: its label and its factors
 ROUNDING = 1e-13  # few operations
+OF_MATRICES = 1e-10  # products of matrices, each of which makes small singular values three times as large
 
 
 def update_of(trace: Trace, parameter: ParameterTrace, index: tuple[int, ...]) -> Derivation | None:
@@ -28,6 +33,10 @@ def update_of(trace: Trace, parameter: ParameterTrace, index: tuple[int, ...]) -
     if parameter.parameter.frozen or not parameter.parameter.learning_rate:
         why = "the layer is frozen" if parameter.parameter.frozen else "its factor on the learning rate is 0"
         return Derivation(f"no step: {why}", (Line(f"{name} after", "as before", given=before, kernel=after),))
+    if optimizer.rate_of(parameter.parameter, trace.learning_rate, trace.step_number) is None:
+        step = _Step.of(trace, optimizer, parameter, index)
+        step.title = f"no step: it learned in the first {parameter.parameter.epochs:g} epochs"
+        return step.end("as before")
     rule = RULES[optimizer.name] if OPTIMIZERS.get(optimizer.name) is type(optimizer) else _unknown
     return rule(_Step.of(trace, optimizer, parameter, index))
 
@@ -44,17 +53,21 @@ class _Step:
     w: float
     rate: float
     lines: list[Line]
+    title: str
 
     @classmethod
     def of(cls, trace: Trace, optimizer: Optimizer, parameter: ParameterTrace, index: tuple[int, ...]) -> _Step:
-        rate = trace.learning_rate * parameter.parameter.learning_rate
+        number = trace.step_number
+        rate = optimizer.rate_of(parameter.parameter, trace.learning_rate, number) or 0.0
         lines = [Line("w", f"{named(parameter.name, index)} before", given=float(parameter.value[index]))]
-        factor = parameter.parameter.learning_rate
+        factor = rate / trace.learning_rate if trace.learning_rate else 1.0
         lines.append(
             Line("rate", "the learning rate of this step" + ("" if factor == 1 else f" times {factor:g}"), given=rate)
         )
-        number = int(trace.kept[STEPS][0][0]) + 1
-        return cls(trace, optimizer.settings, parameter, index, number, float(parameter.value[index]), rate, lines)
+        title = f"a step of {optimizer.name}, its number {number}"
+        return cls(
+            trace, optimizer.settings, parameter, index, number, float(parameter.value[index]), rate, lines, title
+        )
 
     def add(self, name: str, formula: str, *terms: Factors, slot: str | None = None) -> float:
         """Add a sum; `slot` names the kept array that it becomes."""
@@ -101,16 +114,35 @@ class _Step:
         g, terms = self.clipped(), self.pull()
         return self.add("g", "g + decay", ("g", (g,)), *terms) if terms else g
 
-    def end(self, formula: str, *terms: Factors) -> Derivation:
-        """Add the new value, and its running average where that is kept."""
+    def end(self, formula: str, *terms: Factors, rounding: float = ROUNDING) -> Derivation:
+        """Add the new value, and its running average or what Lookahead makes of it."""
         before = [("w", (self.w,)), *terms]
         summands = tuple(Term(label, factors) for label, factors in before)
         updated = float(self.parameter.updated[self.index])
-        line = Line("w after", formula, summands, kernel=updated, rounding=ROUNDING)
+        assert self.trace.optimizer is not None  # there is a step
+        phase = self.trace.optimizer.phase_of(self.number)
+        if phase.share or phase.back:
+            trained = Line("w trained", formula, summands, rounding=rounding)
+            return Derivation(self.title, (*self.lines, trained, *self._slow(trained.value, phase, updated, rounding)))
+        line = Line("w after", formula, summands, kernel=updated, rounding=rounding)
         if self.settings.ema is not None:
             average = self._average(line.value)
-            return Derivation(_title(self), (*self.lines, average, line))
-        return Derivation(_title(self), (*self.lines, line))
+            return Derivation(self.title, (*self.lines, average, line))
+        return Derivation(self.title, (*self.lines, line))
+
+    def _slow(self, trained: float, phase: Phase, updated: float, rounding: float) -> list[Line]:
+        """Return the lines of Lookahead: the slow weight follows, the trained one begins again from it."""
+        kept, kernel = self.kept(SLOW), self.kept(SLOW, after=True)
+        if phase.share == 1.0:
+            slow = Line(
+                "slow", "begins as w trained", given=trained, kernel=kernel, size=abs(trained), rounding=rounding
+            )
+        else:
+            terms = Term("slow", (kept,)), Term(f"{phase.share:g} (w trained - slow)", (phase.share, trained - kept))
+            slow = Line("slow", "moves towards w trained", terms, kernel=kernel, rounding=rounding)
+        value = slow.value if phase.back else trained
+        words = "begins again from slow" if phase.back else "w trained"
+        return [slow, Line("w after", words, given=value, kernel=updated, size=abs(value), rounding=rounding)]
 
     def _average(self, new: float) -> Line:
         share, kept, kernel = 1 - self.settings.ema, self.kept(AVERAGE), self.kept(AVERAGE, after=True)
@@ -118,11 +150,6 @@ class _Step:
             return Line("average", "w after the first step", given=new, kernel=kernel)
         terms = (Term("average", (kept,)), Term(f"{share:g} (w after - average)", (share, new - kept)))
         return Line("average", "moves towards w after", terms, kernel=kernel)
-
-
-def _title(step: _Step) -> str:
-    assert step.trace.optimizer is not None  # there is a step
-    return f"a step of {step.trace.optimizer.name}, its number {step.number}"
 
 
 def _sgd(step: _Step) -> Derivation:
@@ -205,6 +232,39 @@ def _adadelta(step: _Step) -> Derivation:
     return step.end("w - rate d", ("- rate d", (-step.rate, d)))
 
 
+def _muon(step: _Step) -> Derivation:
+    settings, traced = step.settings, step.parameter
+    if traced.parameter.value.ndim <= AXES:
+        decay = settings.weight_decay if settings.others.weight_decay is None else settings.others.weight_decay
+        shared = {key: getattr(settings, key) for key in ("l1_decay", "clip_norm", "clip_value", "ema")}
+        step.settings = SgdSettings(
+            learning_rate=1.0, momentum=settings.others.momentum, nesterov=settings.others.nesterov,
+            weight_decay=decay, **shared,
+        )  # fmt: skip
+        return _sgd(step)
+    momentum, g, before = settings.momentum, step.clipped(), step.kept("velocity")
+    step.add("v", "momentum v + g", ("momentum v", (momentum, before)), ("g", (g,)), slot="velocity")
+    velocities = step.trace.kept[f"velocity/{traced.parameter.name}"]
+    direction = velocities[1]
+    if settings.nesterov:  # g + momentum v, and g = v - momentum v before
+        direction = (1 + momentum) * velocities[1] - momentum * velocities[0]
+    filters = len(traced.value)
+    words = "g + momentum v" if settings.nesterov else "v"
+    o = step.note(
+        "o",
+        f"of the {filters} filters' matrix {words}, its singular values near 1 ({settings.steps} steps)",
+        float(orthogonalised(direction, settings.steps)[step.index]),
+    )
+    scale, shrunk = 1.0, []
+    if settings.normalize:
+        norm = step.note("norm", "√ Σ w² of the layer's filters", math.sqrt(math.fsum(traced.value.ravel() ** 2)))
+        scale = step.note("scale", f"√{filters} / norm", math.sqrt(filters) / norm if norm else 1.0)
+        shrunk = [("(scale - 1) w", (scale - 1, step.w))]
+    pulled = [(f"- rate {label}", (-step.rate, scale if "sign" not in label else 1.0, *f)) for label, f in step.pull()]
+    formula = ("scale w" if settings.normalize else "w") + " - rate decay w" * bool(pulled) + " - rate o"
+    return step.end(formula, *shrunk, *pulled, ("- rate o", (-step.rate, o)), rounding=OF_MATRICES)
+
+
 def _unknown(step: _Step) -> Derivation:
     """Show what goes in and what comes out of an optimiser that is not one of ours."""
     step.clipped()
@@ -223,6 +283,7 @@ RULES: Mapping[str, Callable[[_Step], Derivation]] = {
     "rmsprop": _rmsprop,
     "adagrad": _adagrad,
     "adadelta": _adadelta,
+    "muon": _muon,
 }
 
 

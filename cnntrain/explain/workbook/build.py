@@ -76,6 +76,8 @@ def _refuse(trace: Trace, layers: Sequence[LayerTrace]) -> None:
     if not isinstance(trace.optimizer, Sgd):
         name = "none" if trace.optimizer is None else trace.optimizer.name
         reasons.append(f"the optimiser {name} (try --set 'optimizer={{sgd: 0.05}}')")
+    elif not trace.plain_step:
+        reasons.append("lookahead and layers that learn in some epochs only")
     if reasons:
         raise ArgumentError(
             f"a workbook has no formulas for {'; '.join(reasons)}; they are there for {', '.join(SHEETS)}"
