@@ -4,17 +4,19 @@
 
 Needs cnntrain and torch in one environment. cnntrain brings data, augmentation, batches and initial values; layers,
 loss, gradients and updates are PyTorch's. Dropout draws other masks than ours. Prints one JSON object per seed: the
-accuracy on the test images after the last step, and the mean training loss of each epoch.
+accuracy on the test images after the last step (with the config's `test_time`), and the mean training loss of each
+epoch.
 
 With --follow, our own network takes each step beside PyTorch's, and both losses are printed: how closely two correct
-programs stay together.
+programs stay together. At the end stand both test accuracies, and what PyTorch's steps took of processor time, as a
+multiple of ours (the median of the steps' ratios).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
+import statistics
 import sys
 import time
 from itertools import islice
@@ -30,11 +32,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.networks import layer
 from benchmarks.torch_layers import sequence
+from benchmarks.torch_updates import Updates
 from cnntrain.config import Config, infer_shapes, load_config
 from cnntrain.data import batches
+from cnntrain.evaluation.evaluate import evaluate
+from cnntrain.evaluation.views import views_of
 from cnntrain.kernels.compiler.threads import set_threads
 from cnntrain.randomness import generator
 from cnntrain.shape import Shape
+from cnntrain.training.feed import Batch
 from cnntrain.training.setup import Training, build_training
 
 
@@ -44,7 +50,7 @@ def refuse(config: Config) -> None:
     wrong = [f"loss {config.loss.name}"] if config.loss.name != "cross_entropy" else []
     if getattr(config.loss.settings, "class_weights", None):
         wrong.append("class_weights")
-    if config.optimizer.name not in ("sgd", "adam", "rmsprop"):
+    if config.optimizer.name not in ("sgd", "adam", "rmsprop", "muon"):
         wrong.append(f"optimizer {config.optimizer.name}")
     if config.optimizer.name == "rmsprop" and (settings.momentum or settings.centered or settings.form != "pytorch"):
         wrong.append("rmsprop with momentum, centered or Keras's form")
@@ -72,60 +78,37 @@ def model_of(training: Training) -> nn.Sequential:
     return model
 
 
-class Updates:
-    """The config's optimiser in PyTorch, with the layers' own factors on rate and decay."""
-
-    def __init__(self, training: Training, model: nn.Module) -> None:
-        self.settings, self.name = training.config.optimizer.settings, training.config.optimizer.name
-        self.factors = [parameter.learning_rate for parameter in training.network.parameters]
-        tensors = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        groups = [
-            {"params": [tensor], "weight_decay": self.settings.weight_decay * parameter.weight_decay}
-            for tensor, parameter in zip(tensors, training.network.parameters, strict=True)
-        ]
-        self.optimizer = getattr(self, f"_{self.name}")(groups)
-        self.previous_rate = 0.0
-        self.steps = 0
-
-    def _sgd(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-        return torch.optim.SGD(groups, 1.0, self.settings.momentum, nesterov=self.settings.nesterov)
-
-    def _adam(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-        return torch.optim.Adam(groups, 1.0, self.settings.betas, self.settings.eps)
-
-    def _rmsprop(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-        return torch.optim.RMSprop(groups, 1.0, self.settings.alpha, self.settings.eps)
-
-    def step(self, rate: float) -> None:
-        """Update with this step's learning rate."""
-        self.steps += 1
-        for group, factor in zip(self.optimizer.param_groups, self.factors, strict=True):
-            group["lr"] = rate * factor
-            if self.name == "adam" and self.settings.form == "keras":  # eps before the bias correction
-                group["eps"] = self.settings.eps / math.sqrt(1 - self.settings.betas[1] ** self.steps)
-        if self.name == "sgd" and self.settings.form == "caffe" and self.previous_rate not in (0.0, rate):
-            for state in self.optimizer.state.values():  # the velocity keeps the rates that it was made with
-                state["momentum_buffer"] *= self.previous_rate / rate
-        self.previous_rate = rate
-        self.optimizer.step()
-
-
 def pixels(training: Training, images: Any, rows: NDArray[np.int64]) -> torch.Tensor:
     """Normalise images as a network takes them."""
     return torch.from_numpy(training.data.normalization.apply(images[rows], np.float32))
 
 
 def accuracy(training: Training, model: nn.Module) -> float:
-    """Share of the test images that is right."""
+    """Share of the test images that is right, with the views of `test_time`."""
     model.eval()
     test, right = training.data.test, 0
     with torch.inference_mode():
         for start in range(0, len(test), 500):
             rows = np.arange(start, min(start + 500, len(test)))
-            found = model(pixels(training, test.images, rows)).argmax(1)
+            found = outputs(training.config, model, pixels(training, test.images, rows)).argmax(1)
             right += int((found.numpy() == test.labels[rows]).sum())
     model.train()
     return right / len(test)
+
+
+def outputs(config: Config, model: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Return the mean of the outputs over the views that the config asks for."""
+    views, shift = config.test_time, 0 if config.test_time is None else config.test_time.shift
+
+    def sides(seen: torch.Tensor) -> torch.Tensor:
+        straight: torch.Tensor = model(seen)
+        return (straight + model(seen.flip(-1))) / 2 if views is not None and views.flip else straight
+
+    if not shift:
+        return sides(images)
+    padded, (rows, columns) = nn.functional.pad(images, (shift,) * 4, "reflect"), images.shape[2:]
+    moved = sides(padded[:, :, :rows, :columns]) + sides(padded[:, :, -rows:, -columns:])
+    return sides(images) / 2 + moved / 4
 
 
 def train(config: Config, steps: int | None, follow: bool) -> dict[str, Any]:
@@ -138,6 +121,7 @@ def train(config: Config, steps: int | None, follow: bool) -> dict[str, Any]:
     criterion = nn.CrossEntropyLoss(label_smoothing=smoothing)
     total_steps, step, began = steps or training.total_steps, 0, time.perf_counter()
     epochs: list[float] = []
+    ratios: list[float] = []
     model.train()
     while step < total_steps:
         epoch, total, images, own_total = step // training.steps_per_epoch, 0.0, 0, 0.0
@@ -145,26 +129,38 @@ def train(config: Config, steps: int | None, follow: bool) -> dict[str, Any]:
         for batch in training.feed.batches(islice(order, training.steps_per_epoch), epoch):
             if step == total_steps:
                 break
-            rate = training.learning_rate_at(step)
+            rate, started = training.learning_rate_at(step), time.process_time()
             updates.optimizer.zero_grad(set_to_none=True)
             loss = criterion(model(pixels(training, batch.images, batch.rows)), torch.from_numpy(batch.labels))
             loss.backward()
             updates.step(rate)
+            theirs = time.process_time() - started
             total += float(loss.detach()) * len(batch)
             images += len(batch)
             if follow:
-                training.network.load(batch.images, batch.rows, data.normalization)
-                training.network.forward(training=True, step=step)
-                own = training.network.loss(batch.labels, batch.mixture)
-                training.network.backward()
-                training.optimizer.step(rate)
-                own_total += own * len(batch)
+                started = time.process_time()
+                own_total += our_step(training, batch, step, rate) * len(batch)
+                ratios.append(theirs / (time.process_time() - started))
                 if (step + 1) % max(1, total_steps // 20) == 0 or step < 3:
                     print(f"step {step + 1}: PyTorch {total / images:.4f}, ours {own_total / images:.4f} (mean so far)")
             step += 1
         epochs.append(round(total / images, 4))
     result = {"seed": config.seed, "steps": step, "test_accuracy": accuracy(training, model), "train_loss": epochs}
+    if follow:
+        ours = evaluate(training.network, data.test, data.normalization, training.batch_size, views=views_of(config))
+        result |= {"our_test_accuracy": ours.accuracy, "ratio": round(statistics.median(ratios[1:] or ratios), 2)}
     return result | {"seconds": round(time.perf_counter() - began, 1)}
+
+
+def our_step(training: Training, batch: Batch, step: int, rate: float) -> float:
+    """Take the step with our own network; return its loss."""
+    network = training.network
+    network.load(batch.images, batch.rows, training.data.normalization)
+    network.forward(training=True, step=step)
+    loss = network.loss(batch.labels, batch.mixture)
+    network.backward()
+    training.optimizer.step(rate)
+    return loss
 
 
 def main() -> None:
