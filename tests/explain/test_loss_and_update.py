@@ -16,7 +16,7 @@ from cnntrain.explain.terms.update import RULES, update_of
 from cnntrain.explain.trace import Trace, trace
 from cnntrain.losses import LOSSES as ALL_LOSSES
 from cnntrain.network import Network
-from cnntrain.optimizers import OPTIMIZERS
+from cnntrain.optimizers import OPTIMIZERS, Course
 from cnntrain.shape import Shape
 from tests.layers.networks import batch
 
@@ -83,6 +83,7 @@ STEPS = [
     "{adagrad: {learning_rate: 0.1, learning_rate_decay: 0.3}}",
     "{adagrad: {learning_rate: 0.1, form: keras}}",
     "{adadelta: {rho: 0.8}}",
+    "{muon: {learning_rate: 0.05, weight_decay: 0.1, l1_decay: 0.02}}",
 ]
 
 
@@ -100,6 +101,47 @@ def test_every_step_is_the_kernels(optimizer: str) -> None:
                 assert found.last.value != parameter.value[index]
                 compared += sum(line.kernel is not None for line in found.lines)
     assert compared > 40  # what is kept, too
+
+
+COURSE = """
+data: {source: mnist, path: none}
+optimizer: OPTIMIZER
+network:
+  - conv2d: {filters: 4, kernel_size: 2, bias_epochs: EPOCHS, bias_learning_rate: 2, epochs_schedule: whole}
+  - batch_norm2d
+  - dense: classes
+"""
+MUON = "{muon: {learning_rate: 0.05, steps: 3, normalize: true, weight_decay: 0.1, others: {learning_rate: 0.02}}}"
+SLOW = "{sgd: {learning_rate: 0.05, momentum: 0.9, lookahead: {every: 5, keep: 0.7, power: 2}}}"
+
+
+@pytest.mark.parametrize("first", [2, 4, 9, 10, 13])
+@pytest.mark.parametrize("optimizer", [MUON, SLOW, MUON.replace("steps: 3", "steps: 3, lookahead: {every: 5}")])
+def test_a_step_in_its_training(optimizer: str, first: int) -> None:
+    """Steps 3, 5, 10, 11 and 14 of 20, 10 to the epoch: slow weights begin, follow, end an epoch; a bias ends."""
+    config = parse_config(COURSE.replace("OPTIMIZER", optimizer).replace("EPOCHS", "1.3"), "step.yaml")
+    rows = infer_shapes(config, Shape(1, 4, 4), 3)
+    net = Network(rows, batch_size=3, loss=config.loss, dtype=np.float64, needs_grad_input=True, fusions=False, seed=3)
+    kept = OPTIMIZERS[config.optimizer.name](config.optimizer.settings, net.parameters)
+    kept.follow(Course(10, 20, net.statistics, lambda steps: lambda step: 1 - step / steps))
+    generator = np.random.default_rng(8)
+    state = {name: generator.random(value.shape) / 2 + 0.4 for name, value in kept.state().items()}
+    kept.load_state({**state, "steps": np.array([first])})
+    made = trace(net, *batch(net, 3), optimizer=kept, learning_rate=0.05, step=first)
+    for layer in made.walk():
+        for parameter in layer.parameters.values():
+            for index in np.ndindex(parameter.value.shape):
+                found = update_of(made, parameter, index)
+                assert found is not None
+                found.check(layer.path)
+                assert found.last.value == pytest.approx(parameter.updated[index], rel=1e-9, abs=1e-10)
+    bias = update_of(made, made.layers[0].parameters["bias"], (0,))
+    assert bias is not None
+    assert bias.title.startswith("no step: it learned in the first 1.3 epochs") == (first >= 13)
+    if first < 13 and "muon" not in optimizer:
+        assert bias.lines[1].value == pytest.approx(0.1 * (1 - first / 13))
+    names = {line.name for line in bias.lines}
+    assert ("slow" in names) == ("lookahead" in optimizer and first in (4, 9))
 
 
 def test_what_does_not_move() -> None:

@@ -130,6 +130,23 @@ def test_dirac_in_groups() -> None:
     np.testing.assert_array_equal(weight[:3], values("dirac", (3, 2, 3, 3)))
 
 
+def test_the_rest_of_diracs_filters() -> None:
+    """As PyTorch's users do it: all filters drawn, then as many as there are channels made dirac's."""
+    drawn = values("uniform", (6, 2, 3, 3), limit=0.25)
+    mixed = values("dirac", (6, 2, 3, 3), rest={"uniform": 0.25})
+    np.testing.assert_array_equal(mixed[2:], drawn[2:])
+    np.testing.assert_array_equal(mixed[:2], values("dirac", (2, 2, 3, 3)))
+    grouped = values("dirac", (6, 2, 3, 3), groups=2, rest={"uniform": 0.25})
+    np.testing.assert_array_equal(grouped[[2, 5]], drawn[[2, 5]])
+    np.testing.assert_array_equal(grouped[3:5], mixed[:2])
+
+
+def test_whitening_without_images_is_orthogonal() -> None:
+    drawn = values("whitening", (8, 2, 3, 2))
+    np.testing.assert_array_equal(drawn[:4], -drawn[4:])
+    np.testing.assert_allclose(drawn[:4].reshape(4, -1) @ drawn[:4].reshape(4, -1).T, np.eye(4), atol=1e-12)
+
+
 @pytest.mark.parametrize("name", INITIALIZERS)
 def test_the_same_generator_the_same_values(name: str) -> None:
     settings: dict[str, Any] = {"constant": {"value": 1.0}, "uniform": {"limit": 1.0}, "normal": {"std": 1.0}}.get(
