@@ -130,7 +130,7 @@ def train(config: Config, steps: int | None, follow: bool) -> dict[str, Any]:
             if step == total_steps:
                 break
             rate, started = training.learning_rate_at(step), time.process_time()
-            updates.optimizer.zero_grad(set_to_none=True)
+            model.zero_grad(set_to_none=True)
             loss = criterion(model(pixels(training, batch.images, batch.rows)), torch.from_numpy(batch.labels))
             loss.backward()
             updates.step(rate)
