@@ -31,6 +31,8 @@ SIZES = {
     "keras-cifar-cnn": (COLOR, 1_250_858, 20.7),
     "resnet20": (COLOR, 269_722, 41),
     "airbench94": (COLOR, 1_971_640, 118),
+    "airbench94-muon": (COLOR, 1_971_640, 118),
+    "mnist-fast": (GREY, 17_602, 0.74),  # 8*25, 2*8, 48*8*25, 2*48, 768*10 + 10
 }
 
 

@@ -32,6 +32,10 @@ NOT_RUN: dict[str, dict[str, str]] = {
     },
     "docs/photos.md": {"find /media/camera": "needs a camera"},
     "docs/prove.md": {"cnntrain prove --mutants": "compiles kernels anew for minutes"},
+    "docs/records.md": {
+        "cnntrain reproduce": "trains with all of MNIST or CIFAR-10",
+        "python benchmarks/recipe_pytorch.py": PYTORCH,
+    },
     "docs/results.md": {"cnntrain ": PLACEHOLDER, "python benchmarks/recipe_pytorch.py": PYTORCH},
 }
 

@@ -69,7 +69,7 @@ def run(name: str, seed: int = 5) -> SimpleNamespace:
     part, optimizer = RUNS[name]
     config = parse_config(CONFIG.replace("PART", part).replace("OPTIMIZER", optimizer), f"{name}.yaml")
     rows = infer_shapes(config, Shape(*IMAGE), CLASSES)
-    network = Network(rows, batch_size=BATCH, loss=config.loss, dtype=np.float64, seed=seed)
+    network = Network(rows, batch_size=BATCH, loss=config.loss, dtype=np.float64, seed=seed, fusions=False)
     pixels, labels = images(seed)
     normalization: Any = SimpleNamespace(apply=lambda images, dtype: images)
     whiten(config, network, Split(pixels, labels), normalization)
