@@ -134,6 +134,18 @@ def adadelta(e: Element, g: Number, rule: Rule) -> None:
     e.w -= rule.rate * d
 
 
+def muon(e: Element, g: Number, rule: Rule) -> None:
+    """What is no filter: Sutskever et al. 2013, with settings of its own; the filters are in `proof_muon`."""
+    others, rate = rule.settings.others, rule.rate
+    if others.learning_rate is not None:
+        rate = rate * rule.n(others.learning_rate) / rule.n(rule.settings.learning_rate)
+    momentum = rule.n(others.momentum)
+    g = g + rule.pull(e.w)
+    v = momentum * e.old("velocity", rule) + g
+    e.w -= rate * (g + momentum * v if others.nesterov else v)
+    e.kept["velocity"] = v
+
+
 FORMS: dict[str, Callable[[Element, Number, Rule], None]] = {
-    form.__name__: form for form in (sgd, adam, adamw, rmsprop, adagrad, adadelta)
+    form.__name__: form for form in (sgd, adam, adamw, rmsprop, adagrad, adadelta, muon)
 }

@@ -17,6 +17,7 @@ from cnntrain.parameters import Parameter
 from cnntrain.settings import Choice
 from cnntrain.verify.optimizer_forms import FORMS, Element, Rule
 from cnntrain.verify.proof import PassProof
+from cnntrain.verify.proof_muon import prove_filters
 
 STEPS = 3
 EVERY = 64  # weights, of which one is followed; and all from the last of a unit of work on
@@ -52,7 +53,8 @@ def prove_optimizer(choice: Choice, seed: int = 1) -> list[PassProof]:
     proofs = []
     if choice.name == "sgd":
         proofs = [_exact(choice, np.dtype(dtype), seed) for dtype in (np.float64, np.float32)]
-    return [*proofs, _close(choice, seed)]
+    filters = [prove_filters(choice, _name(choice), seed)] if choice.name == "muon" else []
+    return [*proofs, _close(choice, seed), *filters]
 
 
 def _exact(choice: Choice, dtype: np.dtype, seed: int) -> PassProof:
@@ -107,7 +109,14 @@ def _named(place: int) -> str:
 
 def _name(choice: Choice) -> str:
     form = getattr(choice.settings, "form", None)
-    return choice.name + (f" ({form})" if form else "") + (" nesterov" * bool(getattr(choice.settings, "nesterov", 0)))
+    name = choice.name + (f" ({form})" if form else "") + (" nesterov" * bool(getattr(choice.settings, "nesterov", 0)))
+    return name + " without lookahead" * (choice.settings.lookahead is not None)
+
+
+def _decay(settings: Any) -> float:
+    """L2 decay of what is no filter, which of `muon` the others have."""
+    own = getattr(getattr(settings, "others", None), "weight_decay", None)
+    return float(settings.weight_decay if own is None else own)
 
 
 def _run(
@@ -131,7 +140,7 @@ def _run(
         at = 0
         for size, factor, decay in PARAMETERS:
             rule = Rule(
-                settings, n, root, n(factor) * n(rate), n(decay) * n(settings.weight_decay),
+                settings, n, root, n(factor) * n(rate), n(decay) * n(_decay(settings)),
                 n(decay) * n(settings.l1_decay), step,
             )  # fmt: skip
             for i in FOLLOWED:

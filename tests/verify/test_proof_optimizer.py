@@ -81,3 +81,38 @@ def test_an_optimizer_without_a_second_form_is_not_tried() -> None:
     known = choice("sgd")
     [found] = prove_optimizer(Choice("mine", known.settings, known.registered))
     assert found.verdict == "not tried"
+
+
+MUON = [
+    {},
+    {"steps": 3, "momentum": 0.6, "normalize": True, "others": {"learning_rate": 0.5, "weight_decay": 0.01}},
+    {"nesterov": False, "weight_decay": 0.1, "l1_decay": 0.05, "clip_value": 0.5, "others": {"momentum": 0.5}},
+]
+
+
+@pytest.mark.parametrize("settings", MUON, ids=str)
+def test_muon_is_close_to_forty_digits(settings: dict[str, Any]) -> None:
+    others, filters = prove_optimizer(choice("muon", **settings))
+    assert others.verdict == filters.verdict == "close", (others.note, filters.note)
+    assert "40 weights of 5 filters" in filters.note
+
+
+@pytest.mark.parametrize(
+    "change", [{"steps": 4}, {"momentum": 0.94}, {"nesterov": False}, {"normalize": True}], ids=str
+)
+def test_other_filters_are_wrong(change: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The optimiser steps with other settings than the proof's second form."""
+    from cnntrain.optimizers.muon import Muon
+
+    original = Muon.__init__
+
+    def changed(self: Any, settings: Any, parameters: Any) -> None:
+        original(self, settings.model_copy(update=change), parameters)
+
+    monkeypatch.setattr(Muon, "__init__", changed)
+    assert prove_optimizer(choice("muon"))[1].verdict == "WRONG"
+
+
+def test_lookahead_is_said_to_be_left_out() -> None:
+    assert prove_optimizer(choice("adam", lookahead={}))[0].algorithm == "40 digits"
+    assert "adam without lookahead" in str(prove_optimizer(choice("adam", lookahead={}))[0])
