@@ -21,7 +21,7 @@ from tests.optimizers.parameters import flat, optimizer, parameters, set_gradien
 
 # float64: products of matrices that make small singular values three times as large, step for step. float32: the
 # iteration's rounding, some 1e-6, in steps of up to 0.5.
-CLOSE: dict[str, dict[str, float]] = {"float64": {"rtol": 0, "atol": 1e-10}, "float32": {"rtol": 0, "atol": 2e-5}}
+CLOSE: dict[str, Any] = {"float64": {"rtol": 0, "atol": 1e-10}, "float32": {"rtol": 0, "atol": 2e-5}}
 
 
 @pytest.mark.parametrize("dtype", records.DTYPES)
@@ -78,7 +78,7 @@ def test_whitening() -> None:
     half = expected["filters"]
     entry = INITIALIZERS["whitening"]
     shape = (2 * len(half), *half.shape[1:])
-    found = entry(entry.Settings(epsilon=records.EPSILON)).values_of(expected["images"], shape)  # type: ignore[attr-defined]
+    found = entry(entry.Settings(epsilon=records.EPSILON)).values_of(expected["images"], shape)  # type: ignore[attr-defined, call-arg]
     np.testing.assert_array_equal(found[: len(half)], -found[len(half) :])
     signs = np.sign((found[: len(half)] * half).sum(axis=(1, 2, 3), keepdims=True))
     np.testing.assert_allclose(found[: len(half)], signs * half, rtol=1e-9, atol=1e-9)

@@ -97,9 +97,7 @@ def test_muon_is_close_to_forty_digits(settings: dict[str, Any]) -> None:
     assert "40 weights of 5 filters" in filters.note
 
 
-@pytest.mark.parametrize(
-    "change", [{"steps": 4}, {"momentum": 0.94}, {"nesterov": False}, {"normalize": True}], ids=str
-)
+@pytest.mark.parametrize("change", [{"steps": 4}, {"momentum": 0.9}, {"nesterov": False}, {"normalize": True}], ids=str)
 def test_other_filters_are_wrong(change: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """The optimiser steps with other settings than the proof's second form."""
     from cnntrain.optimizers.muon import Muon
@@ -114,5 +112,5 @@ def test_other_filters_are_wrong(change: dict[str, Any], monkeypatch: pytest.Mon
 
 
 def test_lookahead_is_said_to_be_left_out() -> None:
-    assert prove_optimizer(choice("adam", lookahead={}))[0].algorithm == "40 digits"
-    assert "adam without lookahead" in str(prove_optimizer(choice("adam", lookahead={}))[0])
+    (proof,) = prove_optimizer(choice("adam", lookahead={}))
+    assert (proof.name, proof.verdict) == ("adam (pytorch) without lookahead", "close")
