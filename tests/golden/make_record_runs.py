@@ -23,7 +23,7 @@ from tests.golden import record_runs as runs
 
 def trained(name: str) -> dict[str, Any]:
     """The initial values, the loss of each step, and the outputs at the end."""
-    run = runs.run(name)
+    run: Any = runs.run(name)
     model = sequence([layer(row) for row in run.rows]).double()
     tensors = [parameter for parameter in model.parameters() if parameter.requires_grad]
     with torch.no_grad():

@@ -29,11 +29,11 @@ MUON: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 
-# ---- lookahead: 30 steps of gradient descent, 8 to the epoch; a running statistic beside two parameters ----
+# ---- lookahead: 29 steps of gradient descent, 8 to the epoch; a running statistic beside two parameters ----
 
 LOOKAHEAD = {"every": 5, "keep": 0.95**5, "power": 3.0, "start_epochs": 1.0}
 PLAIN_LOOKAHEAD = {"every": 3, "keep": 0.4}
-STEPS, STEPS_PER_EPOCH = 30, 8
+STEPS, STEPS_PER_EPOCH = 29, 8
 WEIGHTS = {"0.weight": (3, 2), "0.bias": (5,)}
 
 # ---- whitening ----
