@@ -34,7 +34,8 @@ class TrainedNetwork:
 
     Arrays are uint8 as stored in the data set, or float32/float64. For a network that was trained on uint8 images,
     floats are on the scale 0..1; otherwise on the scale of its training images. All are normalised as the training
-    images were. What is given alone has a result of its own, without an axis for several.
+    images were. What is given alone has a result of its own, without an axis for several. Where the config has
+    `test_time`, outputs are averaged over the views that it names.
     """
 
     def __init__(self, restored: Restored) -> None:

@@ -5,7 +5,8 @@ The format: a safetensors file (8 bytes header length, a JSON header, raw little
 - Tensors named like the network's parameters ("0.conv2d.weight") hold the network in canonical shapes.
 - Tensors named "optimizer/..." hold the optimiser's state; `best.safetensors` has none. Among them,
   "optimizer/average/..." are the averaged weights of an optimiser with `ema`: those to use, while the network's tensors
-  are those to train on. `best.safetensors` has the averages as its network.
+  are those to train on. `best.safetensors` has the averages as its network. "optimizer/slow/..." are Lookahead's slow
+  weights and running statistics.
 - The tensor "data/mean_image", float32 (channels, rows, columns), is there if the images' mean is subtracted.
 - Tensors named "best_before/..." are the network of the best epoch before the last one, if that was cut short by
   `train.steps` and is the best: a run that goes on from there must know it. `best.safetensors` has none.
