@@ -107,6 +107,8 @@ class CommandLine(SuggestingGroup):
         except click.ClickException as error:
             launch.joined().fail(error.format_message(), error.exit_code)
             raise
+        except (click.exceptions.Exit, click.Abort):
+            raise
         except Exception:
             launch.joined().fail(traceback.format_exc(), 1)
             raise
