@@ -6,6 +6,7 @@ PYTORCH = "needs PyTorch"
 INSTALLS = "installs into an environment of its own"
 PLACEHOLDER = "stands for many commands (NAME, WHERE)"
 LONG = "measures for minutes"
+MPI = "needs an MPI launcher; tests/processes runs it where there is one"
 DISTRIBUTIONS = "tests/test_distributions.py runs it where a wheel is installed"
 
 # By document: beginnings of commands, or of blocks' first lines.
@@ -16,6 +17,8 @@ NOT_RUN: dict[str, dict[str, str]] = {
         ".venv/bin/python -m pip": INSTALLS,
         ".venv/bin/cnntrain": "run below, with what they print",
         "NUMBA_NUM_THREADS=1 .venv/bin/python -m pytest": "runs all tests",
+        "pip install 'cnntrain[mpi]'": INSTALLS,
+        "mpiexec": MPI,
         "cnntrain new": DISTRIBUTIONS,
         "cnntrain data download mnist": "fetches from the network",
         "cnntrain train mnist.yaml": DISTRIBUTIONS,
