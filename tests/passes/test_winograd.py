@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -63,6 +66,19 @@ def names(case: Case, machine: Machine) -> list[str]:
     return [chosen.algorithm.name for chosen in choices_of(problems, {})]
 
 
+@cache
+def by_naive_loops(case: Case) -> dict[str, Any]:
+    """Whole numbers that all denominators divide, in float64, and what the naive loops make of them."""
+    generator = np.random.default_rng(71)
+    x, weight = (whole(generator, shape, np.float64) for shape in (case.x_shape, case.weight_shape))
+    weight *= G_DENOMINATOR
+    bias = whole(generator, (case.filters,), np.float64)
+    y = naive.conv2d(x, weight, bias, **case.settings)
+    grad_output = whole(generator, y.shape, np.float64) * G_DENOMINATOR * A_DENOMINATOR
+    gradients = naive.conv2d_backward(grad_output, x, weight, **case.settings)
+    return {"x": x, "weight": weight, "bias": bias, "y": y, "grad_output": grad_output, "gradients": gradients}
+
+
 @pytest.mark.parametrize(
     ("form", "to_input", "machine"),
     [
@@ -79,36 +95,37 @@ def test_forward_and_backward_equal_the_naive_loops(
 ) -> None:
     """Exactly, in float64, on whole numbers that all denominators divide."""
     weights = "winograd" if case.filters >= 16 else "by positions"
-    passes = Passes(case, only(form, to_input) | {"to weights": weights}, machine)
-    generator = np.random.default_rng(71)
-    x, weight = (whole(generator, shape, np.float64) for shape in (case.x_shape, case.weight_shape))
-    weight *= G_DENOMINATOR
-    bias = whole(generator, (case.filters,), np.float64)
-    y = passes.conv2d(x, weight, bias)
-    assert_same(y, naive.conv2d(x, weight, bias, **case.settings), np.float64)
-
-    grad_output = whole(generator, y.shape, np.float64) * G_DENOMINATOR * A_DENOMINATOR
-    gradients = passes.conv2d_backward(grad_output, x, weight)
-    expected = naive.conv2d_backward(grad_output, x, weight, **case.settings)
-    for actual, wanted in zip(gradients, expected, strict=True):
+    passes, expected = Passes(case, only(form, to_input) | {"to weights": weights}, machine), by_naive_loops(case)
+    x, weight = expected["x"], expected["weight"]
+    assert_same(passes.conv2d(x, weight, expected["bias"]), expected["y"], np.float64)
+    gradients = passes.conv2d_backward(expected["grad_output"], x, weight)
+    for actual, wanted in zip(gradients, expected["gradients"], strict=True):
         assert_same(actual, wanted, np.float64)
+
+
+@cache
+def sums_and_magnitudes(case: Case) -> tuple[list[Array], list[Array], list[Array]]:
+    """Images, weights and a delta in float32; in float64 the sums of the three passes, and those of absolute values."""
+    generator = np.random.default_rng(72)
+    arrays = [normal(generator, shape, np.float64) for shape in (case.x_shape, case.weight_shape)]
+    shape = naive.conv2d(*arrays, **case.settings).shape
+    arrays = [array.astype(np.float32) for array in (*arrays, normal(generator, shape, np.float64))]
+    wide = [array.astype(np.float64) for array in arrays]
+    sums, magnitudes = (
+        [naive.conv2d(a, b, **case.settings), *naive.conv2d_backward(c, a, b, **case.settings)[:2]]
+        for a, b, c in (wide, [abs(array) for array in wide])
+    )
+    return arrays, sums, magnitudes
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("case", [CASES[0], CASES[2], CASES[10], CASES[11]], ids=str)
 def test_rounding_errors_stay_within_those_of_a_sum(case: Case, form: str) -> None:
     """In float32, compared with the largest sum: errors of a patch spread over all of its outputs."""
-    generator = np.random.default_rng(72)
-    x, weight = normal(generator, case.x_shape, np.float32), normal(generator, case.weight_shape, np.float32)
+    (x, weight, grad_output), expected, magnitude = sums_and_magnitudes(case)
     passes = Passes(case, only(form))
     y = passes.conv2d(x, weight)
-    grad_output = normal(generator, y.shape, np.float32)
     actual = y, *passes.conv2d_backward(grad_output, x, weight)[:2]
-    wide = [array.astype(np.float64) for array in (x, weight, grad_output)]
-    expected, magnitude = (
-        (naive.conv2d(a, b, **case.settings), *naive.conv2d_backward(c, a, b, **case.settings)[:2])
-        for a, b, c in (wide, [abs(array) for array in wide])
-    )
     terms = case.weight_shape[2] ** 2 * case.channels, case.weight_shape[2] ** 2 * case.filters, y[:, 0].size
     for one, wanted, size, count in zip(actual, expected, magnitude, terms, strict=True):
         assert_sum_close(one, wanted, np.full_like(size, size.max()), count, np.float32)
