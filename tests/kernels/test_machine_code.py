@@ -39,7 +39,7 @@ def draw(*shape):
 
 for name in sys.argv[1].split():
     if name == "conv2d":
-        x, w = draw(20, 11, 7, 7), draw(11, 11, 3, 3)
+        x, w = draw(20, 10, 7, 7), draw(11, 10, 3, 3)
     elif name == "winograd":
         x, w = draw(20, 17, 17, 17), draw(32, 17, 3, 3)
         F.conv2d_backward(F.conv2d(x, w), x, w)
