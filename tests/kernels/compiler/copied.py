@@ -74,15 +74,17 @@ sys.path.insert(0, root)
 printed = [tempfile.TemporaryFile("w+") for _ in range(2)]
 for number, file in enumerate(printed):
     os.dup2(file.fileno(), number + 1)
+failed = False
 try:
     exec(compile(program, "program", "exec"), {"__name__": "__main__"})
 except BaseException:
+    failed = True
     traceback.print_exc()
 for number, (stream, file) in enumerate(zip((sys.stdout, sys.stderr), printed)):
     stream.flush()
     file.seek(0)
     printed[number] = file.read()
-connection.sendall(json.dumps(printed).encode())
+connection.sendall(json.dumps([failed, *printed]).encode())
 os._exit(0)
 """
 
@@ -108,15 +110,15 @@ class Processes:
                     server.kill()
 
     def run(self, program: str, root: Path, variables: dict[str, str]) -> str:
-        """Return what it prints; what it says on stderr is an error."""
+        """Return what it prints."""
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(600)
             connection.connect(self.address)
             connection.sendall(json.dumps([program, str(root), variables]).encode() + b"\n")
             answer = connection.makefile().read()
         assert answer, "the process crashed"
-        output, messages = json.loads(answer)
-        assert messages == ""
+        failed, output, messages = json.loads(answer)
+        assert not failed, messages
         return str(output)
 
 
