@@ -28,7 +28,7 @@ NOT_RUN: dict[str, dict[str, str]] = {
     "docs/deploy.md": {"from lenet import": PYTORCH},  # tests/export/test_torch_live.py runs it
     "docs/kernels.md": {"# NUMBA_CACHE_DIR=$(mktemp -d) python this.py": "compiles anew, and depends on the processor"},
     "docs/performance.md": {
-        "python benchmarks/compare_pytorch.py": PYTORCH,
+        "python benchmarks/compare.py": LONG,
         "python benchmarks/busy.py": LONG,
         "python benchmarks/start_up.py": LONG,
         "OMP_NUM_THREADS=1 cnntrain bench": LONG,
