@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, Protocol
 
 import numpy as np
@@ -79,6 +80,8 @@ class Network:
         What an optimiser updates.
     statistics : list of Statistic
         The rest of the state: running means and the like.
+    gradients, measured : ndarray
+        Flat: the gradients of all parameters, and the values of all statistics, in these orders.
     """
 
     def __init__(
@@ -109,7 +112,9 @@ class Network:
         layers = [layer for _, layer in self.body.walk()]
         self.parameters = [parameter for layer in layers for parameter in layer.parameters]
         self.statistics = [statistic for layer in layers for statistic in layer.statistics]
-        _share_flat_arrays(self.parameters, self.dtype)
+        self.gradients = _share_flat_arrays(self.parameters, self.dtype)
+        self.measured = _share_flat_array(self.statistics, self.dtype)
+        self._starts = list(accumulate((_size_of(layer) for layer in self.body.layers), initial=0))
         self._input = line_aligned(self.blocks * self.input_shape.size * LANES, self.dtype)
         self._output = line_aligned(self.blocks * self.output_shape.size * LANES, self.dtype)
         self._batch = Batch(1)  # a blank image, until others are loaded
@@ -202,9 +207,13 @@ class Network:
         """Total and weight of the last `loss` (see `Loss`), for a mean over several batches."""
         return self.loss_layer.total, self.loss_layer.weight
 
-    def backward(self) -> None:
-        """Compute the gradient of every parameter from the last `loss`."""
-        self._grad_input = self.body.backward(self.loss_layer.gradient, self._batch)
+    def backward(self, ready: Callable[[int], None] | None = None) -> None:
+        """Compute the gradient of every parameter from the last `loss`.
+
+        `ready` is called on the way with places in `gradients`, each before the last: from there on all are final.
+        """
+        done = None if ready is None else lambda number: ready(self._starts[number])
+        self._grad_input = self.body.backward(self.loss_layer.gradient, self._batch, done)
 
     @property
     def grad_input(self) -> NDArray[Any]:
@@ -320,7 +329,7 @@ class Network:
                 piece.value[...] = tensor
 
 
-def _share_flat_arrays(parameters: Sequence[Parameter], dtype: np.dtype) -> None:
+def _share_flat_arrays(parameters: Sequence[Parameter], dtype: np.dtype) -> NDArray[Any]:
     """Move all parameters into one flat array, and all gradients into another, so that one kernel can update all."""
     size = sum(parameter.value.size for parameter in parameters)
     values, gradients = line_aligned(size, dtype), line_aligned(size, dtype)
@@ -330,3 +339,21 @@ def _share_flat_arrays(parameters: Sequence[Parameter], dtype: np.dtype) -> None
         values[start:stop] = parameter.value.ravel()
         parameter.value, parameter.gradient = values[start:stop].reshape(shape), gradients[start:stop].reshape(shape)
         start = stop
+    return gradients
+
+
+def _share_flat_array(statistics: Sequence[Statistic], dtype: np.dtype) -> NDArray[Any]:
+    """Move all statistics into one flat array, so that processes can exchange all at once."""
+    values = line_aligned(sum(statistic.value.size for statistic in statistics), dtype)
+    start = 0
+    for statistic in statistics:
+        stop, shape = start + statistic.value.size, statistic.value.shape
+        values[start:stop] = statistic.value.ravel()
+        statistic.value = values[start:stop].reshape(shape)
+        start = stop
+    return values
+
+
+def _size_of(layer: Layer) -> int:
+    """Return how many learned numbers a layer and those inside it have."""
+    return sum(parameter.value.size for _, inside in layer.walk("") for parameter in inside.parameters)

@@ -46,6 +46,7 @@ MAY_IMPORT = {
     "memory": set(),
     "machine": {"shape"},
     "extensions": {"errors", "layers"},  # finds classes of layers in the user's files
+    "processes": {"errors"},
     "kernels": {"shape", "errors"},
     "passes": {"shape", "memory", "machine", "kernels"},
     "functional": GROUND | {"kernels", "passes"},
@@ -60,16 +61,16 @@ MAY_IMPORT = {
     "config": GROUND | NETWORK | {"extensions", "data", "augmentations"},
     "network": GROUND | {"kernels", "passes", "layers", "losses"},
     "runs": CONFIG | {"streams"},
-    "evaluation": CONFIG | {"network", "runs"},
+    "evaluation": CONFIG | {"network", "runs", "processes"},
     "warm_up": GROUND | {"layers", "network"},
-    "training": CONFIG | {"network", "warm_up", "runs", "evaluation", "interrupts"},
+    "training": CONFIG | {"network", "warm_up", "runs", "evaluation", "processes", "interrupts"},
     "verify": CONFIG | {"network", "runs", "evaluation"},
     "explain": CONFIG | {"network", "runs", "evaluation", "verify"},
     "export": CONFIG | {"network", "runs", "evaluation", "training"},
     "report": CONFIG | {"network", "runs", "evaluation"},
     "bench": CONFIG | {"network", "warm_up", "runs", "evaluation"},
     "api": CONFIG | {"network", "runs", "evaluation", "training", "export"},
-    "cli": CONFIG | USE | {"streams", "interrupts"},
+    "cli": CONFIG | USE | {"processes", "streams", "interrupts"},
     "__main__": {"cli", "interrupts"},
     "cnntrain": {"extensions", "api"},  # offered at the top, imported when used
 }

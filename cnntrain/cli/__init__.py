@@ -15,6 +15,7 @@ from cnntrain import __version__, extensions, interrupts, streams
 from cnntrain.errors import CnntrainError
 from cnntrain.hints import hint
 from cnntrain.printable import message, printable
+from cnntrain.processes import launch
 from cnntrain.terminal import has_colours, painted
 
 # The module cnntrain.cli.<name>, "_" for "-", holds `command`; the texts are here so that help imports none of them.
@@ -37,6 +38,10 @@ COMMANDS = {
     "warmup": "Compile a config's kernels ahead of time.",
     "data": "Fetch published data sets, look at data, clear decoded images.",
 }
+
+
+# those of them that several processes can share; the others run in one
+SHARED = ("train", "eval", "predict", "reproduce")
 
 
 class SuggestingGroup(click.Group):
@@ -81,13 +86,32 @@ class CommandLine(SuggestingGroup):
         finally:
             interrupts.done()
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        if name in SHARED:
+            launch.join()
+        else:
+            launch.refuse_several(str(name))
+        return name, command, rest
+
     def invoke(self, ctx: click.Context) -> Any:
         interrupts.catch(True)
         try:
             return self._invoke(ctx)
         except KeyboardInterrupt:
+            launch.joined().fail("interrupted", interrupts.INTERRUPTED)
             click.echo("interrupted", err=True)
             ctx.exit(interrupts.INTERRUPTED)
+        except click.ClickException as error:
+            launch.joined().fail(error.format_message(), error.exit_code)
+            raise
+        except (click.exceptions.Exit, click.Abort):
+            raise
+        except Exception:
+            launch.joined().fail(traceback.format_exc(), 1)
+            raise
         finally:
             interrupts.catch(False)
 
@@ -101,7 +125,9 @@ class CommandLine(SuggestingGroup):
             _tell(error)
             ctx.exit(error.exit_code)
         except MemoryError as error:
-            click.echo(f"out of memory: {error}\nMake the network or train.batch_size smaller.", err=True)
+            text = f"out of memory: {error}\nMake the network or train.batch_size smaller, or train.shards larger."
+            launch.joined().fail(text, CnntrainError.exit_code)
+            click.echo(text, err=True)
             ctx.exit(CnntrainError.exit_code)
         except Exception as error:
             # What an error in a layer of the user's own looks like from here; an error of ours shows its traceback.
@@ -121,7 +147,8 @@ def _show_warning(text: Warning | str, *_: object) -> None:
 
 
 def _tell(error: CnntrainError) -> None:
-    """Print an error's message; its traceback too if the user asked for it."""
+    """Print an error's message; its traceback too if the user asked for it. One of several processes ends here."""
+    launch.joined().fail(message(error), error.exit_code)
     if os.environ.get("CNNTRAIN_TRACEBACK") == "1":
         click.echo("".join(traceback.format_exception(error)), err=True)
     click.echo(message(error), err=True)

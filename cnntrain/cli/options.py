@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnntrain import extensions
+from cnntrain.processes import launch
 
 if TYPE_CHECKING:
     from cnntrain.shape import Shape
@@ -113,4 +114,19 @@ classes = click.option(
     type=click.IntRange(min=1),
     metavar="N",
     help="Number of classes; that of the config's data otherwise.",
+)
+
+
+def _patience(ctx: click.Context, parameter: click.Parameter, value: float | None) -> None:
+    if value is not None:
+        launch.joined().patience = value
+
+
+patience = click.option(
+    "--patience",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    expose_value=False,
+    callback=_patience,
+    help="Of several processes: how long one waits for the others before all end; 600 otherwise.",
 )

@@ -28,6 +28,7 @@ from cnntrain.cli import options
     "may extend it. auto: start, or go on with the newest run of the config's name in runs/ (or in --out DIR).",
 )
 @options.threads
+@options.patience
 @click.option("--report", is_flag=True, help="Keep report.html in the run folder up to date, epoch by epoch.")
 @click.option("--quiet", "-q", is_flag=True, help="Print warnings and the run folder only.")
 @click.pass_context
@@ -48,6 +49,9 @@ def command(
 
     Ctrl-C, SIGTERM or SIGHUP stops after the step at hand, writes a checkpoint of it, stopped.safetensors, and exits
     with 130, 143 or 129; a second one leaves at once. Training goes on when stdout or stderr breaks.
+
+    Several processes share a training whose config has train.shards, with the same result as one:
+    mpiexec -n 4 cnntrain train CONFIG --set train.shards=8. They need cnntrain[mpi].
     """
     if resume is None and config_file is None:
         raise click.UsageError(
@@ -60,24 +64,29 @@ def command(
         raise click.UsageError("--resume continues in its own folder: leave out --out")
 
     from cnntrain.config import load_config
+    from cnntrain.processes.launch import joined
     from cnntrain.runs.reporter import Reporter
     from cnntrain.training.automatic import start_or_resume
     from cnntrain.training.interruption import exit_code
     from cnntrain.training.session import resume_run, start_run
 
-    reporter = Reporter(quiet=quiet)
-    if report:
+    reporter, team = Reporter(quiet=quiet), joined()
+    if report and team.writes:
         from cnntrain.report.live import LiveReport
 
         reporter.after_epoch = LiveReport(reporter.warning)
     if automatic:
         assert config_file is not None  # checked above; for mypy
-        folder, outcome = start_or_resume(config_file, reporter, overrides=overrides, out=out, threads=threads)
+        folder, outcome = start_or_resume(
+            config_file, reporter, overrides=overrides, out=out, threads=threads, team=team
+        )
     elif resume is not None:
-        folder, outcome = resume_run(resume, reporter, config_file=config_file, overrides=overrides, threads=threads)
+        folder, outcome = resume_run(
+            resume, reporter, config_file=config_file, overrides=overrides, threads=threads, team=team
+        )
     else:
         assert config_file is not None  # checked above; for mypy
-        folder, outcome = start_run(load_config(config_file, overrides), reporter, out=out, threads=threads)
+        folder, outcome = start_run(load_config(config_file, overrides), reporter, out=out, threads=threads, team=team)
     try:
         click.echo(os.fsencode(folder.path))  # bytes: what names a folder need not be text
     except OSError as error:  # the training is done, whatever becomes of this line

@@ -49,6 +49,13 @@ class TrainSettings(Settings):
         description="Leave out the last batch of an epoch where it is short: all updates then see as many images, and "
         "an epoch leaves out others each time.",
     )
+    shards: PositiveInt = Field(
+        1,
+        description="Parts into which each batch is divided, as equal as they can be; their gradients are added in a "
+        "fixed tree. One process computes them one after the other, with the memory of one (gradient accumulation); up "
+        "to so many processes share them (`mpiexec -n 4 cnntrain train CONFIG`), with the same bits for any number. "
+        "`batch_norm2d` takes the statistics of a part.",
+    )
     log: list[Literal["csv", "jsonl", "tensorboard"]] = Field(
         ["csv"],
         description="What is written beside `log.txt`. csv: `metrics.csv`, a row per epoch, which is always there. "
@@ -67,6 +74,11 @@ class TrainSettings(Settings):
         return images // batch if self.drop_last else -(-images // batch)
 
     @property
+    def images_at_once(self) -> int:
+        """Images that pass through the network together: those of the largest shard."""
+        return -(-self.batch_size // self.shards)
+
+    @property
     def direct(self) -> bool:
         """Convolutions are computed directly, whatever it costs."""
         return self.convolution == "direct"
@@ -77,6 +89,14 @@ class TrainSettings(Settings):
         if isinstance(values, dict) and values.get("epochs") is None and values.get("steps") is None:
             return {**values, "epochs": 5}
         return values
+
+    @model_validator(mode="after")
+    def _an_image_for_each_shard(self) -> TrainSettings:
+        if self.shards > self.batch_size:
+            raise ValueError(
+                f"shards: {self.shards} is more than batch_size: {self.batch_size}; a shard needs an image"
+            )
+        return self
 
     @model_validator(mode="after")
     def _epochs_or_steps(self) -> TrainSettings:

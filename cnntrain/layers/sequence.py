@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -45,10 +45,16 @@ class LayerSequence:
                 batch.watch(path, "output", x)
         return x
 
-    def backward(self, gradient: NDArray[Any], batch: Batch) -> NDArray[Any] | None:
-        """Pass dL/d(output) back; stops where no layer before needs it."""
+    def backward(
+        self, gradient: NDArray[Any], batch: Batch, done: Callable[[int], None] | None = None
+    ) -> NDArray[Any] | None:
+        """Pass dL/d(output) back; stops where no layer before needs it.
+
+        `done` is called with a layer's number when its gradients, and those of all behind it, are final.
+        """
         passed: NDArray[Any] | None = gradient
-        for path, layer in zip(reversed(self.paths), reversed(self.layers), strict=True):
+        for number in reversed(range(len(self.layers))):
+            path, layer = self.paths[number], self.layers[number]
             if passed is None:
                 return None
             if batch.watch is not None:
@@ -56,6 +62,8 @@ class LayerSequence:
             passed = layer.backward(passed, batch)
             if batch.watch is not None and passed is not None:
                 batch.watch(path, "grad_input", passed)
+            if done is not None:
+                done(number)
         return passed
 
     @property

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import platform
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,8 +20,8 @@ from cnntrain.runs.disk import write_atomically
 PACKAGES = ("numba", "llvmlite", "numpy", "safetensors", "pydantic")
 
 
-def describe_environment(threads: int, threading_layer: str) -> dict[str, Any]:
-    """Return versions, processor and threads of this process, ready for JSON."""
+def describe_environment(threads: int, threading_layer: str, processes: Sequence[str] = ()) -> dict[str, Any]:
+    """Return versions, processor and threads of this process, ready for JSON; `processes` are those of a team."""
     return {
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "cnntrain": cnntrain.__version__,
@@ -32,6 +33,16 @@ def describe_environment(threads: int, threading_layer: str) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": threads,
         "threading_layer": threading_layer,
+        **({"team": list(processes)} if len(processes) > 1 else {}),
+    }
+
+
+def computing_with() -> dict[str, str]:
+    """Return what bits depend on beside a config and its data: versions and the kind of processor."""
+    return {
+        "cnntrain": cnntrain.__version__,
+        **{name: _version(name) for name in PACKAGES},
+        "processor's instruction set": os.environ.get("NUMBA_CPU_NAME") or binding.get_host_cpu_name(),
     }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cnntrain.config import Config, load_config
 from cnntrain.errors import RunFolderError
+from cnntrain.processes.team import ALONE, Team
 from cnntrain.runs.checkpoint import Metadata
 from cnntrain.runs.folder import RUNS, RunFolder, is_unfinished
 from cnntrain.runs.reporter import Reporter
@@ -25,6 +26,7 @@ def start_or_resume(
     overrides: Sequence[str] = (),
     out: Path | None = None,
     threads: int | None = None,
+    team: Team = ALONE,
 ) -> tuple[RunFolder, Outcome]:
     """Start a config's run, go on with it, or say that it has finished.
 
@@ -37,6 +39,8 @@ def start_or_resume(
     out : Path or None
         The run folder; None takes the newest run of the config's name in `runs/`, or makes the first.
     threads : int or None
+    team : Team
+        As for `start_run`; its first process looks what there is.
 
     Raises
     ------
@@ -46,20 +50,31 @@ def start_or_resume(
         As for `start_run` and `resume_run`.
     """
     config = load_config(config_file, overrides)
+    path, has_begun, finished = team.from_first(lambda: _found(config, config_file, overrides, out))
+    if path is not None and finished is not None:
+        reporter.line(f"{path}: has finished after epoch {finished.progress.epoch}: nothing to do")
+        return RunFolder(path), Outcome(finished.progress, step=finished.progress.step)
+    if path is None or not has_begun:
+        return start_run(config, reporter, out=path, threads=threads, team=team)
+    return resume_run(path, reporter, config_file=config_file, overrides=overrides, threads=threads, team=team)
+
+
+def _found(
+    config: Config, config_file: Path, overrides: Sequence[str], out: Path | None
+) -> tuple[Path | None, bool, Metadata | None]:
+    """Return the run folder, if one is known; whether it is to go on; and what it says if it has finished."""
     path = out if out is not None else newest_run(config.name)
     if path is None or not path.exists():
-        return start_run(config, reporter, out=path, threads=threads)
+        return path, False, None
     folder = RunFolder(path)
     if not folder.config.exists() and is_unfinished(folder):  # ended before it had said anything
-        return start_run(config, reporter, out=path, threads=threads)
+        return path, False, None
     found = newest_checkpoint(folder, lambda _: None, aside=False)
-    if found is not None:
-        metadata = found[1].metadata
-        configs_of_run(folder, (found[0], metadata), config_file, overrides)  # the same, or an error
-        if has_finished(config, metadata):
-            reporter.line(f"{folder.path}: has finished after epoch {metadata.progress.epoch}: nothing to do")
-            return folder, Outcome(metadata.progress, step=metadata.progress.step)
-    return resume_run(path, reporter, config_file=config_file, overrides=overrides, threads=threads)
+    if found is None:
+        return path, True, None
+    metadata = found[1].metadata
+    configs_of_run(folder, (found[0], metadata), config_file, overrides)  # the same, or an error
+    return path, True, metadata if has_finished(config, metadata) else None
 
 
 def newest_run(name: str) -> Path | None:

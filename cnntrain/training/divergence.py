@@ -10,6 +10,8 @@ from cnntrain.network import Network
 from cnntrain.optimizers import Optimizer
 from cnntrain.training.setup import Training
 
+NOWHERE = "the loss itself; all parameters and outputs of layers are finite"
+
 
 def diverged(training: Training, step: int, what: str, where: str, kept: str) -> TrainingError:
     """Return the error of a training that broke in a 0-based step; `kept` says which checkpoint there is."""
@@ -38,7 +40,7 @@ def where_not_finite(network: Network, *, updated: bool = True) -> str:
             found = f"the output of layer {path} holds {_count(output)}, from finite parameters and inputs"
 
     network.watch(look)
-    return found or "the loss itself; all parameters and outputs of layers are finite"
+    return found or NOWHERE
 
 
 def left_not_finite(network: Network, optimizer: Optimizer) -> str | None:

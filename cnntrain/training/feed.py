@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +52,7 @@ class Feed:
     def __init__(self, split: Split, augmenter: Augmenter | None = None) -> None:
         self._split, self._augmenter = split, augmenter
 
-    def batches(self, indices: Iterable[NDArray[np.int64]], epoch: int) -> Iterator[Batch]:
+    def batches(self, indices: Iterable[NDArray[np.int64]], epoch: int) -> Generator[Batch]:
         """Yield one batch for each array of indices; what images become depends on epoch (from 0) and index alone."""
         labels, augmenter = self._split.labels, self._augmenter
         if augmenter is None:

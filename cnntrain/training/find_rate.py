@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from cnntrain.data import batches
 from cnntrain.randomness import generator
 from cnntrain.training.feed import Batch
+from cnntrain.training.interruption import StopSignals
 from cnntrain.training.setup import Training
+from cnntrain.training.step import Step, step_of
 
 SMOOTHING = 0.9  # share of the mean so far in the smoothed loss: it follows a change within some ten steps
 FELL = 0.95  # times the loss of the first steps: what is less below it is chance
@@ -97,22 +99,20 @@ def find_rate(training: Training, first: float, last: float, steps: int) -> Find
     steps : int
         At least 2.
     """
-    network, normalization = training.network, training.data.normalization
+    gradients, stop = step_of(training), StopSignals()  # not entered: it receives no signals
     training.optimizer.follow(None)
     points: list[Point] = []
     mean, lowest = 0.0, math.inf
-    for step, batch in zip(range(steps), _endless(training), strict=False):
+    brought = _brought(training, gradients)
+    for step, images in zip(range(steps), _sizes(training), strict=False):
         rate = first * (last / first) ** (step / (steps - 1))
-        network.load(batch.images, batch.rows, normalization)
-        network.forward(training=True, step=step)
-        loss = network.loss(batch.labels, batch.mixture)
+        loss = gradients.run(brought, images, step, stop).loss
         mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
         smoothed = mean / (1 - SMOOTHING ** (step + 1))
         if not math.isfinite(smoothed) or smoothed > DIVERGED * max(lowest, 0.0) > 0:
             return Finding(points, True, suggestion_of(points))
         lowest = min(lowest, smoothed)
         points.append(Point(rate, loss, smoothed))
-        network.backward()
         training.optimizer.step(rate)
     return Finding(points, False, suggestion_of(points))
 
@@ -138,10 +138,20 @@ def suggestion_of(points: list[Point]) -> Suggestion | None:
     return Suggestion(steepest, lowest, float(f"{chosen:.2g}"), why)
 
 
-def _endless(training: Training) -> Iterator[Batch]:
-    """Yield the batches of epoch after epoch, as a training would see them."""
+def _order(training: Training, epoch: int) -> Iterator[NDArray[np.int64]]:
+    """Yield the numbers of the images of each batch of an epoch, as a training would see them."""
+    order = batches(len(training.data.train), training.batch_size, generator(training.config.seed, "shuffling", epoch))
+    return islice(order, training.steps_per_epoch)
+
+
+def _sizes(training: Training) -> Iterator[int]:
+    """Yield the sizes of the batches of epoch after epoch."""
     for epoch in count():
-        order: Iterator[NDArray[np.int64]] = batches(
-            len(training.data.train), training.batch_size, generator(training.config.seed, "shuffling", epoch)
-        )
-        yield from training.feed.batches(islice(order, training.steps_per_epoch), epoch)
+        yield from (indices.size for indices in _order(training, epoch))
+
+
+def _brought(training: Training, gradients: Step) -> Iterator[Batch]:
+    """Yield the images of the batches of epoch after epoch, in the pieces in which they are taken."""
+    for epoch in count():
+        pieces = (piece for indices in _order(training, epoch) for piece in gradients.pieces(indices))
+        yield from training.feed.batches(pieces, epoch)

@@ -1,10 +1,11 @@
-"""The training loop: epochs of forward, loss, backward, update; validation, records and checkpoints after each."""
+"""The training loop: epochs of forward, loss, backward, update; validation and records after each."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,18 +18,18 @@ from cnntrain.errors import TrainingError
 from cnntrain.evaluation.evaluate import evaluate
 from cnntrain.evaluation.views import views_of
 from cnntrain.kernels.compiler.pace import Pace
+from cnntrain.processes.team import ALONE, Team
 from cnntrain.randomness import generator
-from cnntrain.runs.checkpoint import Checkpoint, save_checkpoint
-from cnntrain.runs.folder import RunFolder
-from cnntrain.runs.logs import Log, StepRecord
-from cnntrain.runs.metrics_file import EpochRecord, append_record, drop_records_after
-from cnntrain.runs.progress import Inside, Metrics, Progress, Sums
-from cnntrain.runs.reporter import ProgressBar, Reporter, epoch_line
-from cnntrain.training.best import Best
-from cnntrain.training.divergence import diverged, left_not_finite, where_not_finite
+from cnntrain.runs.checkpoint import Checkpoint
+from cnntrain.runs.logs import StepRecord
+from cnntrain.runs.metrics_file import EpochRecord
+from cnntrain.runs.progress import Metrics, Progress, Sums
+from cnntrain.runs.reporter import ProgressBar, Reporter
+from cnntrain.training.divergence import NOWHERE, diverged, left_not_finite, where_not_finite
 from cnntrain.training.interruption import StopSignals
-from cnntrain.training.keeping import Keeper
+from cnntrain.training.recording import Records
 from cnntrain.training.setup import Training
+from cnntrain.training.step import StepSums, step_of
 
 
 @dataclass(frozen=True)
@@ -65,39 +66,32 @@ class Loop:
     Parameters
     ----------
     training : Training
-        What trains. Network and optimiser are in the state that belongs to `progress`.
-    folder : RunFolder
-        Gets metrics and checkpoints.
+        What trains. Network and optimiser are in the state that belongs to `checkpoint`.
+    records : Records
+        Keeps what there is to keep.
     reporter : Reporter
     checkpoint : Checkpoint or None
         Where to go on; None begins.
-    path : Path or None
-        Its file.
-    logs : sequence of Log
-        Told every step and every epoch.
+    team : Team
+        The processes that train together, each with a loop of its own.
     """
 
     def __init__(
         self,
         training: Training,
-        folder: RunFolder,
+        records: Records,
         reporter: Reporter,
         checkpoint: Checkpoint | None = None,
-        path: Path | None = None,
-        logs: Sequence[Log] = (),
+        team: Team = ALONE,
     ) -> None:
-        self._training = training
-        self._folder = folder
-        self._reporter, self._logs = reporter, logs
-        self._progress = checkpoint.metadata.recorded if checkpoint else None  # of the last epoch that has a row
+        self._training, self._records, self._reporter, self._team = training, records, reporter, team
         position = checkpoint.metadata.progress if checkpoint else None
         self._step, self._sums = (position.step, position.unfinished) if position else (0, Sums())
         self._unrecorded = checkpoint is not None and checkpoint.metadata.inside is not None
-        self._best = Best(folder.best, checkpoint)
-        self._keeper = Keeper(folder, training.config.checkpoint, training.steps_per_epoch)
-        self._pace = Pace(reporter.line, keeps=True)
-        if path is not None:
-            self._keeper.newest = self._step, path
+        self._pace = Pace(reporter.line, keeps=True) if team.size == 1 else None
+        self._stop = StopSignals()
+        self._agreed: int | None = None  # a signal that all processes know of
+        self._gradients = step_of(training, team)
 
     def run(self) -> Outcome:
         """Train to the end, or until Ctrl-C, SIGTERM or SIGHUP.
@@ -109,27 +103,30 @@ class Loop:
         RunFolderError
             Something could not be written; earlier checkpoints stay.
         """
-        training = self._training
+        training, records = self._training, self._records
         total, done = self._images_until(training.total_steps), self._images_until(self._step)
-        with StopSignals() as stop, self._reporter.bar(total, done) as bar:
-            while self._goes_on and not stop.received:
-                self._epoch(stop, bar)
-        newest = self._keeper.newest
-        inside = newest[1] if self._unrecorded and newest else None
-        return Outcome(self._progress, stop.received, self._step, inside, training.stopping.reason)
+        with self._stop, self._reporter.bar(total, done) as bar:
+            while self._goes_on and not self._signal:
+                self._epoch(bar)
+        return Outcome(records.progress, self._signal, self._step, records.inside, training.stopping.reason)
+
+    @property
+    def _signal(self) -> int | None:
+        """The signal that ends the training; in a team one that all know of, so that all end after the same step."""
+        return self._stop.received if self._team.size == 1 else self._agreed
 
     @property
     def _goes_on(self) -> bool:
         training = self._training
         return self._unrecorded or (self._step < training.total_steps and training.stopping.reason is None)
 
-    def _epoch(self, stop: StopSignals, bar: ProgressBar) -> None:
+    def _epoch(self, bar: ProgressBar) -> None:
         began = time.perf_counter()
         epoch = self._step // self._training.steps_per_epoch
         bar.start_epoch(epoch + 1, self._training.epochs)
         before = self._sums
-        with self._pace:
-            sums = self._train(epoch, before, stop, bar)
+        with self._pace or nullcontext():
+            sums = self._train(epoch, before, bar)
         if sums is None:
             return
         seconds = time.perf_counter() - began
@@ -146,84 +143,56 @@ class Loop:
             images_per_second=rate,
             seconds=time.perf_counter() - began,
         )
-        self._save(record, sums)
+        is_whole = record.step % self._training.steps_per_epoch == 0
+        if is_whole:  # a run may be continued inside an epoch: its schedule must see the epoch's end only
+            self._training.schedule.observe(record.metrics)
+            self._training.stopping.observe(record.epoch, record.metrics)
+        self._records.epoch(record, sums)
+        self._sums, self._unrecorded = Sums() if is_whole else sums, False
 
-    def _train(self, epoch: int, sums: Sums, stop: StopSignals, bar: ProgressBar) -> Sums | None:
+    def _train(self, epoch: int, sums: Sums, bar: ProgressBar) -> Sums | None:
         """Make the epoch's steps from the current one on; None if a signal came, and they are saved."""
-        training = self._training
-        network, normalization = training.network, training.data.normalization
         total, weight, correct, images = sums.loss, sums.weight, sums.correct, sums.images
-        for batch in training.feed.batches(self._remaining_batches(epoch), epoch):
-            if stop.received:
-                self._stop(Sums(loss=total, weight=weight, correct=correct, images=images))
-                return None
-            network.load(batch.images, batch.rows, normalization)
-            network.forward(training=True, step=self._step)
-            loss = network.loss(batch.labels, batch.mixture)
-            if not math.isfinite(loss):
-                where = where_not_finite(network, updated=self._step > 0)
-                raise self._diverged(self._step, f"the training loss became {loss}", where)
-            network.backward()
-            training.optimizer.step(training.learning_rate_at(self._step))
-            self._step += 1
-            batch_total, batch_weight = network.loss_sums
-            total += batch_total
-            weight += batch_weight
-            correct += network.correct
-            images += len(batch)
-            if self._logs:
-                self._tell(epoch, loss, len(batch))
-            bar.advance(len(batch), total / (weight or 1.0))
-            self._pace.lap(len(batch))
-            if self._keeper.due(self._step) and not self._at_a_row:
-                self._keeper.keep(self._inside(Sums(loss=total, weight=weight, correct=correct, images=images)))
-        return Sums(loss=total, weight=weight, correct=correct, images=images)
+        remaining = list(self._remaining(epoch))
+        pieces = (piece for indices in remaining for piece in self._gradients.pieces(indices))
+        with closing(self._training.feed.batches(pieces, epoch)) as brought:
+            for indices in remaining:
+                if self._signal:
+                    self._check(self._records.stop(self._step, sums_of(total, weight, correct, images)))
+                    return None
+                made = self._gradients.run(brought, indices.size, self._step, self._stop)
+                self._update(epoch, made)
+                total, weight = total + made.total, weight + made.weight
+                correct, images = correct + made.correct, images + made.images
+                bar.advance(made.images, total / (weight or 1.0))
+                if self._pace is not None:
+                    self._pace.lap(made.images)
+                if self._records.due(self._step) and not self._at_a_row:
+                    self._check(self._records.keep(self._step, sums_of(total, weight, correct, images)))
+        return sums_of(total, weight, correct, images)
 
-    def _tell(self, epoch: int, loss: float, images: int) -> None:
-        """Tell the logs of the step just made."""
-        rate = self._training.learning_rate_at(self._step - 1)
-        record = StepRecord(self._step, epoch + 1, loss, self._training.network.correct / images, rate, images)
-        for log in self._logs:
-            log.step(record)
+    def _update(self, epoch: int, made: StepSums) -> None:
+        """Update the parameters with the gradients of a batch."""
+        training, self._agreed = self._training, made.signal
+        if not math.isfinite(made.loss):
+            where = self._where(where_not_finite(training.network, updated=self._step > 0))
+            raise self._diverged(self._step, f"the training loss became {made.loss}", where)
+        rate = training.learning_rate_at(self._step)
+        training.optimizer.step(rate)
+        self._step += 1
+        self._records.step(StepRecord(self._step, epoch + 1, made.loss, made.correct / made.images, rate, made.images))
 
     @property
     def _at_a_row(self) -> bool:
         """An epoch, or the whole training, ends after the step just made."""
         return self._step % self._training.steps_per_epoch == 0 or self._step == self._training.total_steps
 
-    def _stop(self, sums: Sums) -> None:
-        """Save the steps made since the last checkpoint, if there are any."""
-        if self._step > (self._keeper.newest[0] if self._keeper.newest else 0):
-            self._keeper.stop(self._inside(sums))
-
-    def _inside(self, sums: Sums) -> Checkpoint:
-        """Gather a checkpoint inside an epoch, of which these are the totals so far."""
-        training, best = self._training, self._best
-        broken = left_not_finite(training.network, training.optimizer)
+    def _check(self, broken: str | None) -> None:
+        """Raise the error of a checkpoint inside an epoch that would have held NaN or infinity."""
         if broken is not None:
             raise self._diverged(self._step - 1, "the last update left NaN or infinity", broken)
-        for log in self._logs:
-            log.sync()
-        metrics = Metrics(train_loss=sums.mean_loss, train_accuracy=sums.correct / sums.images)
-        epoch = self._step // training.steps_per_epoch + 1
-        made = best.epoch or epoch, best.metrics or metrics
-        progress = self._progress_of(epoch, metrics, made, sums)
-        self._unrecorded = True
-        return training.checkpoint(progress, best.before, Inside(recorded=self._progress))
 
-    def _progress_of(self, epoch: int, metrics: Metrics, best: tuple[int, Metrics], unfinished: Sums) -> Progress:
-        return Progress(
-            epoch=epoch,
-            step=self._step,
-            metrics=metrics,
-            best_epoch=best[0],
-            best_metrics=best[1],
-            unfinished=unfinished,
-            schedule=self._training.schedule.state(),
-            early_stopping=self._training.stopping.state(),
-        )
-
-    def _remaining_batches(self, epoch: int) -> Iterator[NDArray[np.int64]]:
+    def _remaining(self, epoch: int) -> Iterator[NDArray[np.int64]]:
         """Return the index arrays of an epoch from the current step on; the order follows from seed and epoch."""
         training = self._training
         first = epoch * training.steps_per_epoch
@@ -240,11 +209,15 @@ class Loop:
         with training.optimizer.averaged():
             try:
                 validation = evaluate(
-                    training.network, training.data.validation, training.data.normalization, training.batch_size,
+                    training.network,
+                    training.data.validation,
+                    training.data.normalization,
+                    training.network.batch_size,
                     views=views_of(training.config),
-                )  # fmt: skip
+                    team=self._team,
+                )
             except TrainingError as error:
-                where = where_not_finite(training.network)
+                where = self._where(where_not_finite(training.network))
                 raise self._diverged(self._step - 1, f"validation failed: {error}", where) from error
         return Metrics(
             train_loss=train_loss,
@@ -253,52 +226,20 @@ class Loop:
             validation_accuracy=validation.accuracy,
         )
 
-    def _save(self, record: EpochRecord, sums: Sums) -> None:
-        """Write the row and the log, then the checkpoints, each onto the disk before the next begins.
-
-        Resuming drops a row that has no checkpoint, and makes `best` from `last` if it stopped between the two.
-        """
-        previous, best = self._progress, self._best
-        is_best, is_whole = best.is_beaten_by(record.metrics), record.step % self._training.steps_per_epoch == 0
-        if is_whole:  # a run may be continued inside an epoch: its schedule must see the epoch's end only
-            self._training.schedule.observe(record.metrics)
-            self._training.stopping.observe(record.epoch, record.metrics)
-        now = record.epoch, record.metrics
-        kept = now if is_best or best.epoch is None or best.metrics is None else (best.epoch, best.metrics)
-        progress = self._progress_of(record.epoch, record.metrics, kept, Sums() if is_whole else sums)
-        before = best.checkpoint(self._reporter.warning) if is_best and not is_whole else None
-        last = self._training.checkpoint(progress, before)
-        if previous is not None and previous.unfinished.images:  # this epoch's row, from when it was cut short
-            drop_records_after(self._folder.metrics, (record.epoch - 1) * self._training.steps_per_epoch)
-            for log in self._logs:
-                log.forget_epoch(record.epoch)
-        append_record(self._folder.metrics, record)
-        for log in self._logs:
-            log.epoch(record)
-            log.sync()
-        line = epoch_line(record, self._training.epochs, best=is_best)
-        self._reporter.log(line)
-        self._reporter.sync()
-        if not is_best:
-            best.restore()
-        save_checkpoint(self._folder.last, last)
-        if is_best:
-            save_checkpoint(self._folder.best, last.as_best())
-        self._progress, self._best = progress, Best(self._folder.best, last)
-        self._sums, self._unrecorded = progress.unfinished, False
-        self._keeper.at_a_row(last)
-        self._reporter.epoch(record, self._training.epochs, best=is_best)
-        self._reporter.saved(self._folder, self._training.data)
+    def _where(self, mine: str) -> str:
+        """Return where it began, of what the processes found; collective."""
+        found = self._team.gather(mine)
+        return next((where for where in found if where != NOWHERE), NOWHERE)
 
     def _diverged(self, step: int, what: str, where: str) -> TrainingError:
         """Return the error of a training that broke in a 0-based step."""
-        kept, newest, progress = "no epoch was finished before", self._keeper.newest, self._progress
-        if newest is not None:
-            at_a_row = progress is not None and newest[0] == progress.step
-            of = f"epoch {progress.epoch}" if progress is not None and at_a_row else f"step {newest[0]:,}"
-            kept = f"the checkpoint of {of} is in {newest[1]}"
-        return diverged(self._training, step, what, where, kept)
+        return diverged(self._training, step, what, where, self._records.kept())
 
     def _images_until(self, step: int) -> int:
         epochs, steps = divmod(step, self._training.steps_per_epoch)
         return epochs * self._training.images_per_epoch + steps * self._training.batch_size
+
+
+def sums_of(loss: float, weight: float, correct: int, images: int) -> Sums:
+    """Return an epoch's running totals as checkpoints hold them; not for every step: making it is slow."""
+    return Sums(loss=loss, weight=weight, correct=correct, images=images)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from cnntrain.config import Config, load_config, resolved_yaml
+from cnntrain.config.flat import flat
 from cnntrain.errors import ArgumentError, CheckpointError
 from cnntrain.evaluation.class_weights import with_known_weights
 from cnntrain.evaluation.restored import config_of, load_network
@@ -70,7 +70,7 @@ def check_unchanged(folder: RunFolder, old: Config, new: Config) -> None:
 
 
 def _changes(old: Config, new: Config) -> list[str]:
-    before, after = _flat(yaml.safe_load(resolved_yaml(old))), _flat(yaml.safe_load(resolved_yaml(new)))
+    before, after = flat(yaml.safe_load(resolved_yaml(old))), flat(yaml.safe_load(resolved_yaml(new)))
     return [
         f"{key}: {before.get(key, 'not there')} -> {after.get(key, 'not there')}"
         for key in sorted(before.keys() | after.keys())
@@ -237,15 +237,3 @@ def _data_changes(metadata: Metadata, training: Training) -> list[str]:
         for name in names
         if getattr(metadata, name) != getattr(now, name)
     ]
-
-
-def _flat(value: Any, path: str = "") -> dict[str, Any]:
-    """Return every scalar of nested mappings and lists under its dotted path."""
-    if isinstance(value, list):
-        value = dict(enumerate(value))
-    if not isinstance(value, Mapping):
-        return {path: value}
-    flat: dict[str, Any] = {} if value else {path: value}
-    for key, item in value.items():
-        flat |= _flat(item, f"{path}.{key}" if path else str(key))
-    return flat

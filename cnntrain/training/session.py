@@ -6,12 +6,14 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from cnntrain import __version__
-from cnntrain.config import Config, resolved_yaml
+from cnntrain.config import Config, parse_config, resolved_yaml
 from cnntrain.errors import ArgumentError, RunFolderError
 from cnntrain.evaluation.start_from import start_from
 from cnntrain.kernels.compiler.threads import set_threads, threading_layer, threading_layer_warning
+from cnntrain.processes.team import ALONE, Team
 from cnntrain.runs.checkpoint import Checkpoint
 from cnntrain.runs.disk import write_atomically
 from cnntrain.runs.environment import describe_environment, record_environment
@@ -23,6 +25,7 @@ from cnntrain.runs.reporter import Reporter
 from cnntrain.training.interruption import signal_name
 from cnntrain.training.keeping import newest_checkpoint
 from cnntrain.training.loop import Loop, Outcome
+from cnntrain.training.recording import NoRecords, Recorder
 from cnntrain.training.resume import (
     check_storable,
     check_unchanged,
@@ -36,10 +39,17 @@ from cnntrain.training.setup import Training, build_training
 from cnntrain.training.warm_up import compiling
 from cnntrain.warm_up import warm_up
 
+Run = tuple[RunFolder, Outcome]
+
 
 def start_run(
-    config: Config, reporter: Reporter, *, out: Path | None = None, threads: int | None = None
-) -> tuple[RunFolder, Outcome]:
+    config: Config,
+    reporter: Reporter,
+    *,
+    out: Path | None = None,
+    threads: int | None = None,
+    team: Team = ALONE,
+) -> Run:
     """Train in a new run folder.
 
     Parameters
@@ -51,6 +61,8 @@ def start_run(
         The run folder; None makes `runs/<name>-<n>`.
     threads : int or None
         Threads of the kernels; None takes all cores. The result does not depend on it.
+    team : Team
+        The processes that train together, each of which calls this. The first one writes.
 
     Raises
     ------
@@ -59,13 +71,15 @@ def start_run(
     TrainingError
         The loss, or something that a checkpoint would hold, became NaN or infinite.
     """
-    set_threads(threads)
+    set_threads(threads or team.threads())
     with _warnings(reporter):
-        training = build_anew(config, reporter)
+        training = build_anew(config, reporter, team)
+        if not team.writes:
+            return _follow(training, None, reporter, team)
         folder = create_run_folder(config.name, out)
         with hold(folder):
             check_unfinished(folder)  # again: until now it was not ours
-            return _begin(training, folder, reporter)
+            return _begin(training, folder, reporter, team)
 
 
 def resume_run(
@@ -75,7 +89,8 @@ def resume_run(
     config_file: Path | None = None,
     overrides: Sequence[str] = (),
     threads: int | None = None,
-) -> tuple[RunFolder, Outcome]:
+    team: Team = ALONE,
+) -> Run:
     """Continue a run after its last finished epoch, to the bit as if it had never stopped.
 
     One that was ended before its first checkpoint begins again.
@@ -91,6 +106,8 @@ def resume_run(
     overrides : sequence of str
         `--set` arguments.
     threads : int or None
+    team : Team
+        As for `start_run`; the run may have been on any other number of processes.
 
     Raises
     ------
@@ -101,27 +118,57 @@ def resume_run(
     DataError, ConfigError, RunFolderError, TrainingError
         As for `start_run`.
     """
-    set_threads(threads)
+    set_threads(threads or team.threads())
+    if not team.writes:
+        with _warnings(reporter):
+            return _resume_others(reporter, team)
     folder = open_run_folder(run)
     with hold(folder), _warnings(reporter):  # before reading: nobody else may move on from this checkpoint
         open_run_folder(run)  # again: until now it was not ours
         found = newest_checkpoint(folder, reporter.warning)
+        old, new = configs_of_run(folder, found and (found[0], found[1].metadata), config_file, overrides)
+        team.from_first(lambda: (found, resolved_yaml(new)))
         if found is None:
-            _, config = configs_of_run(folder, None, config_file, overrides)
-            return _begin(build_anew(config, reporter), folder, reporter)
+            return _begin(build_anew(new, reporter, team), folder, reporter, team)
         path, checkpoint = found
-        old, new = configs_of_run(folder, (path, checkpoint.metadata), config_file, overrides)
-        training = build_training(new, reporter.warning)
+        training = build_training(new, reporter.warning, team)
         check_unchanged(folder, old, training.config)  # again: class weights are numbers now
         _check_length(training, checkpoint, folder)
         load_state(path, checkpoint, training)
-        return _continue(training, found, old, folder, reporter)
+        return _continue(training, found, old, folder, reporter, team)
 
 
-def build_anew(config: Config, reporter: Reporter) -> Training:
+def _resume_others(reporter: Reporter, team: Team) -> Run:
+    """Continue a run in a process that does not write: with the checkpoint and the config of the one that does."""
+    found, text = team.from_first(_nothing)
+    config = parse_config(text, "the config of process 0")
+    if found is None:
+        return _follow(build_anew(config, reporter, team), None, reporter, team)
+    path, checkpoint = found
+    training = build_training(config, reporter.warning, team)
+    load_state(path, checkpoint, training)
+    return _follow(training, checkpoint, reporter, team)
+
+
+def _follow(training: Training, checkpoint: Checkpoint | None, reporter: Reporter, team: Team) -> Run:
+    """Train in a process that leaves records and words to another."""
+    team.first_on_machine(lambda: compile_kernels(training, reporter))
+    Loop(training, NoRecords(), reporter, checkpoint, team).run()
+    run: Run = team.from_first(_nothing)
+    return run
+
+
+def _nothing() -> Any:
+    """Stand for what process 0 makes, in the others."""
+
+
+def build_anew(config: Config, reporter: Reporter, team: Team = ALONE) -> Training:
     """Build what begins to train, with the weights of the config's `init` if it has one; raises as `start_run`."""
-    training = build_training(config, reporter.warning)
-    start_from(config, training.network, training.data.class_names, reporter.line, reporter.warning)
+    training = build_training(config, reporter.warning, team)
+    if team.writes:
+        start_from(config, training.network, training.data.class_names, reporter.line, reporter.warning)
+    if team.size > 1:  # others may not have the file that they come from
+        training.network.load_state(team.from_first(training.network.state))
     return training
 
 
@@ -134,7 +181,7 @@ def _check_length(training: Training, checkpoint: Checkpoint, folder: RunFolder)
         )
 
 
-def _begin(training: Training, folder: RunFolder, reporter: Reporter) -> tuple[RunFolder, Outcome]:
+def _begin(training: Training, folder: RunFolder, reporter: Reporter, team: Team) -> Run:
     """Train from the first step, in a folder that is held."""
     again = folder.config.exists()
     with _logged(folder, reporter):
@@ -146,15 +193,21 @@ def _begin(training: Training, folder: RunFolder, reporter: Reporter) -> tuple[R
         write_atomically(folder.config, resolved_yaml(training.config).encode())
         drop_records_after(folder.metrics, 0)
         _describe(training, folder, reporter)
-        _prepare(training, folder, reporter)
+        _prepare(training, folder, reporter, team)
         with open_logs(training.config, folder, 0) as logs:
-            outcome = Loop(training, folder, reporter, logs=logs).run()
-        return folder, _finish(outcome, folder, reporter)
+            records = Recorder(training, folder, reporter, logs=logs)
+            outcome = Loop(training, records, reporter, team=team).run()
+        return team.from_first(lambda: (folder, _finish(outcome, folder, reporter)))
 
 
 def _continue(
-    training: Training, found: tuple[Path, Checkpoint], old: Config, folder: RunFolder, reporter: Reporter
-) -> tuple[RunFolder, Outcome]:
+    training: Training,
+    found: tuple[Path, Checkpoint],
+    old: Config,
+    folder: RunFolder,
+    reporter: Reporter,
+    team: Team,
+) -> Run:
     """Train from a checkpoint whose state is loaded, in a folder that is held."""
     path, checkpoint = found
     progress, recorded = checkpoint.metadata.progress, checkpoint.metadata.recorded
@@ -176,10 +229,11 @@ def _continue(
         change = schedule_change(training, old, progress.step)
         if change:
             reporter.line(change)
-        _prepare(training, folder, reporter)
+        _prepare(training, folder, reporter, team)
         with open_logs(training.config, folder, progress.step) as logs:
-            outcome = Loop(training, folder, reporter, checkpoint, path, logs).run()
-        return folder, _finish(outcome, folder, reporter)
+            records = Recorder(training, folder, reporter, checkpoint, path, logs)
+            outcome = Loop(training, records, reporter, checkpoint, team).run()
+        return team.from_first(lambda: (folder, _finish(outcome, folder, reporter)))
 
 
 @contextmanager
@@ -220,8 +274,9 @@ def _describe(training: Training, folder: RunFolder, reporter: Reporter) -> None
             "no validation split (data.validation: 0): the best epoch is the one with the least training loss"
         )
     parameters = sum(parameter.value.size for parameter in training.network.parameters)
+    shards = f" in {training.config.train.shards} shards" if training.config.train.shards > 1 else ""
     reporter.line(
-        f"{parameters:,} parameters; batches of {training.batch_size}, {training.total_steps:,} steps, "
+        f"{parameters:,} parameters; batches of {training.batch_size}{shards}, {training.total_steps:,} steps, "
         f"{training.steps_per_epoch:,} per epoch"
     )
     reporter.line(f"run folder {folder.path}")
@@ -230,22 +285,23 @@ def _describe(training: Training, folder: RunFolder, reporter: Reporter) -> None
 def compile_kernels(training: Training, reporter: Reporter) -> None:
     """Compile or load the kernels that a training needs, changing nothing."""
     shape, classes = training.network.input_shape, len(training.data.class_names)
-    with compiling(training.config, shape, classes, training.batch_size, reporter):
+    with compiling(training.config, shape, classes, training.network.batch_size, reporter):
         training.optimizer.warm_up()
         for image_type in training.feed.image_types:
             warm_up(training.network, image_type)
         training.feed.warm_up()
 
 
-def _prepare(training: Training, folder: RunFolder, reporter: Reporter) -> None:
+def _prepare(training: Training, folder: RunFolder, reporter: Reporter, team: Team) -> None:
     """Compile the kernels before the clock runs, and note what they run on."""
-    compile_kernels(training, reporter)
+    team.first_on_machine(lambda: compile_kernels(training, reporter))
     layer, threads = threading_layer(), set_threads(None)
-    reporter.line(f"{threads} thread{'s' if threads > 1 else ''} ({layer})")
+    processes = f"{team.size} processes, each with " if team.size > 1 else ""
+    reporter.line(f"{processes}{threads} thread{'s' if threads > 1 else ''} ({layer})")
     warning = threading_layer_warning(layer)
     if warning:
         reporter.warning(warning)
-    record_environment(folder.environment, describe_environment(threads, layer))
+    record_environment(folder.environment, describe_environment(threads, layer, team.names()))
 
 
 def _finish(outcome: Outcome, folder: RunFolder, reporter: Reporter) -> Outcome:

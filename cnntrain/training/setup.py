@@ -7,17 +7,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import yaml
 
 from cnntrain.augmentations.pipeline import Augmenter
 from cnntrain.config import Config, infer_shapes, resolved_yaml
+from cnntrain.config.flat import flat
 from cnntrain.data import DataSet, Normalization
 from cnntrain.data.terminal import load_and_tell
-from cnntrain.errors import ConfigError
+from cnntrain.errors import ArgumentError, ConfigError
 from cnntrain.evaluation.class_weights import resolve_loss
 from cnntrain.evaluation.whiten import whiten
 from cnntrain.network import Network
 from cnntrain.optimizers import OPTIMIZERS, Course, Optimizer
+from cnntrain.processes.agreement import agree, digest_of
+from cnntrain.processes.team import ALONE, Team
 from cnntrain.runs.checkpoint import Checkpoint, Metadata, NormalizationValues, digest
+from cnntrain.runs.environment import computing_with
 from cnntrain.runs.logs import check_logs
 from cnntrain.runs.progress import Inside, Progress
 from cnntrain.schedules import SCHEDULES, Schedule
@@ -103,24 +108,40 @@ class Training:
         )
 
 
-def build_training(config: Config, warn: Callable[[str], None]) -> Training:
-    """Load the data and build everything that the config names; raises `DataError` and `ConfigError`."""
+def build_training(config: Config, warn: Callable[[str], None], team: Team = ALONE) -> Training:
+    """Load the data and build everything that the config names.
+
+    Raises
+    ------
+    DataError, ConfigError
+    ArgumentError
+        The processes are more than `train.shards`, or do not have the same things to compute with.
+    """
     check_logs(config)
-    data = load_and_tell(config.data, config.seed, warn)
+    if team.size > config.train.shards:
+        raise ArgumentError(
+            f"{team.size} processes, and train.shards: {config.train.shards}: a process needs a shard of each batch. "
+            f"--set train.shards={team.size} or more (a network's numbers follow from it, not from the processes), or "
+            "start fewer processes"
+        )
+    data = team.first_on_machine(lambda: load_and_tell(config.data, config.seed, warn))
+    if team.size > 1:
+        agree(team, facts_of(config, data))
     stopping = early_stopping_of(config, data.validation is not None)
     config = resolve_loss(config, data)
     images = len(data.train)
     batch_size = min(config.train.batch_size, images)
     steps_per_epoch = config.train.steps_per_epoch(images)
     schedule, total_steps = schedule_of(config, steps_per_epoch)
-    network = build_network(config, Shape(*data.train.images.shape[1:]), len(data.class_names), batch_size)
+    most = -(-batch_size // config.train.shards)  # images that pass through the network at once
+    network = build_network(config, Shape(*data.train.images.shape[1:]), len(data.class_names), most)
     whiten(config, network, data.train, data.normalization)
     optimizer = OPTIMIZERS[config.optimizer.name](config.optimizer.settings, network.parameters)
     optimizer.follow(course_of(config, network, steps_per_epoch, total_steps))
     return Training(
         config=config,
         data=data,
-        feed=Feed(data.train, augmenter_of(config, data, batch_size)),
+        feed=Feed(data.train, augmenter_of(config, data, most)),
         network=network,
         optimizer=optimizer,
         schedule=schedule,
@@ -130,6 +151,19 @@ def build_training(config: Config, warn: Callable[[str], None]) -> Training:
         total_steps=total_steps,
         stopping=stopping,
     )
+
+
+def facts_of(config: Config, data: DataSet) -> dict[str, str]:
+    """Return what several processes must have in common, in words or as digests."""
+    facts = computing_with()
+    facts |= {f"config, {key}": str(value) for key, value in flat(yaml.safe_load(resolved_yaml(config))).items()}
+    splits = {"training": data.train, "validation": data.validation}
+    facts |= {
+        f"{name} images (digest)": digest_of(split.images, split.labels)
+        for name, split in splits.items()
+        if split is not None
+    }
+    return facts | {"classes": ", ".join(data.class_names), "mean of the images": repr(data.normalization)}
 
 
 def augmenter_of(config: Config, data: DataSet, batch_size: int) -> Augmenter | None:

@@ -52,7 +52,7 @@ def test_a_run_that_was_ended_before_its_first_epoch_can_be_resumed_or_started_a
     for again in ("resume", "start"):
         folder = RunFolder(tmp_path / again)
         with monkeypatch.context() as patch:
-            patch.setattr("cnntrain.training.loop.save_checkpoint", killed)
+            patch.setattr("cnntrain.training.recording.save_checkpoint", killed)
             with pytest.raises(KeyboardInterrupt):
                 train(config, folder.path)
         assert len(rows(folder)) == 1
@@ -67,7 +67,7 @@ def test_a_run_that_was_ended_before_its_first_epoch_can_be_resumed_or_started_a
 def test_starting_again_with_another_config_needs_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = write_config(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("cnntrain.training.loop.save_checkpoint", killed)
+        patch.setattr("cnntrain.training.recording.save_checkpoint", killed)
         with pytest.raises(KeyboardInterrupt):
             train(config, tmp_path / "run")
     with pytest.raises(ArgumentError, match=r"Different now:\n  seed: 7 -> 8"):

@@ -138,13 +138,13 @@ def test_a_signal_before_the_next_step_writes_nothing(tmp_path: Path, monkeypatc
         folder, _ = start(config, tmp_path / "run")
     before = folder.stopped.stat()
     with monkeypatch.context() as patch:
-        original = Loop._remaining_batches
+        original = Loop._remaining
 
         def remaining(self: Loop, epoch: int) -> Any:
             signal.raise_signal(signal.SIGTERM)
             return original(self, epoch)
 
-        patch.setattr(Loop, "_remaining_batches", remaining)
+        patch.setattr(Loop, "_remaining", remaining)
         resume(folder.path)
     assert folder.stopped.stat().st_mtime_ns == before.st_mtime_ns
     assert folder.log.read_text().count(f"the checkpoint of step 5 is in {folder.stopped}") == 2

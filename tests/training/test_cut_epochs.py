@@ -69,7 +69,7 @@ def test_a_longer_run_that_is_stopped_before_the_epoch_ends_is_as_it_was(
     before = folder.metrics.read_bytes(), read_checkpoint(folder.best).network["0.conv2d.weight"].tobytes()
     with monkeypatch.context() as patch:
         patch.setattr(Loop, "_train", lambda *_: None)
-        patch.setattr(Loop, "run", lambda self: Outcome(self._progress, signal.SIGTERM))
+        patch.setattr(Loop, "run", lambda self: Outcome(self._records.progress, signal.SIGTERM))
         resume(folder.path, f"train.steps={2 * STEPS}")
     assert (folder.metrics.read_bytes(), read_checkpoint(folder.best).network["0.conv2d.weight"].tobytes()) == before
     assert "best: epoch 2" in folder.log.read_text()
