@@ -57,8 +57,8 @@ def test_overrides_apply_in_order() -> None:
         ("trian.epochs=3", 'unknown key "trian"; did you mean train? (known: name, seed, data, network, loss, '),
         (
             "train={epoch: 3}",
-            'unknown key "epoch" in train; did you mean epochs? (known: epochs, steps, batch_size, drop_last, shards, log, '
-            "convolution)",
+            'unknown key "epoch" in train; did you mean epochs? (known: epochs, steps, batch_size, drop_last, shards, '
+            "log, convolution)",
         ),
         ("network.4=tanh", "network has 4 entries, 0 to 3"),
         ("network.x=tanh", "network has 4 entries, 0 to 3"),
