@@ -37,6 +37,7 @@ NOT_RUN: dict[str, dict[str, str]] = {
     "docs/prove.md": {"cnntrain prove --mutants": "compiles kernels anew for minutes"},
     "docs/records.md": {
         "cnntrain reproduce": "trains with all of MNIST or CIFAR-10",
+        "time cnntrain": "measures",
         "python benchmarks/recipe_pytorch.py": PYTORCH,
     },
     "docs/results.md": {"cnntrain ": PLACEHOLDER, "python benchmarks/recipe_pytorch.py": PYTORCH},
