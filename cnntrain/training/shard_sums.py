@@ -1,8 +1,8 @@
 """The sums over shards: gradients, statistics and losses, added in the order of a tree, across processes too.
 
 What a node of the tree holds lies in one piece of memory, a slot: all gradients, then the statistics, then a few sums
-in float64. Between processes it travels in one message, or in a few for large networks: the gradients of the last
-layers are final first, and travel while those of the first are computed.
+in float64. Between processes it travels in a few messages, one for each bucket: the gradients of the last layers are
+final first, and travel while those of the first are computed.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from cnntrain.processes.team import Team
 from cnntrain.training.interruption import SIGNALS
 
 _SUMS = 3 + len(SIGNALS)  # loss, weight, right answers, signals
-_BUCKET = 1 << 20  # bytes of gradients that are worth a message of their own
-_BUCKETS = 8  # at most so many; tags of messages count them
+_BUCKET = 1 << 17  # bytes that are worth a message of their own: they take longer than a message of nothing
+_BUCKETS = 16  # at most so many; tags of messages count them
 Done = Callable[[], bool]
 
 
@@ -74,6 +74,22 @@ class Noted(NamedTuple):
     sums: NDArray[np.float64]
 
 
+def cut(starts: Sequence[int], floats: int, least: int) -> list[int]:
+    """Return where buckets end, the last one first, and 0: where layers begin, and inside those that are large.
+
+    A bucket is sent when the first layer in it is done, so it should not reach into another; it should have `least`
+    numbers, so that its bytes take longer than a message by itself. Only the bucket of the first layers may be smaller.
+    """
+    ends = [floats]
+    for start in sorted({*starts, 0}, reverse=True):
+        behind = ends[-1] - start
+        if start and behind < least:
+            continue
+        pieces = max(behind // least, 1)
+        ends += [start + behind * piece // pieces for piece in reversed(range(pieces))]
+    return ends
+
+
 class ShardSums:
     """The sums of a step, from the shards that this process computes to what all processes get.
 
@@ -98,10 +114,11 @@ class ShardSums:
 
     def _cut(self) -> list[Bucket]:
         """Return the buckets, those that are final first in front."""
-        size = self._floats * self._network.dtype.itemsize
-        count = min(max(size // _BUCKET, 1), _BUCKETS) if self._team.size > 1 else 1
-        ends = np.linspace(self._floats, 0, count + 1).astype(np.int64)
-        return [Bucket(place, int(start), int(stop), not place) for place, (stop, start) in enumerate(pairwise(ends))]
+        ends = [self._floats, 0]
+        if self._team.size > 1:
+            itemsize = self._network.dtype.itemsize
+            ends = cut(self._network.starts, self._floats, max(_BUCKET // itemsize, -(-self._floats // (_BUCKETS // 2))))
+        return [Bucket(place, start, stop, not place) for place, (stop, start) in enumerate(pairwise(ends))]
 
     def _slot(self) -> Slot:
         return Slot(self._floats, self._network.dtype)
@@ -145,6 +162,7 @@ class ShardSums:
         """Say what is to be done from the last leaf on; its backward pass comes next."""
         for bucket in self._buckets:
             bucket.work = work
+            self._expect(bucket)
 
     def ready(self, first: int) -> None:
         """Send on its way what the gradients from place `first` on are enough for."""
@@ -202,6 +220,8 @@ class ShardSums:
             elif not self._receive(item, bucket):
                 return
             bucket.place += 1
+            if isinstance(item, Receive):
+                self._expect(bucket)
 
     def _take_last(self, leaf: Leaf, bucket: Bucket) -> int:
         """Take the last shard's values: at once into the sum that follows, if one does; return how much that was."""
@@ -247,15 +267,19 @@ class ShardSums:
         message = self._message(self._at(item.slot), bucket)
         self._outgoing.append(self._team.send(message, item.to, self._tag(item.node, bucket)))
 
-    def _receive(self, item: Receive, bucket: Bucket) -> bool:
-        """Begin to receive, or add what has arrived; tell whether it was there."""
-        assert self._received is not None  # made in a team of several
-        if bucket.arriving is None:
+    def _expect(self, bucket: Bucket) -> None:
+        """Begin to receive what comes next, long before it is needed: so it need not wait in the sender's memory."""
+        item = next((item for item in bucket.work[bucket.place :] if isinstance(item, Receive)), None)
+        if item is not None and self._received is not None:
             message = self._message(self._received, bucket)
             bucket.arriving = self._team.receive(message, item.source, self._tag(item.node, bucket))
+
+    def _receive(self, item: Receive, bucket: Bucket) -> bool:
+        """Add what has arrived; tell whether it was there."""
+        assert self._received is not None  # made in a team of several
+        assert bucket.arriving is not None  # expected since the last one came
         if not bucket.arriving():
             return False
-        bucket.arriving = None
         self._add(self._at(item.slot), self._received, bucket)
         return True
 
