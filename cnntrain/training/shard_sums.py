@@ -74,12 +74,22 @@ class Noted(NamedTuple):
     sums: NDArray[np.float64]
 
 
-def cut(starts: Sequence[int], floats: int, least: int) -> list[int]:
+def bucket_ends(starts: Sequence[int], floats: int, itemsize: int) -> list[int]:
     """Return where buckets end, the last one first, and 0: where layers begin, and inside those that are large.
 
-    A bucket is sent when the first layer in it is done, so it should not reach into another; it should have `least`
-    numbers, so that its bytes take longer than a message by itself. Only the bucket of the first layers may be smaller.
+    A bucket is sent when the first layer in it is done, so it should not reach into another; it should have `_BUCKET`
+    bytes, so that these take longer than a message by itself. Only the bucket of the first layers may be smaller.
+
+    Parameters
+    ----------
+    starts : sequence of int
+        Where in the numbers those of each layer begin.
+    floats : int
+        How many numbers there are.
+    itemsize : int
+        Bytes of one.
     """
+    least = max(_BUCKET // itemsize, -(-floats // (_BUCKETS // 2)))
     ends = [floats]
     for start in sorted({*starts, 0}, reverse=True):
         behind = ends[-1] - start
@@ -116,8 +126,7 @@ class ShardSums:
         """Return the buckets, those that are final first in front."""
         ends = [self._floats, 0]
         if self._team.size > 1:
-            itemsize = self._network.dtype.itemsize
-            ends = cut(self._network.starts, self._floats, max(_BUCKET // itemsize, -(-self._floats // (_BUCKETS // 2))))
+            ends = bucket_ends(self._network.starts, self._floats, self._network.dtype.itemsize)
         return [Bucket(place, start, stop, not place) for place, (stop, start) in enumerate(pairwise(ends))]
 
     def _slot(self) -> Slot:
