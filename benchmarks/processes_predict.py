@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from benchmarks.networks import ROOT
 from benchmarks.processes_model import WIRES, Profile, Wire, predict
@@ -36,11 +37,10 @@ def profile_of(text: str) -> Profile:
     return Profile(seconds / 3, layers, 0.0)
 
 
-def read_profile(found: dict[str, object]) -> Profile:
+def read_profile(found: dict[str, Any]) -> Profile:
     """Make a profile of JSON."""
     layers = found["backward"]
-    assert isinstance(layers, list)
-    return Profile(**{**found, "backward": tuple((int(size), float(seconds)) for size, seconds in layers)})  # type: ignore[arg-type]
+    return Profile(**{**found, "backward": tuple((int(size), float(seconds)) for size, seconds in layers)})
 
 
 def show(name: str, profile: Profile, wires: dict[str, Wire], parts: int) -> None:
@@ -64,7 +64,7 @@ def check(steps: int) -> None:
     """
     print(
         f"{'latency':>8} {'MB/s':>6} {'processes':>9} {'parts':>5} {'computing':>9} {'late sums':>9} {'predicted':>9} "
-        "{'measured':>9}  "
+        f"{'measured':>9}  "
         "measured/predicted   messages"
     )
     for wire in DELAYS:
@@ -83,14 +83,14 @@ def check(steps: int) -> None:
             )
 
 
-def measure(wire: Wire, processes: int, parts: int, steps: int) -> dict[str, object]:
+def measure(wire: Wire, processes: int, parts: int, steps: int) -> dict[str, Any]:
     """Make steps with processes of this machine, as if the wire were between them."""
     plan = {"profile": SLEEPS._asdict(), "wire": wire, "shards": parts, "steps": steps}
     command = ["mpiexec", "-n", str(processes), sys.executable, "-m", "benchmarks.processes_delay", json.dumps(plan)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(command)}\n{done.stderr}")
-    found: dict[str, object] = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 

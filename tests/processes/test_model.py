@@ -1,0 +1,69 @@
+"""The model of many processes, where its answer can be found by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.processes_model import Profile, Wire, children, predict
+from cnntrain.processes.division import Send, work_of
+
+WIRE = Wire(latency=0.01, bandwidth=1e6)
+IDEAL = {"copying": float("inf"), "message": 0.0}
+ONE = Profile(0.1, ((1000, 0.2),), 0.05, **IDEAL)  # a layer of 4,000 bytes, 4 ms: one message
+TRIP = 0.014
+
+
+def test_one_process_computes_everything_and_waits_for_nobody() -> None:
+    step = predict(ONE, WIRE, 1, 4)
+    assert step.seconds == pytest.approx(4 * 0.3 + 0.05)
+    assert (step.efficiency, step.exposed, step.messages) == (pytest.approx(1), pytest.approx(0), 0)
+
+
+@pytest.mark.parametrize(
+    ("processes", "trips"),
+    [
+        (2, 2),  # up and down
+        (3, 2 + 2 * 4 / 14),  # 1 and 2 send to 0, whose link takes one after the other; so it does on the way back
+        (4, 4),  # 3 to 2 and 1 to 0, 2 to 0; 0 to 2, then 2 to 3 while 0 sends to 1
+        (8, 6),
+    ],
+)
+def test_a_message_takes_its_latency_and_its_bytes(processes: int, trips: float) -> None:
+    step = predict(ONE, WIRE, processes, processes)
+    assert step.exposed == pytest.approx(trips * TRIP)
+    assert step.seconds == pytest.approx(0.35 + trips * TRIP)
+    assert step.alone == pytest.approx(processes * 0.3 + 0.05)
+    assert step.efficiency == pytest.approx(step.alone / processes / step.seconds)
+
+
+def test_what_is_final_early_travels_while_the_rest_is_computed() -> None:
+    large = 40_000  # numbers; 160,000 bytes take 0.16 s
+    layers = ((large, 0.1), (0, 1.0), (100, 0.1))
+    step = predict(Profile(0.1, layers, 0.0, **IDEAL), WIRE, 2, 2)
+    late = predict(Profile(0.1, layers, 0.0, **IDEAL).at_the_end(), WIRE, 2, 2)
+    # the first bucket arrives inside the second layer, at 0.37, and is noticed behind it, at 1.2; on its way down it
+    # takes 0.17, and the other one follows on the same link: 0.0704 more than the 1.3 of computing
+    assert step.exposed == pytest.approx(1.2 + 0.16 + 0.0004 + 0.01 - 1.3)
+    assert late.exposed == pytest.approx(2 * (0.01 + 0.1604))
+    assert late.alone == pytest.approx(step.alone)
+
+
+@pytest.mark.parametrize(("processes", "shards"), [(2, 8), (3, 8), (5, 8), (6, 13), (16, 16)])
+def test_messages_are_those_of_the_tree(processes: int, shards: int) -> None:
+    layers = ((40_000, 0.1), (40_000, 0.1), (7, 0.1))
+    step = predict(Profile(0.1, layers, 0.0), WIRE, processes, shards)
+    up = sum(
+        isinstance(item, Send) for rank in range(processes) for item in work_of(rank, processes, shards, shards)
+    )
+    assert step.messages == 3 * (up + processes - 1)
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 5, 8, 13, 64])
+def test_every_process_but_the_first_has_one_parent(processes: int) -> None:
+    found = [child for rank in range(processes) for child in children(rank, processes)]
+    assert sorted(found) == list(range(1, processes))
+
+
+def test_more_processes_more_latency_less_efficiency() -> None:
+    steps = [predict(ONE, WIRE, 2**power, 2**power) for power in range(1, 9)]
+    assert all(a.seconds < b.seconds and a.efficiency > b.efficiency for a, b in zip(steps, steps[1:], strict=False))
