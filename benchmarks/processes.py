@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script: the repository is the import root
+
 from benchmarks import processes_predict as predicting
 from benchmarks.networks import NETWORKS, ROOT, Entry
 from benchmarks.processes_model import Profile

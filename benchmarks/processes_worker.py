@@ -74,26 +74,29 @@ class Orders(NoRecords):
 
 
 def profile(training: Training, rounds: int) -> dict[str, Any]:
-    """Return seconds of one part of a batch forward, of each layer backward with its learned numbers, of the update."""
+    """Return seconds of one part of a batch forward, of each layer backward with its learned numbers, of the update.
+
+    Of its one thread: what else runs on the machine does not count.
+    """
     network, images = training.network, training.data.train.images
     indices = np.arange(network.batch_size, dtype=np.int64)
     labels = training.data.train.labels[indices]
     found: list[list[float]] = []
     starts: list[int] = []
     for number in range(rounds):
-        starts, times = [], [time.perf_counter()]
+        starts, times = [], [time.process_time()]
 
         def ready(first: int, starts: list[int] = starts, times: list[float] = times) -> None:
             starts.append(first)
-            times.append(time.perf_counter())
+            times.append(time.process_time())
 
         network.load(images, indices, training.data.normalization)
         network.forward(training=True, step=number)
         network.loss(labels)
-        times.append(time.perf_counter())
+        times.append(time.process_time())
         network.backward(ready)
         training.optimizer.step(0.0)
-        times.append(time.perf_counter())
+        times.append(time.process_time())
         found.append(np.diff(times).tolist())
     forward, *layers, update = np.median(np.array(found), axis=0).tolist()
     sizes = -np.diff([network.gradients.size, *starts])
@@ -102,7 +105,7 @@ def profile(training: Training, rounds: int) -> dict[str, Any]:
         "backward": [[int(size), seconds] for size, seconds in zip(sizes, layers, strict=True)],
         "update": update,
         "statistics": int(network.measured.size),
-        "bytes": network.dtype.itemsize,
+        "itemsize": network.dtype.itemsize,
         "images": network.batch_size,
     }
 
