@@ -17,7 +17,7 @@ from itertools import accumulate, count, pairwise
 from typing import NamedTuple
 
 from cnntrain.processes.division import Add, Leaf, Receive, Send, Work, leaves_of, work_of
-from cnntrain.training.shard_sums import bucket_ends
+from cnntrain.training.buckets import bucket_ends
 
 
 class Wire(NamedTuple):

@@ -26,10 +26,12 @@ class Posting(Team):
     def __init__(self, rank: int, size: int, box: dict[Any, deque[bytes]]) -> None:
         self.rank, self.size, self._box = rank, size, box
         self.events: list[Event] = []
+        self.sent: list[NDArray[Any]] = []
         self._spread = 0
 
     def send(self, array: NDArray[Any], to: int, tag: int) -> Callable[[], bool]:
         self.events.append(("send", array.nbytes))
+        self.sent.append(array)
         self._box[self.rank, to, tag].append(array.tobytes())
         return lambda: True
 

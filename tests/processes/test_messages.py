@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cnntrain.processes.division import Send, part, work_of
-from cnntrain.training.shard_sums import bucket_ends
+from cnntrain.training.buckets import bucket_ends
 from tests.processes.in_threads import Ran, gradient_of
 
 LARGE = 40_000  # numbers of a layer that is worth a message of its own: 160,000 bytes
@@ -53,7 +53,9 @@ def test_one_message_for_each_edge_of_the_tree_and_bucket(processes: int, shards
     sent = [[size for what, size in team.events if what == "send"] for team in ran.teams]
     assert [len(sizes) for sizes in sent] == [buckets * count for count in edges]
     floats, beside = 4 * (sum(SIZES) + STATISTICS), 8 * 6  # the float64 sums; and what aligns them
-    assert all(0 <= sum(sizes) - count * (floats + beside) <= 8 * count for sizes, count in zip(sent, edges, strict=True))
+    assert all(
+        0 <= sum(sizes) - count * (floats + beside) <= 8 * count for sizes, count in zip(sent, edges, strict=True)
+    )
 
 
 def test_sums_leave_while_earlier_layers_are_computed() -> None:
@@ -62,6 +64,9 @@ def test_sums_leave_while_earlier_layers_are_computed() -> None:
     kinds = [what if what == "send" else layer for what, layer in events]
     # the last layer and what is left of the one before fill no bucket; then each layer's sums leave when it is done
     assert kinds == [7, 6, 5, 4, "send", 3, 2, "send", "send", "send", 1, "send", 0, "send"]
+    # what is gradients and nothing else is sent from where it was computed
+    gradients = ran.networks[1].gradients
+    assert [np.shares_memory(array, gradients) for array in ran.teams[1].sent] == [False, True, True, True, True, True]
 
 
 @pytest.mark.parametrize(
