@@ -1,7 +1,8 @@
 """Several processes against one: steps per second of the same training, divided in different ways, in turn.
 
-A form is PROCESSESxTHREADS/SHARDS: 2x1/2 is two processes of one thread each, of a batch in two parts. Every form is a
-training of its own that waits, without a processor, while the others make their steps.
+A form is PROCESSESxTHREADS/SHARDS: 2x1/2 is two processes of one thread each, of a batch in two parts. @NAME=VALUE behind
+it sets a variable of the environment. Every form is a training of its own that waits, without a processor, while the
+others make their steps.
 """
 
 from __future__ import annotations
@@ -37,13 +38,16 @@ class Form(NamedTuple):
     processes: int
     threads: int
     shards: int
+    variables: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, text: str) -> Form:
-        """Read PROCESSESxTHREADS/SHARDS."""
-        processes, rest = text.split("x")
+        """Read PROCESSESxTHREADS/SHARDS@NAME=VALUE."""
+        division, *variables = text.split("@")
+        processes, rest = division.split("x")
         threads, shards = rest.split("/")
-        return cls(int(processes), int(threads), int(shards))
+        named = tuple((name, value) for name, _, value in (one.partition("=") for one in variables))
+        return cls(int(processes), int(threads), int(shards), named)
 
     def __str__(self) -> str:
         return f"{self.processes}x{self.threads}/{self.shards}"
@@ -54,7 +58,7 @@ class Group:
 
     def __init__(self, form: Form, entry: Entry, batch: int, data: Path, folder: Path, more: list[str]) -> None:
         self.form = form
-        address = str(folder / f"{form.processes}-{form.threads}-{form.shards}")
+        address = str(folder / f"{len(list(folder.iterdir()))}.socket")
         overrides = [
             "data.source=npz", f"data.path={data}", "data.validation=0", "optimizer={sgd: {learning_rate: 1e-6}}",
             "train.epochs=null", "train.steps=100000000", f"train.batch_size={batch}", f"train.shards={form.shards}",
@@ -63,7 +67,8 @@ class Group:
         worker = [sys.executable, "-m", "benchmarks.processes_worker", address, str(form.threads)]
         launcher = ["mpiexec", "-n", str(form.processes)] if form.processes > 1 else []
         command = [*launcher, *worker, str(ROOT / entry.config), *overrides]
-        environment = {**os.environ, "NUMBA_NUM_THREADS": str(max(form.threads, 1))}
+        most = str(max(form.threads, os.cpu_count() or 1))
+        environment = {**os.environ, "NUMBA_NUM_THREADS": most, **dict(form.variables)}
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(address)
             listening.listen(form.processes)
