@@ -1,8 +1,8 @@
 """Several processes against one: steps per second of the same training, divided in different ways, in turn.
 
-A form is PROCESSESxTHREADS/SHARDS: 2x1/2 is two processes of one thread each, of a batch in two parts. @NAME=VALUE behind
-it sets a variable of the environment. Every form is a training of its own that waits, without a processor, while the
-others make their steps.
+A form is PROCESSESxTHREADS/SHARDS: 2x1/2 is two processes of one thread each, of a batch in two parts. @NAME=VALUE
+behind it sets a variable of the environment. Every form is a training of its own that waits, without a processor, while
+the others make their steps.
 """
 
 from __future__ import annotations

@@ -43,15 +43,15 @@ def read_profile(found: dict[str, Any]) -> Profile:
     return Profile(**{**found, "backward": tuple((int(size), float(seconds)) for size, seconds in layers)})
 
 
-def show(name: str, profile: Profile, wires: dict[str, Wire], parts: int) -> None:
-    """Print a step and its efficiency for 2 to 1,024 processes, each with so many parts."""
-    size = profile.floats * profile.itemsize
+def show(name: str, profile: Profile, wires: dict[str, Wire], parts: int, numbers: tuple[int, ...] = PROCESSES) -> None:
+    """Print a step and its efficiency for some numbers of processes, each with so many parts."""
+    size, messages = profile.floats * profile.itemsize, len(profile.buckets())
     print(
-        f"\n{name}: {profile.floats:,} numbers, {size / 1e6:.2f} MB in {len(profile.buckets())} messages; a part of "
-        f"{profile.images} images takes {profile.part * 1e3:.1f} ms; {parts} part{'s' * (parts > 1)} for each process"
+        f"\n{name}: {profile.floats:,} numbers, {size / 1e6:.2f} MB in {messages} message{'s' * (messages > 1)}; "
+        f"a part of {profile.images} images takes {profile.part * 1e3:.1f} ms; {parts} part{'s' * (parts > 1)} for each process"
     )
     print(f"{'processes':>9} " + " ".join(f"{wire:>18}" for wire in wires))
-    for processes in PROCESSES:
+    for processes in numbers:
         found = [predict(profile, wire, processes, parts * processes) for wire in wires.values()]
         cells = " ".join(f"{step.seconds * 1e3:8.1f} ms {step.efficiency:6.1%}" for step in found)
         print(f"{processes:9,} {cells}", flush=True)

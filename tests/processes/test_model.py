@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from benchmarks.processes_model import Profile, Wire, children, predict
+from benchmarks.processes_predict import profile_of, show, wire_of
 from cnntrain.processes.division import Send, work_of
 
 WIRE = Wire(latency=0.01, bandwidth=1e6)
@@ -73,3 +76,22 @@ def test_every_process_but_the_first_has_one_parent(processes: int) -> None:
 def test_more_processes_more_latency_less_efficiency() -> None:
     steps = [predict(ONE, WIRE, 2**power, 2**power) for power in range(1, 9)]
     assert all(a.seconds < b.seconds and a.efficiency > b.efficiency for a, b in pairwise(steps))
+
+
+def test_what_the_command_line_gives(tmp_path: Path) -> None:
+    assert wire_of("mine=1e-5,1e9") == ("mine", Wire(1e-5, 1e9))
+    given = profile_of("0.3,1000")
+    assert (given.part, given.floats) == (pytest.approx(0.3), 1000)
+    assert given.forward == pytest.approx(0.1)
+    file = tmp_path / "network.json"
+    file.write_text(json.dumps(given._asdict()))
+    assert profile_of(str(file)) == given
+
+
+def test_the_table_has_a_row_for_each_number_of_processes(capsys: pytest.CaptureFixture[str]) -> None:
+    show("mine", ideal(0.1, ((1000, 0.2),), 0.0), {"wire": WIRE}, 1, (2, 4))
+    head, names, two, four = capsys.readouterr().out.strip().splitlines()
+    assert head.startswith("mine: 1,000 numbers, 0.00 MB in 1 message; a part of 64 images takes 300.0 ms; 1 part for")
+    assert names.split() == ["processes", "wire"]
+    assert two.split() == ["2", "328.0", "ms", "91.5%"]
+    assert four.split() == ["4", "356.0", "ms", "84.3%"]
