@@ -48,7 +48,8 @@ def show(name: str, profile: Profile, wires: dict[str, Wire], parts: int, number
     size, messages = profile.floats * profile.itemsize, len(profile.buckets())
     print(
         f"\n{name}: {profile.floats:,} numbers, {size / 1e6:.2f} MB in {messages} message{'s' * (messages > 1)}; "
-        f"a part of {profile.images} images takes {profile.part * 1e3:.1f} ms; {parts} part{'s' * (parts > 1)} for each process"
+        f"a part of {profile.images} images takes {profile.part * 1e3:.1f} ms; "
+        f"{parts} part{'s' * (parts > 1)} for each process"
     )
     print(f"{'processes':>9} " + " ".join(f"{wire:>18}" for wire in wires))
     for processes in numbers:
