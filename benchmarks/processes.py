@@ -65,7 +65,7 @@ class Group:
             *more,
         ]  # fmt: skip
         worker = [sys.executable, "-m", "benchmarks.processes_worker", address, str(form.threads)]
-        launcher = ["mpiexec", "-n", str(form.processes)] if form.processes > 1 else []
+        launcher = [predicting.launcher(), "-n", str(form.processes)] if form.processes > 1 else []
         command = [*launcher, *worker, str(ROOT / entry.config), *overrides]
         most = str(max(form.threads, os.cpu_count() or 1))
         environment = {**os.environ, "NUMBA_NUM_THREADS": most, **dict(form.variables)}

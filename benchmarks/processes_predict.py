@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -84,10 +85,17 @@ def check(steps: int) -> None:
             )
 
 
+def launcher() -> str:
+    """Return the mpiexec that belongs to this Python, or the one on the PATH; end without one."""
+    beside = Path(sys.executable).parent / "mpiexec"
+    found = str(beside) if beside.exists() else shutil.which("mpiexec")
+    return found or sys.exit("there is no mpiexec: pip install mpich, or load the cluster's MPI")
+
+
 def measure(wire: Wire, processes: int, parts: int, steps: int) -> dict[str, Any]:
     """Make steps with processes of this machine, as if the wire were between them."""
     plan = {"profile": SLEEPS._asdict(), "wire": wire, "shards": parts, "steps": steps}
-    command = ["mpiexec", "-n", str(processes), sys.executable, "-m", "benchmarks.processes_delay", json.dumps(plan)]
+    command = [launcher(), "-n", str(processes), sys.executable, "-m", "benchmarks.processes_delay", json.dumps(plan)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(command)}\n{done.stderr}")
