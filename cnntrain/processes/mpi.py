@@ -28,7 +28,6 @@ from mpi4py import MPI  # noqa: E402 (reads what was set above)
 
 _FAILED, _END, _ENDING = 1, 2, 3  # tags: a failure's text to process 0, the order to end, its answer
 _ANSWER = 5.0  # seconds in which processes answer an order to end
-_FEW = 50  # polls before a wait lets others go first that want this core
 _BUSY = 2000  # polls before a wait gives the core away between two
 _LOOK = 64  # polls between two looks for failures
 
@@ -152,8 +151,8 @@ class MpiTeam(Team):
                     )
             if polls > _BUSY:
                 time.sleep(5e-5)
-            elif polls > _FEW:  # who is waited for may want this core: where cores are shared, a quarter of the time
-                _give_way()
+            elif polls > _LOOK and hasattr(os, "sched_yield"):
+                os.sched_yield()  # who is waited for may want this core
 
     def _look(self) -> None:
         """Raise what another's failure means for this process, if there is one."""
@@ -205,12 +204,6 @@ class MpiTeam(Team):
             else:
                 time.sleep(1e-3)
         return missing == 0
-
-
-def _give_way() -> None:
-    """Let another process have this core, if one wants it."""
-    if hasattr(os, "sched_yield"):
-        os.sched_yield()
 
 
 def _flush() -> None:
