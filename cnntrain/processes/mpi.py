@@ -151,6 +151,8 @@ class MpiTeam(Team):
                     )
             if polls > _BUSY:
                 time.sleep(5e-5)
+            elif polls > _LOOK and hasattr(os, "sched_yield"):
+                os.sched_yield()  # who is waited for may want this core
 
     def _look(self) -> None:
         """Raise what another's failure means for this process, if there is one."""
