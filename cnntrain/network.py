@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,15 @@ from cnntrain.losses import Loss
 from cnntrain.losses.mixture import Mixture
 from cnntrain.machine import this_machine
 from cnntrain.memory import line_aligned
-from cnntrain.parameters import Parameter, Statistic
+from cnntrain.parameters import Changes, Parameter, Statistic
 from cnntrain.settings import Choice
 from cnntrain.shape import LANES, Shape
+
+if TYPE_CHECKING:
+    from cnntrain.passes.program import Program
+
+
+FEW = 12  # images: as many take less time by themselves than as one block of sixteen (docs/performance.md)
 
 
 class Affine(Protocol):
@@ -79,6 +85,8 @@ class Network:
         What an optimiser updates.
     statistics : list of Statistic
         The rest of the state: running means and the like.
+    changes : Changes
+        How often the state has changed.
     """
 
     def __init__(
@@ -110,6 +118,11 @@ class Network:
         self.parameters = [parameter for layer in layers for parameter in layer.parameters]
         self.statistics = [statistic for layer in layers for statistic in layer.statistics]
         _share_flat_arrays(self.parameters, self.dtype)
+        self.changes = Changes()
+        for parameter in self.parameters:
+            parameter.changes = self.changes
+        self._program: Program | str | None = None  # for few images: made when it is first needed
+        self._packed = -1  # changes that it knows of
         self._input = line_aligned(self.blocks * self.input_shape.size * LANES, self.dtype)
         self._output = line_aligned(self.blocks * self.output_shape.size * LANES, self.dtype)
         self._batch = Batch(1)  # a blank image, until others are loaded
@@ -133,8 +146,7 @@ class Network:
         """
         if not 0 < indices.size <= self.batch_size:
             raise ArgumentError(f"a batch must have 1 to {self.batch_size} images; received {indices.size}")
-        if images.shape[1:] != self.input_shape:
-            raise ArgumentError(f"images must be {self.input_shape}; received {'x'.join(map(str, images.shape[1:]))}")
+        self._check_shape(images.shape[1:])
         if not isinstance(images, np.ndarray):
             images, indices = images[indices], np.arange(indices.size)
         scale, shift = normalization.affine()
@@ -148,6 +160,10 @@ class Network:
             *self.input_shape,
         )
 
+    def _check_shape(self, shape: tuple[int, ...]) -> None:
+        if shape != self.input_shape:
+            raise ArgumentError(f"images must be {self.input_shape}; received {'x'.join(map(str, shape))}")
+
     def forward(self, training: bool = False, step: int = 0) -> None:
         """Run all layers on the loaded images.
 
@@ -159,6 +175,8 @@ class Network:
             Number of the training step, from which dropout draws its mask: the same step, the same mask.
         """
         self._batch = Batch(self._batch.images, training, step)
+        if training:
+            self.changes.count += 1
         self._output = self.body.forward(self._input, self._batch)
 
     def logits(self) -> NDArray[Any]:
@@ -217,7 +235,20 @@ class Network:
     # --- the whole ---
 
     def predict_logits(self, images: NDArray[Any], normalization: Affine) -> NDArray[Any]:
-        """Return the outputs of any number of images, (N, classes), in batches."""
+        """Return the outputs of any number of images, (N, classes).
+
+        `FEW` images or less are computed one by one with lanes along channels (`few_images`), more in batches with
+        sixteen images side by side. The two add the same products in the same order but where a convolution's algorithm
+        is not the direct one.
+        """
+        if 0 < len(images) <= FEW:
+            program = self.few_images()
+            if not isinstance(program, str):
+                scale, shift = normalization.affine()
+                self._check_shape(images.shape[1:])
+                if not isinstance(images, np.ndarray):
+                    images = images[np.arange(len(images))]
+                return program(images, scale.astype(self.dtype, copy=False), shift.astype(self.dtype, copy=False))
         results = [np.empty((0, self.output_shape.size), self.dtype)]
         with Pace() as pace:
             for start in range(0, len(images), self.batch_size):
@@ -227,6 +258,20 @@ class Network:
                 results.append(self.logits())
                 pace.lap(stop - start)
         return np.concatenate(results)
+
+    def few_images(self) -> Program | str:
+        """Return what computes few images, with the state packed; or say in words why the network has no such program."""
+        program = self._program
+        if program is None:
+            from cnntrain.layers.program import program_of
+
+            every: list[Parameter | Statistic] = [*self.parameters, *self.statistics]
+            arrays = {piece.name: piece.value for piece in every}
+            program = self._program = program_of(self.body.rows, self.input_shape, self.dtype, arrays)
+        if self._packed != self.changes.count and not isinstance(program, str):
+            program.pack()
+            self._packed = self.changes.count
+        return program
 
     def layers(self) -> Iterator[tuple[str, Layer]]:
         """Yield (path, layer) in the order in which they run; a layer that contains layers after those."""
@@ -300,6 +345,7 @@ class Network:
                 piece.assign(piece.value, tensor)
             else:
                 piece.value[...] = tensor
+        self.changes.count += 1
 
 
 def _share_flat_arrays(parameters: Sequence[Parameter], dtype: np.dtype) -> None:
