@@ -60,4 +60,5 @@ def layer(row: LayerRow) -> dict[str, Any]:
     shapes = {"name": row.name, "input_shape": list(row.input_shape), "output_shape": list(row.output_shape)}
     if row.parts:
         return {**shapes, "parts": [[layer(inner) for inner in part.rows] for part in row.parts]}
-    return {**shapes, **row.settings.model_dump(mode="json")}
+    initial = {key for key in type(row.settings).model_fields if key.endswith("_init")}  # of no concern here
+    return {**shapes, **row.settings.model_dump(mode="json", exclude=initial)}

@@ -260,7 +260,7 @@ class Network:
         return np.concatenate(results)
 
     def few_images(self) -> Program | str:
-        """Return what computes few images, with the state packed; or say in words why the network has no such program."""
+        """Return what computes few images, with the state packed, or say in words why nothing does."""
         program = self._program
         if program is None:
             from cnntrain.layers.program import program_of

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from cnntrain.kernels import activations, smooth_activations
 from cnntrain.kernels.average_pooling import extent
-from cnntrain.kernels.compiler.jit import inlined_kernel, kernel
+from cnntrain.kernels.compiler.jit import inlined_kernel, outer_kernel
 from cnntrain.kernels.geometry import Axis
 from cnntrain.kernels.instructions import ELU, GELU, GELU_TANH, LEAKY_RELU, RELU, SIGMOID, SILU, TANH
 from cnntrain.kernels.lanes import constant, fma, lane_numbers, load, select, splat, store, take
@@ -49,7 +49,7 @@ def write(arena, target, value, channels, c):
         store_first(arena, target + c, value, channels - c)
 
 
-@kernel
+@outer_kernel
 def activate(values, table, at, images):
     """y = f(z), number by number: source, target, numbers of an image, f, where its settings are among the weights."""
     arena = values.arena
@@ -85,7 +85,7 @@ def activate(values, table, at, images):
             store(arena, target + i, _softplus(load(arena, source + i), a))
 
 
-@kernel
+@outer_kernel
 def add(values, table, at, images):
     """total = a + b: source, target, numbers of an image, the other source (`merging.add`)."""
     arena = values.arena
@@ -95,11 +95,12 @@ def add(values, table, at, images):
         store(arena, target + i, load(arena, source + i) + load(arena, other + i))
 
 
-@kernel
+@outer_kernel
 def per_channel(values, table, at, images):
     """y = (x - mean) factor + shift (`batch_norm.normalize`), or y = z where z > 0, slope z elsewhere (`prelu`).
 
-    Source, target, pixels of an image, channels, where the numbers are among the weights (each array `step` long), which.
+    Source, target, pixels of an image, channels, where the numbers are among the weights, `step` for each array of
+    them, whether they are slopes.
     """
     arena, weights = values.arena, values.weights
     source, target, pixels = take(table, at), take(table, at + 1), take(table, at + 2) * images
@@ -114,7 +115,7 @@ def per_channel(values, table, at, images):
             write(arena, target + p * channels, y, channels, c)
 
 
-@kernel
+@outer_kernel
 def max_pool(values, table, at, images):
     """Take the maximum of each window (`pooling.max_pool`): source, target, where the axes are, channels."""
     arena = values.arena
@@ -138,7 +139,7 @@ def max_pool(values, table, at, images):
                 write(arena, target + (unit * columns.count + x) * channels, best, channels, c)
 
 
-@kernel
+@outer_kernel
 def average_pool(values, table, at, images):
     """Take the mean of each window (`average_pooling.average_pool`): as `max_pool`, and whether padding counts."""
     arena = values.arena
@@ -165,12 +166,12 @@ def average_pool(values, table, at, images):
                 write(arena, target + (unit * columns.count + x) * channels, total / divisor, channels, c)
 
 
-@kernel
+@outer_kernel
 def depthwise(values, table, at, images):
     """Correlate each channel with its own filter (`depthwise.depthwise`), the padding being part of the image.
 
-    Source, target, places, weights (vector of channels, r, s, channel in vector), bias, positions of an image, rows, from
-    a row to the next, columns, from a column to the next, channels.
+    Source, target, places, weights (vector of channels, r, s, channel in vector), bias, positions of an image, rows,
+    from a row to the next, columns, from a column to the next, channels.
     """
     arena, weights = values.arena, values.weights
     source, target, places = take(table, at), take(table, at + 1), take(table, at + 2)
@@ -190,7 +191,7 @@ def depthwise(values, table, at, images):
             write(arena, target + n * channels, z, channels, c)
 
 
-@kernel
+@outer_kernel
 def bordered(values, table, at, images):
     """Put zeros around each image: source, target, rows, columns, channels, then zeros above, below, left and right."""
     arena = values.arena
@@ -212,7 +213,7 @@ def bordered(values, table, at, images):
                 store(arena, y + line + i, constant(arena, 0))
 
 
-@kernel
+@outer_kernel
 def copy_channels(values, table, at, images):
     """Copy all channels of a source to those from a number on of a target (`merging.copy_channels`).
 
@@ -226,7 +227,7 @@ def copy_channels(values, table, at, images):
             write(arena, target + p * width, load(arena, source + p * channels + c), channels, c)
 
 
-@kernel
+@outer_kernel
 def add_subsampled(values, table, at, images):
     """total = a + (every row_stride-th row and column_stride-th column of an image) (`merging.add_subsampled`).
 
@@ -248,7 +249,7 @@ def add_subsampled(values, table, at, images):
                 write(arena, target + p, load(arena, source + p + c) + load(arena, taken + c), own, c)
 
 
-@kernel
+@outer_kernel
 def local_response(values, table, at, images):
     """y = x (k + share * (sum of squares))**-beta (`local_response.local_response`), number by number over channels.
 

@@ -1,8 +1,8 @@
 """A network as a program: one call runs all its layers on few images, with lanes along channels instead of images.
 
-A program is a table of whole numbers (`kernels.instructions`). All activations are in one array, the *arena*, at places that
-the program's author has laid out. Images are shared out among units, each with an arena of its own; nothing that is
-computed of an image depends on the others.
+A program is a table of whole numbers (`kernels.instructions`). All activations are in one array, the *arena*, at
+places that the program's author has laid out. Images are shared out among units, each with an arena of its own; nothing
+that is computed of an image depends on the others.
 
 This kernel is compiled once for all networks.
 """
@@ -88,8 +88,8 @@ def run_program(pixels, arena, weights, places, table, outputs, job, sizes):
     places : 1-D array of int32
     table : 1-D array of int64
     job : tuple of int
-        images, units, images that a unit computes together, arena_size, instructions, numbers of an image, where images begin in the arena, numbers of an
-        output, where outputs begin.
+        How many images, units, images that a unit computes together, numbers of a unit's arena, instructions, numbers
+        of an image; where images begin in the arena; numbers of an output; where outputs begin.
     sizes : tuple of (most, four, two, one, lanes)
         Dummy tuples: positions or vectors of filters in a register tile, and the numbers of a vector.
     """

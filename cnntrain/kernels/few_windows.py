@@ -96,8 +96,8 @@ def some_filters(state, w, k, positions, wide, sizes):
 @outer_kernel
 def group_of_windows(state, w, positions, sizes):
     """Compute all filters of a group."""
-    values, lanes = state
-    most, four, two, one = sizes
+    _, lanes = state
+    _, four, two, one = sizes
     vectors = (w.outputs + len(lanes) - 1) // len(lanes)
     k = 0
     if positions < len(two):  # a lone image's dense layer: what counts is how fast the weights come

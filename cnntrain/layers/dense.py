@@ -91,11 +91,11 @@ class Dense(Layer):
         if not self._weight.frozen:
             grad_bias = None if self._bias is None else self._bias.gradient
             grad_weight = self._weight.gradient.reshape(-1)
-            self._passes.backward_weight(self._x, grad_output, grad_weight, grad_bias, batch.blocks)
+            self._passes.backward_weight(self._x, grad_output, grad_weight, grad_bias, batch.blocks, batch.images)
         if self._grad_input is None:
             return None
         grad_input = self._grad_input.beside(grad_output)
-        self._passes.backward_input(grad_output, self._weight.value.reshape(-1), grad_input, batch.blocks)
+        self._passes.backward_input(grad_output, self._weight.value.reshape(-1), grad_input, batch.blocks, batch.images)
         return grad_input
 
     def timed(self, path: str) -> Iterator[Timed]:

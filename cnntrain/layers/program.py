@@ -40,7 +40,7 @@ def program_of(rows: Sequence[LayerRow], shape: Shape, dtype: np.dtype, arrays: 
     """
     strange = next((row for row in _walk(rows) if row.layer not in TABLE), None)
     if strange is not None:
-        return f"{strange.path}: nobody has said how a layer of one's own takes few images"
+        return f"{strange.path}: a layer of one's own has no instructions for few images"
     writer = Writer(dtype)
     source = writer.value(shape)
     return Program(writer, source, Script(writer, arrays).sequence(rows, source))

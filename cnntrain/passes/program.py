@@ -43,7 +43,8 @@ class Program:
         self._places = np.concatenate([*lists, np.zeros(1, np.int64)]).astype(np.int32)
         self._table = _table(writer, together, np.cumsum([0, *map(len, lists)]))
         self._job = (
-            together, self._arena_size, len(writer.instructions), source.shape.size, writer.front + source.at * together,
+            together, self._arena_size, len(writer.instructions),
+            source.shape.size, writer.front + source.at * together,
             target.shape.size, writer.front + target.at * together,
         )  # fmt: skip
         machine = writer.machine

@@ -128,7 +128,7 @@ class Writer:
     # --- layers ---
 
     def convolution(self, x: Value, geometry: ConvolutionGeometry, weight: Array, bias: Array | None) -> Value:
-        """Z = b + sum w x over each window; the weight is canonical."""
+        """Compute z = b + sum w x over each window; the weight is canonical."""
         shape = Shape(geometry.filters, geometry.rows.output_size, geometry.columns.output_size)
         x = self._bordered(x, geometry)
         channels, _, width = x.shape
@@ -155,7 +155,7 @@ class Writer:
         return self._read(x, y)
 
     def dense(self, x: Value, units: int, weight: Array, bias: Array | None) -> Value:
-        """Y = W x + b; weight is (units, inputs), the inputs in the order (row, column, channel)."""
+        """Compute y = W x + b; weight is (units, inputs), the inputs in the order (row, column, channel)."""
         size = x.shape.size
         geometry = ConvolutionGeometry(size, units, Window(1, 1), Window(1, 1))
         y, places = self.value(Shape(units, 1, 1)), self._list(np.zeros(1, np.int64), size)
@@ -175,7 +175,7 @@ class Writer:
         )  # fmt: skip
 
     def activation(self, x: Value, function: int, numbers: Sequence[float] = ()) -> Value:
-        """Y = f(z); the functions are those of `kernels.channels_last`."""
+        """Compute y = f(z); the functions are those of `kernels.channels_last`."""
         y = self.over(x)
 
         def write(room: Array) -> None:
@@ -185,7 +185,7 @@ class Writer:
         return self._read(x, y)
 
     def per_channel(self, x: Value, arrays: Callable[[], Sequence[Array]], *, slopes: bool) -> Value:
-        """Y = (x - mean) factor + shift, or y = slope x where x <= 0; `arrays` returns these numbers of each channel."""
+        """Compute (x - mean) factor + shift, or slope x where x <= 0: `arrays` returns these numbers of each channel."""
         channels, rows, columns = x.shape
         step, y = channels + LANES, self.over(x)
 
@@ -211,7 +211,7 @@ class Writer:
         return self._read(x, y)
 
     def local_response(self, x: Value, reaches: tuple[int, int, int], numbers: Sequence[float]) -> Value:
-        """Y = x (k + share sum of squares)**-beta; reaches of rows, columns, channels; numbers share, beta and k."""
+        """Compute y = x (k + share sum of squares)**-beta; reaches of rows, columns, channels; numbers share, beta and k."""
         y = self.value(x.shape)
 
         def write(room: Array) -> None:
@@ -224,7 +224,7 @@ class Writer:
         return self._read(x, y)
 
     def sum(self, a: Value, b: Value) -> Value:
-        """A + b."""
+        """Return a + b."""
         y = a if a.readers == 1 else b if b.readers == 1 else self.value(a.shape)
         self._add(words.ADD, Place(a), Place(y), a.shape.size, Place(b))
         for read in (a, b):
@@ -232,7 +232,7 @@ class Writer:
         return y
 
     def sum_with_subsampled(self, a: Value, image: Value, subsampling: Subsampling) -> Value:
-        """A + (some pixels of an image, with channels of zeros behind its own)."""
+        """Return a + (some pixels of an image, with channels of zeros behind its own)."""
         y = self.over(a)
         self._add(words.ADD_SUBSAMPLED, Place(a), Place(y), Place(image), *subsampling)
         self._read(a, y)
