@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cnntrain.kernels.compiler.jit import inlined_kernel, kernel, outer_kernel
+from cnntrain.kernels.compiler.jit import inlined_kernel, outer_kernel
 from cnntrain.kernels.lanes import narrow_tile_load, take, tile_store
 from cnntrain.kernels.lanes.places import accumulate_at, places_at, tile_store_first
 
@@ -50,7 +50,7 @@ def windows_at(table, at):
     )  # fmt: skip
 
 
-@kernel
+@outer_kernel
 def window_tile(state, w, k, n, wide, many):
     """Compute `len(wide)` vectors of filters from k on, at `len(many)` positions from n on."""
     values, lanes = state
@@ -80,17 +80,27 @@ def each_position(state, w, k, positions, wide, many):
 
 
 @outer_kernel
-def some_filters(state, w, k, positions, wide, sizes):
-    """Compute `len(wide)` vectors of filters at all positions, in the largest tiles that fit."""
+def two_vectors(state, w, k, positions, sizes):
+    """Compute two vectors of filters at all positions, in the largest tiles that fit."""
     most, four, two, one = sizes
     if positions >= len(most):
-        each_position(state, w, k, positions, wide, most)
+        each_position(state, w, k, positions, two, most)
     elif positions >= len(four):
-        each_position(state, w, k, positions, wide, four)
+        each_position(state, w, k, positions, two, four)
     elif positions >= len(two):
-        each_position(state, w, k, positions, wide, two)
+        each_position(state, w, k, positions, two, two)
     else:
-        each_position(state, w, k, positions, wide, one)
+        each_position(state, w, k, positions, two, one)
+
+
+@outer_kernel
+def lone_vector(state, w, k, positions, sizes):
+    """Compute a last vector of filters at all positions; of few positions one by one, to compile fewer tiles."""
+    most, _, _, one = sizes
+    if positions >= len(most):
+        each_position(state, w, k, positions, one, most)
+    else:
+        each_position(state, w, k, positions, one, one)
 
 
 @outer_kernel
@@ -105,10 +115,10 @@ def group_of_windows(state, w, positions, sizes):
             each_position(state, w, k, positions, four, one)
             k += len(four)
     while k + len(two) <= vectors:
-        some_filters(state, w, k, positions, two, sizes)
+        two_vectors(state, w, k, positions, sizes)
         k += len(two)
     if k < vectors:
-        some_filters(state, w, k, positions, one, sizes)
+        lone_vector(state, w, k, positions, sizes)
 
 
 @outer_kernel

@@ -185,7 +185,7 @@ class Writer:
         return self._read(x, y)
 
     def per_channel(self, x: Value, arrays: Callable[[], Sequence[Array]], *, slopes: bool) -> Value:
-        """Compute (x - mean) factor + shift, or slope x where x <= 0: `arrays` returns these numbers of each channel."""
+        """Compute (x - mean) factor + shift, or slope x where x <= 0; `arrays` returns each channel's numbers."""
         channels, rows, columns = x.shape
         step, y = channels + LANES, self.over(x)
 
@@ -211,7 +211,7 @@ class Writer:
         return self._read(x, y)
 
     def local_response(self, x: Value, reaches: tuple[int, int, int], numbers: Sequence[float]) -> Value:
-        """Compute y = x (k + share sum of squares)**-beta; reaches of rows, columns, channels; numbers share, beta and k."""
+        """Compute x (k + share sum of squares)**-beta: reaches of rows, columns, channels; share, beta and k."""
         y = self.value(x.shape)
 
         def write(room: Array) -> None:
