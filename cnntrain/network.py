@@ -112,6 +112,7 @@ class Network:
             seed=seed,
             gradients=GradientBuffers(self.dtype),
             direct=direct,
+            batch_size=batch_size,
         )
         self.body = LayerSequence.build(fuse(rows) if fusions else rows, context)
         layers = [layer for _, layer in self.body.walk()]
@@ -234,7 +235,7 @@ class Network:
 
     # --- the whole ---
 
-    def predict_logits(self, images: NDArray[Any], normalization: Affine) -> NDArray[Any]:
+    def predict_logits(self, images: Any, normalization: Affine) -> NDArray[Any]:
         """Return the outputs of any number of images, (N, classes).
 
         `FEW` images or less are computed one by one with lanes along channels (`few_images`), more in batches with
@@ -246,9 +247,8 @@ class Network:
             if not isinstance(program, str):
                 scale, shift = normalization.affine()
                 self._check_shape(images.shape[1:])
-                if not isinstance(images, np.ndarray):
-                    images = images[np.arange(len(images))]
-                return program(images, scale.astype(self.dtype, copy=False), shift.astype(self.dtype, copy=False))
+                taken = images if isinstance(images, np.ndarray) else images[np.arange(len(images))]
+                return program(taken, scale.astype(self.dtype, copy=False), shift.astype(self.dtype, copy=False))
         results = [np.empty((0, self.output_shape.size), self.dtype)]
         with Pace() as pace:
             for start in range(0, len(images), self.batch_size):

@@ -62,7 +62,9 @@ class Dense(Layer):
         from cnntrain.passes.dense import memory_order
 
         units = row.output_shape.channels
-        self._passes = DensePasses(row.input_shape.size, units, context.blocks, context.dtype)
+        self._passes = DensePasses(
+            row.input_shape.size, units, context.blocks, context.dtype, largest=context.batch_size
+        )
         self._weight, self._bias = row.settings.create(context, memory_order(*row.input_shape))
         self.parameters = [self._weight] if self._bias is None else [self._weight, self._bias]
         self._no_bias = np.zeros(units, context.dtype)

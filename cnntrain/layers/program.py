@@ -97,7 +97,8 @@ def _pooled(to: Script, row: LayerRow, x: Value) -> Value:
 
 
 def _avg_pool2d(to: Script, row: LayerRow, x: Value) -> Value:
-    return to.writer.average_pooling(x, *row.settings.axes(row.input_shape), row.settings.count_padding)
+    rows, columns = row.settings.axes(row.input_shape)
+    return to.writer.average_pooling(x, rows, columns, row.settings.count_padding)
 
 
 def _batch_norm2d(to: Script, row: LayerRow, x: Value) -> Value:

@@ -42,9 +42,27 @@ class Dense:
     """All passes of one dense layer, for batches of up to `blocks` blocks.
 
     The weights are flat, (unit, input), with the inputs in the order in which they lie in memory.
+
+    Parameters
+    ----------
+    inputs, units, blocks : int
+    dtype : float32 or float64
+    machine : Machine or None
+        What work is cut for; None is this one.
+    largest : int
+        Images of the largest batch. If these are few, empty lanes are left out on the way back: the same bits, by other
+        kernels. It is not the batch at hand that decides: no kernel is compiled for an epoch's last batch alone.
     """
 
-    def __init__(self, inputs: int, units: int, blocks: int, dtype: np.dtype, machine: Machine | None = None) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        units: int,
+        blocks: int,
+        dtype: np.dtype,
+        machine: Machine | None = None,
+        largest: int = LANES,
+    ) -> None:
         machine = this_machine() if machine is None else machine
         self._inputs, self._units = inputs, units
         pair = length(machine.side_by_side(blocks, dtype))
@@ -54,7 +72,7 @@ class Dense:
         self._backward = plain(Matrix(units, inputs, 1, inputs), backward_tiles), (pair, *backward_sizes)
         self._zeros = np.zeros(inputs, dtype)
         self._weights = DenseWeights(inputs, units, blocks, dtype, machine)
-        self._few = FewImages(inputs, units, dtype)
+        self._few = FewImages(inputs, units, dtype) if largest <= FEW else None
 
     @property
     def macs(self) -> int:
@@ -78,8 +96,8 @@ class Dense:
         blocks: int,
         images: int = LANES,
     ) -> None:
-        """Write the transposed weight times delta; with few `images` the same without the empty lanes."""
-        if images <= FEW:
+        """Write the transposed weight times delta, of so many images in the blocks."""
+        if self._few is not None:
             self._few.input(delta, weight, grad_input, images)
             return
         multiply(delta, weight, self._zeros, grad_input, blocks, *self._backward)
@@ -93,8 +111,8 @@ class Dense:
         blocks: int,
         images: int = LANES,
     ) -> None:
-        """Write delta times the transposed image, and the sum of delta per unit; `images` as in `backward_input`."""
-        if images <= FEW and self._inputs >= STRIP:
+        """Write delta times the transposed image, and the sum of delta per unit, of so many images in the blocks."""
+        if self._few is not None and self._inputs >= STRIP:
             self._few.weights(image, delta, grad_weight, grad_bias, images)
             return
         self._weights(image, delta, grad_weight, grad_bias, blocks)

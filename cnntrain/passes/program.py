@@ -99,6 +99,6 @@ def _table(writer: Writer, together: int, begins: NDArray[np.int64]) -> NDArray[
         found = list(map(number_of, numbers))
         if kind in (words.MAX_POOL, words.AVERAGE_POOL):
             found[2] += behind
-        table[index * words.WIDTH :][: 1 + len(found)] = [kind, *found]
+        table[index * words.WIDTH :][: 1 + len(found)] = [number_of(kind), *found]
     table[behind:] = writer.axes
     return table
