@@ -19,7 +19,7 @@ from cnntrain.layers.gradients import GradientBuffers
 from cnntrain.layers.sequence import LayerSequence
 from cnntrain.losses import Loss
 from cnntrain.losses.mixture import Mixture
-from cnntrain.machine import this_machine
+from cnntrain.machine import FEW, this_machine
 from cnntrain.memory import line_aligned
 from cnntrain.parameters import Changes, Parameter, Statistic
 from cnntrain.settings import Choice
@@ -27,9 +27,6 @@ from cnntrain.shape import LANES, Shape
 
 if TYPE_CHECKING:
     from cnntrain.passes.program import Program
-
-
-FEW = 12  # images: as many take less time by themselves than as one block of sixteen (docs/performance.md)
 
 
 class Affine(Protocol):
@@ -74,6 +71,8 @@ class Network:
         time; without, every layer runs by itself in the order of the rows.
     direct : bool
         Compute convolutions directly even where another algorithm takes less time (`train.convolution: direct`).
+    few : bool
+        For a training whose batches have no more than `FEW` images: leave out empty lanes where that keeps the bits.
 
     Attributes
     ----------
@@ -100,6 +99,7 @@ class Network:
         needs_grad_input: bool = False,
         fusions: bool = True,
         direct: bool = False,
+        few: bool = False,
     ) -> None:
         self.batch_size, self.dtype = batch_size, np.dtype(dtype)
         self.input_shape, self.output_shape = Shape(*rows[0].input_shape), Shape(*rows[-1].output_shape)
@@ -112,7 +112,7 @@ class Network:
             seed=seed,
             gradients=GradientBuffers(self.dtype),
             direct=direct,
-            batch_size=batch_size,
+            few=few,
         )
         self.body = LayerSequence.build(fuse(rows) if fusions else rows, context)
         layers = [layer for _, layer in self.body.walk()]

@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from cnntrain.kernels.dense import Matrix, multiply
 from cnntrain.kernels.few_dense import STRIP, input_of_few, room, weights_of_few
 from cnntrain.kernels.geometry import length, plain
-from cnntrain.machine import Machine, this_machine
+from cnntrain.machine import FEW, Machine, this_machine
 from cnntrain.passes.problem import Direction
 from cnntrain.passes.tiling import cut
 from cnntrain.passes.weights_by_positions import DenseWeights
 from cnntrain.passes.workspace import workspace
 from cnntrain.shape import LANES
 
-FEW = 12  # images: leaving out the lanes of the others takes less time
 UNITS = 16  # of work, at most
 # One for each pass: there is nothing to choose.
 ALGORITHMS: dict[Direction, str] = {
@@ -49,9 +48,13 @@ class Dense:
     dtype : float32 or float64
     machine : Machine or None
         What work is cut for; None is this one.
-    largest : int
-        Images of the largest batch. If these are few, empty lanes are left out on the way back: the same bits, by other
-        kernels. It is not the batch at hand that decides: no kernel is compiled for an epoch's last batch alone.
+    few : bool
+        No batch has more than `FEW` images.
+
+    Attributes
+    ----------
+    few : FewImages or None
+        What takes the place of the ways back, if there are enough inputs: the same bits, without the empty lanes.
     """
 
     def __init__(
@@ -61,7 +64,8 @@ class Dense:
         blocks: int,
         dtype: np.dtype,
         machine: Machine | None = None,
-        largest: int = LANES,
+        *,
+        few: bool = False,
     ) -> None:
         machine = this_machine() if machine is None else machine
         self._inputs, self._units = inputs, units
@@ -72,7 +76,7 @@ class Dense:
         self._backward = plain(Matrix(units, inputs, 1, inputs), backward_tiles), (pair, *backward_sizes)
         self._zeros = np.zeros(inputs, dtype)
         self._weights = DenseWeights(inputs, units, blocks, dtype, machine)
-        self._few = FewImages(inputs, units, dtype) if largest <= FEW else None
+        self.few = FewImages(inputs, units, dtype) if few and inputs >= STRIP else None
 
     @property
     def macs(self) -> int:
@@ -88,18 +92,8 @@ class Dense:
         """Write bias + weight times image."""
         multiply(image, weight, bias, output, blocks, *self._forward)
 
-    def backward_input(
-        self,
-        delta: NDArray[Any],
-        weight: NDArray[Any],
-        grad_input: NDArray[Any],
-        blocks: int,
-        images: int = LANES,
-    ) -> None:
-        """Write the transposed weight times delta, of so many images in the blocks."""
-        if self._few is not None:
-            self._few.input(delta, weight, grad_input, images)
-            return
+    def backward_input(self, delta: NDArray[Any], weight: NDArray[Any], grad_input: NDArray[Any], blocks: int) -> None:
+        """Write the transposed weight times delta."""
         multiply(delta, weight, self._zeros, grad_input, blocks, *self._backward)
 
     def backward_weight(
@@ -109,12 +103,8 @@ class Dense:
         grad_weight: NDArray[Any],
         grad_bias: NDArray[Any] | None,
         blocks: int,
-        images: int = LANES,
     ) -> None:
-        """Write delta times the transposed image, and the sum of delta per unit, of so many images in the blocks."""
-        if self._few is not None and self._inputs >= STRIP:
-            self._few.weights(image, delta, grad_weight, grad_bias, images)
-            return
+        """Write delta times the transposed image, and the sum of delta per unit."""
         self._weights(image, delta, grad_weight, grad_bias, blocks)
 
 
@@ -126,7 +116,7 @@ class FewImages:
         self._units = min(units, UNITS), min(-(-inputs // LANES), UNITS)
         self._room, self._nobody = room(inputs, FEW), np.empty(0, dtype)
 
-    def weights(
+    def backward_weight(
         self,
         image: NDArray[Any],
         delta: NDArray[Any],
@@ -140,7 +130,7 @@ class FewImages:
         sums = gradient, self._nobody if grad_bias is None else grad_bias
         weights_of_few(image, delta, sums, scratch, images, self._shape, (units, self._room))
 
-    def input(self, delta: NDArray[Any], weight: NDArray[Any], grad_input: NDArray[Any], images: int) -> None:
+    def backward_input(self, delta: NDArray[Any], weight: NDArray[Any], grad_input: NDArray[Any], images: int) -> None:
         """Write the gradient of the input."""
         scratch = workspace("scratch", self._room, self._dtype)
         input_of_few(delta, weight, grad_input, scratch, images, self._shape, self._units[1])

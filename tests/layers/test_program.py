@@ -16,7 +16,8 @@ from cnntrain.errors import ArgumentError
 from cnntrain.layers import LAYERS
 from cnntrain.layers.pooled_convolution import PooledConvolution
 from cnntrain.layers.program import TABLE
-from cnntrain.network import FEW, AsTheyAre, Network
+from cnntrain.machine import FEW
+from cnntrain.network import AsTheyAre, Network
 from cnntrain.optimizers import OPTIMIZERS
 from cnntrain.warm_up import warm_up_few_images
 from tests.export.models import EVERY, ROOT, of_layers

@@ -8,25 +8,27 @@ import numpy as np
 import pytest
 
 from cnntrain.functional.arrays import enter, leave
+from cnntrain.machine import FEW
 from cnntrain.memory import line_aligned
-from cnntrain.passes.dense import FEW, Dense
+from cnntrain.passes.dense import Dense
 from cnntrain.shape import LANES
 from tests import naive
 from tests.functional.arrays import DTYPES, Array, normal, whole
 
-SHAPES = [(64, 1), (65, 3), (130, 10), (400, 33), (7, 5)]  # inputs, units; the last has too few inputs for its weights
+SHAPES = [(64, 1), (65, 3), (130, 10), (400, 33), (63, 5)]  # inputs, units; the last has too few inputs
 
 
 def backward(x: Array, weight: Array, delta: Array, images: int) -> tuple[Array, Array, Array]:
     """Return dL/dx as it lies in memory, dL/dW and dL/db."""
     inputs, units = weight.shape[1], weight.shape[0]
-    passes = Dense(inputs, units, 1, x.dtype, largest=images)
+    passes = Dense(inputs, units, 1, x.dtype, few=images < LANES)
+    way, number = (passes, 1) if passes.few is None else (passes.few, images)
     image, g = (enter(a.reshape(len(a), -1, 1, 1)).reshape(-1) for a in (x, delta))
     grad_input = line_aligned(inputs * LANES, x.dtype)
     grad_input[...] = np.nan
     grad_weight, grad_bias = (np.full(n, np.nan, x.dtype) for n in (weight.size, units))
-    passes.backward_weight(image, g, grad_weight, grad_bias, 1, images)
-    passes.backward_input(g, weight.reshape(-1), grad_input, 1, images)
+    way.backward_weight(image, g, grad_weight, grad_bias, number)
+    way.backward_input(g, weight.reshape(-1), grad_input, number)
     return grad_input, grad_weight.reshape(weight.shape), grad_bias
 
 
