@@ -17,6 +17,7 @@ from cnntrain.shape import LANES
 
 Array = NDArray[Any]
 MOST_TOGETHER = 8  # images that pass through the layers together: as many as a tile has positions
+WORTH_SHARING = 1 << 22  # multiply-adds of all images: about a tenth of a millisecond
 ARENA_BYTES = 1 << 22  # of their activations, where that is more than one image's
 
 
@@ -32,7 +33,7 @@ class Program:
     """
 
     def __init__(self, writer: Writer, source: Value, target: Value) -> None:
-        self.dtype, self._packing = writer.dtype, writer.packing
+        self.dtype, self._packing, self._macs = writer.dtype, writer.packing, writer.macs
         image_bytes = max(writer.room.size * self.dtype.itemsize, 1)
         self.together = together = min(max(ARENA_BYTES // image_bytes, 1), MOST_TOGETHER)
         # a line further for each unit, so that no two write the same one
@@ -66,12 +67,23 @@ class Program:
         scale, shift : ndarray
             One value per channel; shift may be an image. The network gets image * scale + shift.
         """
-        count, channels, rows, columns = images.shape
-        units = min(count, numba.get_num_threads()) if count > 1 else 1  # to ask takes a microsecond
+        count = len(images)
+        threads = numba.get_num_threads() if numba.config.NUMBA_NUM_THREADS > 1 else 1  # type: ignore[attr-defined]
+        units = min(count, threads) if count * self._macs >= WORTH_SHARING else 1
         if units * self._arena_size > self._arena.size:
             self._arena = line_aligned(units * self._arena_size, self.dtype)
         if count * self._pixel_size > self._pixels.size:
             self._pixels = line_aligned(count * self._pixel_size, self.dtype)
+        if units == 1 < threads:  # others would be waited for
+            numba.set_num_threads(1)
+            try:
+                return self._run(images, scale, shift, 1)
+            finally:
+                numba.set_num_threads(threads)
+        return self._run(images, scale, shift, units)
+
+    def _run(self, images: Array, scale: Array, shift: Array, units: int) -> Array:
+        count, channels, rows, columns = images.shape
         outputs: Array = np.empty((count, self._output_size), self.dtype)
         to_pixels(images.reshape(-1), scale, shift.reshape(-1), self._pixels, count, (channels, rows * columns))
         run_program(

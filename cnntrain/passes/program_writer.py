@@ -89,7 +89,7 @@ class Writer:
         self.listed: list[tuple[NDArray[np.int64], int]] = []  # offsets; how much further for each image, or 0
         self.axes: list[int] = []
         self.packing: list[tuple[slice, Callable[[Array], None]]] = []
-        self.room, self.front, self.weights = Room(), LANES, 0
+        self.room, self.front, self.weights, self.macs = Room(), LANES, 0, 0
 
     # --- values ---
 
@@ -130,6 +130,7 @@ class Writer:
     def convolution(self, x: Value, geometry: ConvolutionGeometry, weight: Array, bias: Array | None) -> Value:
         """Compute z = b + sum w x over each window; the weight is canonical."""
         shape = Shape(geometry.filters, geometry.rows.output_size, geometry.columns.output_size)
+        self.macs += geometry.macs
         x = self._bordered(x, geometry)
         channels, _, width = x.shape
         axes = geometry.rows, geometry.columns
@@ -157,6 +158,7 @@ class Writer:
     def dense(self, x: Value, units: int, weight: Array, bias: Array | None) -> Value:
         """Compute y = W x + b; weight is (units, inputs), the inputs in the order (row, column, channel)."""
         size = x.shape.size
+        self.macs += size * units
         geometry = ConvolutionGeometry(size, units, Window(1, 1), Window(1, 1))
         y, places = self.value(Shape(units, 1, 1)), self._list(np.zeros(1, np.int64), size)
         weights, biases = self._window_weights(weight.reshape(units, size, 1, 1), bias, geometry)

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from cnntrain import extensions
-from cnntrain import network as network_module
 from cnntrain.errors import ArgumentError
 from cnntrain.layers import LAYERS
 from cnntrain.layers.pooled_convolution import PooledConvolution
@@ -37,12 +36,9 @@ MIXED = """
 @contextmanager
 def sixteen_side_by_side() -> Iterator[None]:
     """Let the ordinary way compute few images too."""
-    kept = network_module.FEW
-    network_module.FEW = 0
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cnntrain.network.FEW", 0)
         yield
-    finally:
-        network_module.FEW = kept
 
 
 def both(net: Network, images: Array) -> tuple[Array, Array]:
@@ -104,7 +100,9 @@ def test_an_image_does_not_depend_on_the_others() -> None:
     assert np.isnan(with_nan[::2]).all()
 
 
-def test_any_number_of_threads_gives_the_same_bits() -> None:
+@pytest.mark.parametrize("worth", [0, 1 << 30])
+def test_any_number_of_threads_gives_the_same_bits(worth: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cnntrain.passes.program.WORTH_SHARING", worth)
     net = network(MIXED, (2, 7, 6), images=16)
     images, before = batch(net, 7)[0], numba.get_num_threads()
     found = []
@@ -112,6 +110,7 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
         for threads in {1, before}:
             numba.set_num_threads(threads)
             found.append(net.predict_logits(images, Unchanged(2)))
+            assert numba.get_num_threads() == threads
     finally:
         numba.set_num_threads(before)
     np.testing.assert_array_equal(found[0], found[-1])
