@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.errors import ArgumentError, CheckpointError
 from cnntrain.kernels.compiler.pace import Pace
+from cnntrain.kernels.compiler.threads import possible_threads
 from cnntrain.kernels.layout import from_lanes, to_lanes
 from cnntrain.layers import Batch, Layer, LayerContext, LayerRow
 from cnntrain.layers.batch import Watch
@@ -124,6 +126,7 @@ class Network:
             parameter.changes = self.changes
         self._program: Program | str | None = None  # for few images: made when it is first needed
         self._packed = -1  # changes that it knows of
+        self._pace: tuple[Pace, list[int]] | None = None  # of predictions; the number of threads, and those possible
         self._input = line_aligned(self.blocks * self.input_shape.size * LANES, self.dtype)
         self._output = line_aligned(self.blocks * self.output_shape.size * LANES, self.dtype)
         self._batch = Batch(1)  # a blank image, until others are loaded
@@ -250,7 +253,7 @@ class Network:
                 taken = images if isinstance(images, np.ndarray) else images[np.arange(len(images))]
                 return program(taken, scale.astype(self.dtype, copy=False), shift.astype(self.dtype, copy=False))
         results = [np.empty((0, self.output_shape.size), self.dtype)]
-        with Pace() as pace:
+        with self._kept_pace() as pace:
             for start in range(0, len(images), self.batch_size):
                 stop = min(start + self.batch_size, len(images))
                 self.load(images, np.arange(start, stop, dtype=np.int64), normalization)
@@ -258,6 +261,13 @@ class Network:
                 results.append(self.logits())
                 pace.lap(stop - start)
         return np.concatenate(results)
+
+    def _kept_pace(self) -> Pace:
+        """Return what earlier predictions have found out about threads, unless somebody has set their number since."""
+        threads = [numba.get_num_threads(), *possible_threads()]
+        if self._pace is None or self._pace[1] != threads:
+            self._pace = Pace(), threads
+        return self._pace[0]
 
     def few_images(self) -> Program | str:
         """Return what computes few images, with the state packed, or say in words why nothing does."""

@@ -12,6 +12,7 @@ import pytest
 
 from cnntrain import extensions
 from cnntrain.errors import ArgumentError
+from cnntrain.kernels.compiler.pace import Pace
 from cnntrain.layers import LAYERS
 from cnntrain.layers.pooled_convolution import PooledConvolution
 from cnntrain.layers.program import TABLE
@@ -211,3 +212,22 @@ def test_warming_up_leaves_the_network_as_it_is() -> None:
     warm_up_few_images(net, np.float64)
     for name, value in net.state().items():
         np.testing.assert_array_equal(value, state[name])
+
+
+def test_predictions_go_on_with_what_earlier_ones_found_out_about_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+
+    class Counted(Pace):
+        def __init__(self) -> None:
+            made.append(numba.get_num_threads())
+            super().__init__()
+
+    monkeypatch.setattr("cnntrain.network.Pace", Counted)
+    net = network(MIXED, (2, 7, 6), images=16)
+    images, before = batch(net, FEW + 1)[0], numba.get_num_threads()
+    for _ in range(2):
+        net.predict_logits(images, Unchanged(2))
+    assert made == [before]
+    monkeypatch.setattr("cnntrain.network.possible_threads", lambda: [1])  # as after `set_threads(1)`
+    net.predict_logits(images, Unchanged(2))
+    assert made == 2 * [before]
