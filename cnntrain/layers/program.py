@@ -17,8 +17,9 @@ from cnntrain.layers.base import Layer, LayerRow
 from cnntrain.layers.elu import SELU_ALPHA, SELU_SCALE
 from cnntrain.layers.pooled_convolution import PooledConvolution
 from cnntrain.layers.registry import LAYERS
+from cnntrain.passes.arena import Value
 from cnntrain.passes.program import Program
-from cnntrain.passes.program_writer import Value, Writer
+from cnntrain.passes.program_writer import Writer
 from cnntrain.shape import Shape
 
 Array = NDArray[Any]

@@ -12,7 +12,8 @@ from cnntrain.kernels import instructions as words
 from cnntrain.kernels.few_images import run_program, to_pixels
 from cnntrain.kernels.geometry import length
 from cnntrain.memory import line_aligned
-from cnntrain.passes.program_writer import Listed, Place, Value, Writer
+from cnntrain.passes.arena import Listed, Place, Value
+from cnntrain.passes.program_writer import Writer
 from cnntrain.shape import LANES
 
 Array = NDArray[Any]

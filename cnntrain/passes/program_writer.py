@@ -6,7 +6,6 @@ What an instruction is, and what it reads, is said in `kernels.few_windows` and 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,61 +14,11 @@ from numpy.typing import NDArray
 from cnntrain.kernels import instructions as words
 from cnntrain.kernels.geometry import Axis, Subsampling
 from cnntrain.machine import Machine, this_machine
+from cnntrain.passes.arena import Listed, Place, Room, Value
 from cnntrain.passes.problem import ConvolutionGeometry, Window
 from cnntrain.shape import LANES, Shape
 
 Array = NDArray[Any]
-
-
-@dataclass(eq=False)
-class Value:
-    """Activations, (row, column, channel): where they lie, as if there was one image, and how many still read them."""
-
-    at: int
-    shape: Shape
-    readers: int = 1
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where an instruction reads or writes: from a channel of a value's first pixel on."""
-
-    value: Value
-    channel: int = 0
-
-
-@dataclass(frozen=True)
-class Listed:
-    """Offsets that are listed for an instruction, by their number among those of all instructions."""
-
-    number: int
-
-
-class Room:
-    """Places for activations, each used again when nobody reads it any more."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._free: list[tuple[int, int]] = []
-
-    def take(self, size: int) -> int:
-        """Return where `size` numbers may be written: the first gap that is large enough, or the end."""
-        for index, (begin, room) in enumerate(self._free):
-            if room >= size:
-                self._free[index : index + 1] = [(begin + size, room - size)] if room > size else []
-                return begin
-        begin, self.size = self.size, self.size + size
-        return begin
-
-    def give(self, begin: int, size: int) -> None:
-        """Let others use a place."""
-        gaps: list[tuple[int, int]] = []
-        for gap in sorted([*self._free, (begin, size)]):
-            if gaps and sum(gaps[-1]) == gap[0]:
-                gaps[-1] = gaps[-1][0], gaps[-1][1] + gap[1]
-            else:
-                gaps.append(gap)
-        self._free = gaps
 
 
 class Writer:

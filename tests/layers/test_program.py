@@ -228,6 +228,6 @@ def test_predictions_go_on_with_what_earlier_ones_found_out_about_threads(monkey
     for _ in range(2):
         net.predict_logits(images, Unchanged(2))
     assert made == [before]
-    monkeypatch.setattr("cnntrain.network.possible_threads", lambda: [1])  # as after `set_threads(1)`
+    monkeypatch.setattr("cnntrain.network.possible_threads", lambda: [before + 1])  # as after `set_threads`
     net.predict_logits(images, Unchanged(2))
     assert made == 2 * [before]

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from cnntrain.machine import AVX2, Machine, this_machine
+from cnntrain.passes.arena import Room, Value
 from cnntrain.passes.problem import ConvolutionGeometry, Window
 from cnntrain.passes.program import MOST_TOGETHER, Program
-from cnntrain.passes.program_writer import Room, Value, Writer
+from cnntrain.passes.program_writer import Writer
 from cnntrain.shape import Shape
 from tests import naive
 from tests.functional.arrays import DTYPES, Array, Case, assert_same, whole
