@@ -1,13 +1,10 @@
-"""How each layer takes part in a program for few images: a table from its class to the function that writes it.
-
-Imported where a program is needed (`Network.predict_logits`): with it come the kernels.
-"""
+"""How each layer takes part in a program for few images: a table from its class to the function that writes it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +15,11 @@ from cnntrain.layers.elu import SELU_ALPHA, SELU_SCALE
 from cnntrain.layers.pooled_convolution import PooledConvolution
 from cnntrain.layers.registry import LAYERS
 from cnntrain.passes.arena import Value
-from cnntrain.passes.program import Program
 from cnntrain.passes.program_writer import Writer
 from cnntrain.shape import Shape
+
+if TYPE_CHECKING:
+    from cnntrain.passes.program import Program
 
 Array = NDArray[Any]
 
@@ -39,6 +38,8 @@ def program_of(rows: Sequence[LayerRow], shape: Shape, dtype: np.dtype, arrays: 
         The network's own parameters and statistics, as kernels use them, by their names: read whenever weights are
         packed.
     """
+    from cnntrain.passes.program import Program
+
     strange = next((row for row in _walk(rows) if row.layer not in TABLE), None)
     if strange is not None:
         return f"{strange.path}: a layer of one's own has no instructions for few images"
