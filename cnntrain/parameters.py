@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+@dataclass
+class Changes:
+    """How often a network's state has changed: what was made of its parameters before is made anew.
+
+    Whoever writes into a parameter's value, or a statistic's, by himself adds one. Optimisers and `Network` do.
+    """
+
+    count: int = 0
 
 
 @dataclass
@@ -25,6 +35,8 @@ class Parameter:
         Canonical index of each element along the last axis; None where kernels use the canonical order itself.
     frozen : bool
         The value never changes: the learning rate is zero, and the gradient is not computed and stays zero.
+    changes : Changes
+        Of the network that has the parameter.
     """
 
     name: str
@@ -34,6 +46,7 @@ class Parameter:
     weight_decay: float = 1.0
     order: NDArray[np.intp] | None = None
     frozen: bool = False
+    changes: Changes = field(default_factory=Changes)
 
     def canonical(self, array: NDArray[Any]) -> NDArray[Any]:
         """Return a copy of `value`, or of an array like it, in canonical order: that of PyTorch and ONNX."""

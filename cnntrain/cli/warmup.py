@@ -41,13 +41,17 @@ def command(
     from cnntrain.data import SOURCES
     from cnntrain.kernels.compiler.report import cache_folder, loaded_kernels, reported
     from cnntrain.runs.reporter import Reporter
+    from cnntrain.warm_up import warm_up_few_images
 
     reporter = Reporter()
     begin = time.perf_counter()
     subject = subject_of_config(config_file, overrides, image, classes)
     published = SOURCES[subject.config.data.source].published
     with reported(reporter.line, reporter.warning) as compiled:
-        subject.warm_up((np.uint8, np.float32) if published is None else (np.dtype(published.image_type),))
+        types = (np.uint8, np.float32) if published is None else (np.dtype(published.image_type),)
+        subject.warm_up(types)
+        for image_type in types:  # `cnntrain predict` with few pictures, and `cnntrain.load(run).predict`
+            warm_up_few_images(subject.network, image_type)
     seconds, loaded, folder = time.perf_counter() - begin, loaded_kernels(), cache_folder()
     if folder is None:
         reporter.warning("nothing could be kept: no folder can be used; set NUMBA_CACHE_DIR to one of your own")

@@ -87,6 +87,7 @@ class Optimizer(ABC):
         self._values, self._gradients = (_whole([getattr(p, key) for p in parameters]) for key in ("value", "gradient"))
         self._largest = float(np.finfo(self._values.dtype).max)
         self._steps = 0
+        self._changes = list({id(parameter.changes): parameter.changes for parameter in parameters}.values())
         slots = (*self.slots(settings), *([AVERAGE] if settings.ema is not None else []))
         self._kept = {slot: line_aligned(self._values.size, self._values.dtype) for slot in slots}
         self._moving: list[tuple[Parameter, slice]] = []
@@ -134,8 +135,13 @@ class Optimizer(ABC):
             self._learning_rate, rates = learning_rate, self._numbers(self._rates * learning_rate)
             self._chunks = self._chunks_of(rates)
         self.update((self._chunks, (self.number(self._scale()), self._limit)), self._steps)
+        self._say_changed()
         if self.settings.ema is not None:
             self._average()
+
+    def _say_changed(self) -> None:
+        for changes in self._changes:
+            changes.count += 1
 
     def _chunks_of(self, rates: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         return self._begin, self._end, rates, self._decays, self._l1_decays
@@ -179,6 +185,7 @@ class Optimizer(ABC):
             trained = self._values[place].copy()
             self._values[place] = averages[place]
             averages[place] = trained
+        self._say_changed()
 
     def warm_up(self) -> None:
         """Compile or load the kernels, changing nothing."""

@@ -16,6 +16,7 @@ from cnntrain.data import DataSet, Normalization
 from cnntrain.data.terminal import load_and_tell
 from cnntrain.errors import ArgumentError
 from cnntrain.evaluation.class_weights import resolve_loss
+from cnntrain.machine import FEW
 from cnntrain.network import Network
 from cnntrain.optimizers import OPTIMIZERS, Optimizer
 from cnntrain.processes.agreement import agree, digest_of
@@ -180,7 +181,14 @@ def rate_at(learning_rate: float, schedule: Schedule, step: int) -> float:
 def build_network(config: Config, input_shape: Shape, classes: int, batch_size: int) -> Network:
     """Build the config's network for images of a shape; raises `ConfigError` if the layers do not fit."""
     rows = infer_shapes(config, input_shape, classes)
-    return Network(rows, batch_size=batch_size, loss=config.loss, seed=config.seed, direct=config.train.direct)
+    return Network(
+        rows,
+        batch_size=batch_size,
+        loss=config.loss,
+        seed=config.seed,
+        direct=config.train.direct,
+        few=batch_size <= FEW,
+    )
 
 
 def normalization_values(normalization: Normalization) -> NormalizationValues:
