@@ -32,7 +32,6 @@ NOT_RUN: dict[str, dict[str, str]] = {
     "docs/performance.md": {
         "python benchmarks/compare.py": LONG,
         "python benchmarks/busy.py": LONG,
-        "python benchmarks/small_batches.py": LONG,
         "python benchmarks/start_up.py": LONG,
         "python benchmarks/processes.py": LONG,
         "OMP_NUM_THREADS=1 cnntrain bench": LONG,
