@@ -106,7 +106,9 @@ class MpiTeam(Team):
         mine = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         machine = self._machine.Get_rank(), self._first_on_machine()
         others = [cores for cores, (_, first) in self.gather((mine, machine)) if first == machine[1]]
-        return max((len(mine) or os.cpu_count() or 1) // others.count(mine), 1)
+        fitting = max((len(mine) or os.cpu_count() or 1) // others.count(mine), 1)
+        limit = os.environ.get("NUMBA_NUM_THREADS", "")
+        return min(fitting, int(limit)) if limit.isdecimal() and int(limit) else fitting
 
     def _first_on_machine(self) -> int:
         """Return the rank of the machine's first process, which names the machine."""
