@@ -14,6 +14,7 @@ import time
 import traceback
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 import mpi4py
@@ -235,8 +236,7 @@ class MpiTeam(Team):
 def _runs(pid: int) -> bool:
     """Tell whether a process of this machine is there and not stopped; where that cannot be seen, it is not."""
     try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()[0] in ("R", "S", "D")
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] in ("R", "S", "D")
     except (OSError, IndexError):
         return False
 

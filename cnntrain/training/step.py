@@ -56,7 +56,7 @@ class Step(Protocol):
         """
 
     def where(self, *, updated: bool) -> str:
-        """Return where NaN or infinity began in what this process computed of the last batch; see `where_not_finite`."""
+        """Return where NaN or infinity began, in what this process computed of the last batch (`where_not_finite`)."""
 
 
 class WholeStep:
@@ -86,9 +86,10 @@ class ShardedStep:
     """A batch in shards: each goes through the network alone, and what they give is added in a fixed tree.
 
     With L the mean over the batch, dL/dw = sum over shards of (weight of the shard * gradient of its mean) / weight of
-    the batch. The statistics after the step are the mean, weighted with the images, of those that each shard would
-    leave behind, all of which begin with those before the step. Dropout draws for shard s of S in step n as for step
-    n S + s.
+    the batch. That is exact, but where images are mixed and classes weigh differently: L then divides by two weights,
+    and each shard by its own. The statistics after the step are the mean, weighted with the images, of those that each
+    shard would leave behind, all of which begin with those before the step. Dropout draws for shard s of S in step n as
+    for step n S + s.
 
     Parameters
     ----------

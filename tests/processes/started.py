@@ -37,9 +37,10 @@ WHY_NOT = _why_not()
 needs_mpi = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
 
 # Says something of hydra's own: its exit codes and how it passes signals on.
-HYDRA = WHY_NOT is None and "HYDRA" in subprocess.run(
-    [str(MPIEXEC), "--version"], capture_output=True, text=True, check=False
-).stdout
+HYDRA = (
+    WHY_NOT is None
+    and "HYDRA" in subprocess.run([str(MPIEXEC), "--version"], capture_output=True, text=True, check=False).stdout
+)
 needs_hydra = pytest.mark.skipif(not HYDRA, reason=WHY_NOT or "mpiexec is not MPICH's hydra")
 
 
