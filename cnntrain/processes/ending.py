@@ -12,8 +12,7 @@ import sys
 import time
 
 from cnntrain.processes.launch import Launch, errors, joined, launched
-
-_FIRST = 2.0  # seconds in which process 0 prints what all have to say, and ends all, before another does
+from cnntrain.processes.launcher import ask_to_end, turn_of
 
 
 def fail(text: str, code: int) -> None:
@@ -42,7 +41,7 @@ def end_all(code: int) -> None:
     """End all processes here and now, without a message; where this one is alone, return."""
     joined().abort(code)
     if launched() is not None:
-        _ask_launcher(code)
+        ask_to_end(code)
 
 
 def _give_up(launch: Launch, text: str, code: int) -> None:
@@ -50,22 +49,12 @@ def _give_up(launch: Launch, text: str, code: int) -> None:
     if launch.rank == 0:
         stream = sys.stderr
     else:
-        time.sleep(_FIRST + min(launch.rank, 10))
+        time.sleep(turn_of(launch.rank))
         stream, text = errors(), f"process {launch.rank}: {text}"
     with contextlib.suppress(OSError, ValueError):
         stream.write(f"{text}\n" if text else "")
     for opened in (sys.stdout, stream):
         with contextlib.suppress(OSError, ValueError):
             opened.flush()
-    _ask_launcher(code)
+    ask_to_end(code)
     os._exit(code)
-
-
-def _ask_launcher(code: int) -> None:
-    """Ask the launcher to end all, in the words of PMI 1; others than MPICH's end all with the first that fails."""
-    try:
-        channel = int(os.environ["PMI_FD"])
-        os.write(channel, f"cmd=init pmi_version=1 pmi_subversion=1\ncmd=abort exitcode={code}\n".encode())
-    except (KeyError, ValueError, OSError):
-        return
-    time.sleep(1.0)  # the launcher's answer: it ends this process too

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from cnntrain.errors import ArgumentError
+from cnntrain.processes.launcher import entering
 from cnntrain.processes.team import ALONE, Team
 
 PATIENCE = 600.0  # seconds without a sign of another process, after which a training is given up
+ENTERING = 120.0  # seconds within which all must have started
 # rank and number of processes, as launchers say it: MPICH, Intel MPI and Slurm's PMI; Open MPI; MVAPICH; srun
 _VARIABLES = (
     ("PMI_RANK", "PMI_SIZE"),
@@ -83,15 +86,16 @@ def join() -> Team:
             f"started as one of {launch.size} processes, for which mpi4py is needed: pip install 'cnntrain[mpi]' "
             "(or mpi4py alone, built against the cluster's MPI)"
         )
-    try:
-        from cnntrain.processes.mpi import MpiTeam
-    except (ImportError, RuntimeError, OSError) as error:
-        raise ArgumentError(
-            f"started as one of {launch.size} processes, but mpi4py cannot be used: {error}\n"
-            "It needs an MPI library, the one that the launcher belongs to"
-        ) from error
     speak_once()
-    team = MpiTeam(PATIENCE, errors())
+    with entering(launch.rank, _patience_of_entering(), errors()):
+        try:
+            from cnntrain.processes.mpi import MpiTeam
+        except (ImportError, RuntimeError, OSError) as error:
+            raise ArgumentError(
+                f"started as one of {launch.size} processes, but mpi4py cannot be used: {error}\n"
+                "It needs an MPI library, the one that the launcher belongs to"
+            ) from error
+        team = MpiTeam(PATIENCE, errors())
     if team.size != launch.size:
         raise ArgumentError(
             f"the launcher started {launch.size} processes, but mpi4py's MPI library sees {team.size}: they belong to "
@@ -100,6 +104,16 @@ def join() -> Team:
     _team.append(team)
     _agree_on_arguments(team)
     return team
+
+
+def _patience_of_entering() -> float:
+    """Return how long all may take to start; a larger --patience counts, which is not parsed yet."""
+    given = [argument.removeprefix("--patience=") for argument in sys.argv if argument.startswith("--patience=")]
+    given += [after for option, after in pairwise(sys.argv) if option == "--patience"]
+    try:
+        return max(ENTERING, *map(float, given))
+    except (TypeError, ValueError):
+        return ENTERING
 
 
 def _agree_on_arguments(team: Team) -> None:

@@ -151,7 +151,7 @@ class Started:
 def run(processes: int, *arguments: str | Path, first: str = "", cwd: Path | None = None) -> Ended:
     """Start `cnntrain` several times and wait for the end."""
     with Started(processes, *arguments, first=first, cwd=cwd) as started:
-        return started.ended(300)
+        return started.ended(120)
 
 
 def _is_there(pid: int) -> bool:
