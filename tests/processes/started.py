@@ -139,7 +139,12 @@ class Started:
 
     def ended(self, seconds: float = 60) -> Ended:
         """Wait for all to end: the launcher, and each that it started."""
-        output, messages = self.process.communicate(timeout=seconds)
+        limit = self.began + seconds
+        while self.process.poll() is None:  # it says little: no pipe gets full
+            self._seen |= set(self.pids().values())
+            assert time.monotonic() < limit, "the processes do not end"
+            time.sleep(0.05)
+        output, messages = self.process.communicate()
         took = time.monotonic() - self.began
         limit = time.monotonic() + 10
         while any(map(_is_there, self._seen)):

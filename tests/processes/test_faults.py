@@ -147,6 +147,8 @@ class Worry(Layer):
         return x
     def backward(self, grad_output, batch):
         return grad_output
+
+LAYERS = [Worry]
 """
 
 
@@ -168,6 +170,14 @@ def test_an_error_of_ours_in_one_process(config: Path, straight: RunFolder, tmp_
     goes_on(RunFolder(tmp_path / "run"), straight)
 
 
+def after_joining(act: str) -> str:
+    """Return code that lets a process do something when it has joined the others: MPI writes files to share memory."""
+    return (
+        "import resource\nfrom cnntrain.processes import launch\njoin = launch.join\n"
+        f"def joined():\n    join()\n    {act}\nlaunch.join = joined"
+    )
+
+
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_full_disk(config: Path, straight: RunFolder, tmp_path: Path, rank: int) -> None:
     """Of process 0 it ends the training; the other writes nothing."""
@@ -177,7 +187,7 @@ def test_a_full_disk(config: Path, straight: RunFolder, tmp_path: Path, rank: in
         assert (ended.code, ended.messages.count("File too large")) == (2, 1), ended.messages
         goes_on(RunFolder(tmp_path / "run"), straight)
     else:
-        ended = run(2, "train", config, "--out", tmp_path / "run", "--quiet", first=f"import resource\n{full}")
+        ended = run(2, "train", config, "--out", tmp_path / "run", "--quiet", first=after_joining(full))
         assert (ended.code, ended.messages) == (0, "")
         assert same_files(RunFolder(tmp_path / "run"), straight)
 
@@ -224,9 +234,9 @@ def test_a_signal(config: Path, tmp_path: Path, number: signal.Signals) -> None:
 @needs_hydra
 def test_a_second_signal_leaves_at_once(config: Path, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
-    first = at_step(20, "time.sleep(600)")  # the step at hand will not end
-    with Started(2, "train", config, "--out", folder.path, "--quiet", first=first) as started:
-        started.wait_for(lambda: folder.kept_steps()[-1:] == [20] if folder.path.exists() else False)
+    act = f"(open({str(tmp_path)!r} + f'/there-{{rank}}', 'w').close(), time.sleep(600))"  # the step will not end
+    with Started(2, "train", config, "--out", folder.path, "--quiet", first=at_step(20, act)) as started:
+        started.wait_for((tmp_path / "there-1").exists)
         started.kill(1, signal.SIGTERM)
         time.sleep(0.1)
         started.kill(1, signal.SIGTERM)
