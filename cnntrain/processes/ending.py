@@ -14,6 +14,8 @@ import time
 from cnntrain.processes.launch import Launch, errors, joined, launched
 from cnntrain.processes.launcher import ask_to_end, turn_of
 
+_WORD = 0.3  # seconds in which process 0 says why it leaves, if it does so too
+
 
 def fail(text: str, code: int) -> None:
     """End all processes with one message, because this one cannot go on; where it is alone, return.
@@ -39,9 +41,13 @@ def leave_early(code: int) -> None:
 
 def end_all(code: int) -> None:
     """End all processes here and now, without a message; where this one is alone, return."""
+    launch = launched()
+    if launch is None:
+        return
+    if launch.rank:
+        time.sleep(_WORD)
     joined().abort(code)
-    if launched() is not None:
-        ask_to_end(code)
+    ask_to_end(code)
 
 
 def _give_up(launch: Launch, text: str, code: int) -> None:

@@ -62,7 +62,7 @@ def _watch(reader: int, parent: int, rank: int, seconds: float, errors: TextIO) 
         return
     text = (
         f"process {rank}: not all processes have entered MPI within {seconds:g} s: one may have ended with an error "
-        "of its own (cnntrain or a package missing there?), or be slow to start; --patience SECONDS lets the others wait\n"
+        "of its own (cnntrain or a package missing there?), or start slowly; --patience SECONDS lets the others wait\n"
     )
     with contextlib.suppress(OSError):
         os.write(errors.fileno(), text.encode())

@@ -7,7 +7,6 @@ import signal
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from cnntrain.runs.folder import RunFolder
@@ -66,7 +65,8 @@ WRONG = {
     ),
     "other images": (
         "from cnntrain.training import setup\nload = setup.load_and_tell\n"
-        "def other(*given):\n    data = load(*given)\n    data.train.labels[4] = (data.train.labels[4] + rank) % 10\n    return data\n"
+        "def other(*given):\n    data = load(*given)\n    labels = data.train.labels\n"
+        "    labels[4] = (labels[4] + rank) % 10\n    return data\n"
         "setup.load_and_tell = other",
         "  process 1 ({host}): training images (digest): ",
     ),
@@ -95,7 +95,8 @@ def test_what_one_process_has_otherwise(config: Path, tmp_path: Path, what: str)
 RAISES = {
     "data that cannot be loaded": (
         "from cnntrain.training import setup\nfrom cnntrain.errors import DataError\nload = setup.load_and_tell\n"
-        "def broken(*given):\n    if rank == {rank}: raise DataError('digits.npz: is cut off')\n    return load(*given)\n"
+        "def broken(*given):\n    if rank == {rank}: raise DataError('digits.npz: is cut off')\n"
+        "    return load(*given)\n"
         "setup.load_and_tell = broken",
         2, "digits.npz: is cut off",
     ),
@@ -107,7 +108,8 @@ RAISES = {
     ),
     "no memory": (
         "from cnntrain.training import setup\nbuild = setup.build_network\n"
-        "def broken(*given):\n    if rank == {rank}: raise MemoryError('Unable to allocate 9 GiB')\n    return build(*given)\n"
+        "def broken(*given):\n    if rank == {rank}: raise MemoryError('Unable to allocate 9 GiB')\n"
+        "    return build(*given)\n"
         "setup.build_network = broken",
         2, "out of memory: Unable to allocate 9 GiB",
     ),
@@ -154,7 +156,13 @@ LAYERS = [Worry]
 
 def test_a_layer_of_the_users_own_raises_in_one_process(config: Path, straight: RunFolder, tmp_path: Path) -> None:
     (tmp_path / "worry.py").write_text(TROUBLE)
-    more = ["--allow-extensions", "--set", f"extensions=[{tmp_path / 'worry.py'}]", "--set", "network=[worry, {dense: classes}]"]
+    more = [
+        "--allow-extensions",
+        "--set",
+        f"extensions=[{tmp_path / 'worry.py'}]",
+        "--set",
+        "network=[worry, {dense: classes}]",
+    ]
     ended = fails(config, tmp_path / "run", "", *more)
     assert (ended.code, ended.messages.count("nothing to divide by")) == (2, 1), ended.messages
     assert ended.messages.startswith("process 1 (")
@@ -205,7 +213,9 @@ def test_one_that_stands_still(config: Path, straight: RunFolder, tmp_path: Path
     first = at_step(17, f"rank == {rank} and os.kill(os.getpid(), signal.SIGSTOP)")
     ended = fails(config, tmp_path / "run", first, "--patience", "3", processes=3)
     assert ended.code == 1
-    assert ended.messages.count("no answer from the processes that sums come from for 3 s; the processes end. --pat") == 1
+    assert (
+        ended.messages.count("no answer from the processes that sums come from for 3 s; the processes end. --pat") == 1
+    )
     silent = "(no answer from process 0 (" if rank == 0 else "ended without an answer: process 1 ("
     assert silent in ended.messages
     goes_on(RunFolder(tmp_path / "run"), straight)
@@ -244,68 +254,3 @@ def test_a_second_signal_leaves_at_once(config: Path, tmp_path: Path) -> None:
     assert (ended.code, ended.output, ended.messages) == (128 + signal.SIGTERM, "", "")
     assert ended.seconds < SECONDS
     assert not folder.stopped.exists()
-
-
-# --- the command line ---
-
-
-@pytest.mark.parametrize(("arguments", "code", "expected"), [
-    (["--help"], 0, "Usage: cnntrain [OPTIONS] COMMAND"),
-    (["train", "--help"], 0, "Usage: cnntrain train [OPTIONS]"),
-    (["tarin"], 2, 'Error: no command "tarin"'),
-    (["train", "--nonsense"], 2, "Error: No such option '--nonsense'"),
-    (["check", "digits.yaml"], 2, "cnntrain check runs in one process, and 2 were started"),
-    (["train", "digits.yaml", "--set", "train.shards=1"], 2, "2 processes, and train.shards: 1: a process needs a shard"),
-])  # fmt: skip
-def test_everything_is_said_once(config: Path, arguments: list[str], code: int, expected: str) -> None:
-    ended = run(2, *arguments, cwd=config.parent)
-    assert (ended.code, (ended.output + ended.messages).count(expected)) == (code, 1), ended.messages
-    assert "Traceback" not in ended.messages
-    assert ended.seconds < SECONDS
-
-
-@pytest.mark.parametrize("rank", [0, 1])
-def test_mpi4py_is_missing_in_one_process(config: Path, rank: int) -> None:
-    """The other has entered MPI, and would wait for it without end."""
-    first = f"from cnntrain.processes import launch\nif rank == {rank}: launch.find_spec = lambda name: None"
-    ended = run(2, "train", config, first=first)
-    assert (ended.code, ended.messages.count("for which mpi4py is needed")) == (2, 1), ended.messages
-    assert ended.messages.startswith("process 1: started as one of 2" if rank else "started as one of 2")
-    assert ended.seconds < SECONDS
-
-
-@needs_hydra
-@pytest.mark.parametrize("rank", [0, 1])
-def test_one_process_never_enters(config: Path, rank: int) -> None:
-    """An error before there is a command line: its package is missing, for example."""
-    first = f"from cnntrain.processes import launch\nlaunch.ENTERING = 4.0\nif rank == {rank}: import cnntrain_is_missing"
-    ended = run(2, "train", config, first=first)
-    assert ended.code
-    assert ended.messages.count("No module named 'cnntrain_is_missing'") == 1
-    assert ended.messages.count(f"process {1 - rank}: not all processes have entered MPI within 4 s") == 1, ended.messages
-    assert ended.seconds < SECONDS
-
-
-@needs_hydra
-def test_an_mpi_that_is_not_the_launchers(config: Path) -> None:
-    """Each process is alone in its MPI."""
-    first = (
-        "channel = {name: os.environ.pop(name) for name in ('PMI_FD', 'PMI_PORT') if name in os.environ}\n"
-        "from mpi4py import MPI\nos.environ.update(channel)"
-    )
-    ended = run(2, "train", config, first=first)
-    expected = "the launcher started 2 processes, but mpi4py's MPI library sees 1: they belong to different installations"
-    assert (ended.code, ended.messages.count(expected)) == (2, 1), ended.messages
-
-
-def test_only_process_0_keeps_records(config: Path, tmp_path: Path) -> None:
-    """A page and TensorBoard's files, one of each; stdout has the folder's path once."""
-    pytest.importorskip("tensorboardX", reason="tensorboardX is not installed")
-    folder = tmp_path / "run"
-    ended = run(2, "train", config, "--out", folder, "--report", "--set", "train.log=[tensorboard, jsonl]")
-    assert (ended.code, ended.output) == (0, str(folder)), ended.messages
-    assert ended.messages.count("run folder ") == 1
-    assert ended.messages.count("epoch 2/2") == 1
-    assert (folder / "report.html").exists()
-    assert len(list((folder / "tensorboard").iterdir())) == 1
-    assert len((folder / "log.jsonl").read_text().splitlines()) == len(np.unique((folder / "log.jsonl").read_text().splitlines()))

@@ -52,7 +52,7 @@ def shell(folder: Path, hosts: list[str]) -> Path:
     """Return a program that does what ssh does: run a command on a host."""
     program = folder / "shell"
     program.write_text(
-        "#!/bin/sh\nwhile [ \"${1#-}\" != \"$1\" ]; do shift; done\nhost=$1; shift\n"
+        '#!/bin/sh\nwhile [ "${1#-}" != "$1" ]; do shift; done\nhost=$1; shift\n'
         f"case $host in {FIRST}) host={hosts[0]} ;; *) host={hosts[1]} ;; esac\n"
         'exec ip netns exec "$host" sh -c "$*"\n'
     )

@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -99,7 +100,7 @@ def given_up(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 
     monkeypatch.setattr(os, "_exit", leave)
     monkeypatch.setattr(ending, "errors", lambda: stream)
-    monkeypatch.setattr(ending.time, "sleep", lambda seconds: stream.write(f"[{seconds:g} s]"))
+    monkeypatch.setattr(time, "sleep", lambda seconds: stream.write(f"[{seconds:g} s]"))
     return stream
 
 

@@ -11,6 +11,7 @@ import pytest
 from cnntrain.processes.division import Leaf, part, work_of
 from cnntrain.processes.team import Team
 from cnntrain.training import shard_sums
+from cnntrain.training.interruption import SIGNALS
 from cnntrain.training.shard_sums import ShardSums
 from tests.processes.threads import together
 
@@ -30,7 +31,7 @@ class Numbers:
         """Measure something; return images and sums."""
         random = np.random.default_rng([step, shard])
         self.measured[...] += random.standard_normal(MEASURED).astype(self.dtype)
-        sums = np.array([random.standard_normal() * 1e3, random.uniform(1, 2), shard, *[0.0] * len(shard_sums.SIGNALS)])
+        sums = np.array([random.standard_normal() * 1e3, random.uniform(1, 2), shard, *[0.0] * len(SIGNALS)])
         return 3 + shard % 2, sums
 
     def backward(self, step: int, shard: int, ready: Callable[[int], None] | None) -> None:
@@ -121,7 +122,7 @@ def test_one_message_per_edge_of_the_tree_and_bucket(monkeypatch: pytest.MonkeyP
 
         return together(size, work)[1].sent
 
-    whole = 4 * (GRADIENTS + MEASURED) + 4 + 8 * (3 + len(shard_sums.SIGNALS))  # 4: float64 are aligned
+    whole = 4 * (GRADIENTS + MEASURED) + 4 + 8 * (3 + len(SIGNALS))  # 4: float64 are aligned
     assert sent(1) == []
     assert sent(6) == [whole] * 5
     assert [len(part(6, 4, number)) for number in range(4)] == [2, 2, 1, 1]
@@ -135,7 +136,7 @@ def test_a_weight_of_zero_gives_no_gradient() -> None:
     network: Any = Numbers(np.float32)
     sums = ShardSums(network, Team())
     sums.start()
-    sums.note(2, np.zeros(3 + len(shard_sums.SIGNALS)))
+    sums.note(2, np.zeros(3 + len(SIGNALS)))
     network.backward(0, 0, None)
     sums.begin([Leaf(0, 0)])
     assert sums.finish(2)[:2] == [0.0, 0.0]

@@ -32,10 +32,9 @@ def threads(processes: int, cases: str, *before: str, limit: str | None = None, 
     del variables["NUMBA_NUM_THREADS"]
     if limit is not None:
         variables["NUMBA_NUM_THREADS"] = limit
-    started = [*before, str(MPIEXEC), *launcher, "-n", str(processes), sys.executable, "-c"]
-    ended = subprocess.run(
-        [*started, PROGRAM.replace("CASES", cases)], capture_output=True, text=True, env=variables, timeout=120, check=False
-    )
+    program = [sys.executable, "-c", PROGRAM.replace("CASES", cases)]
+    started = [*before, str(MPIEXEC), *launcher, "-n", str(processes), *program]
+    ended = subprocess.run(started, capture_output=True, text=True, env=variables, timeout=120, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
     return ended.stdout.strip()
 

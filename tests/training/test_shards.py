@@ -86,7 +86,7 @@ def test_mixed_images_of_classes_that_weigh_differently(tmp_path: Path) -> None:
     """Each shard divides by its own weights, and counts with their mixture."""
     case = Case(tmp_path, PLAIN, WEIGHTED)
     network, sums = case.run(5, mixed=True)
-    gradients, total, weight = 0.0, 0.0, 0.0
+    gradients, total, weight = np.zeros(network.gradients.size), 0.0, 0.0
     for number in range(5):
         alone = case.network(8)
         batch = case.batch(np.arange(IMAGES)[part(IMAGES, 5, number)], mixed=True)
@@ -131,7 +131,8 @@ def test_statistics_are_the_mean_of_what_shards_leave_behind(tmp_path: Path, sha
     network, sums = case.run(shards, steps=2)
     before = case.network(IMAGES).state()
     for _ in range(2):
-        gradients, after, total = 0.0, dict.fromkeys(before, 0.0), 0.0
+        gradients, total = np.zeros(network.gradients.size), 0.0
+        after = {name: np.zeros(value.shape) for name, value in before.items()}
         for number in range(shards):
             share = np.arange(IMAGES)[part(IMAGES, shards, number)]
             alone = case.network(share.size)
@@ -143,7 +144,7 @@ def test_statistics_are_the_mean_of_what_shards_leave_behind(tmp_path: Path, sha
             gradients = gradients + alone.gradients * share.size / IMAGES
             for name, value in alone.state().items():
                 after[name] = after[name] + value * (share.size / IMAGES)
-        before = {name: np.asarray(value) for name, value in after.items()}
+        before = after
     np.testing.assert_allclose(network.gradients, gradients, rtol=0, atol=1e-12)
     assert sums.loss == pytest.approx(total / IMAGES, rel=1e-12)
     assert len(network.statistics) == 2
