@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.processes.configs import write
-from tests.processes.started import needs_hydra, needs_mpi, run
+from tests.processes.started import Started, needs_hydra, needs_mpi, run
+from tests.reliability.processes import FOREVER
 
 pytestmark = needs_mpi
 
@@ -32,6 +35,23 @@ def test_everything_is_said_once(config: Path, arguments: list[str], code: int, 
     assert (ended.code, (ended.output + ended.messages).count(expected)) == (code, 1), ended.messages
     assert "Traceback" not in ended.messages
     assert ended.seconds < SECONDS
+
+
+@needs_hydra
+def test_ctrl_c_while_they_start(config: Path, tmp_path: Path) -> None:
+    """While they enter MPI too, where no handler runs."""
+    marks = [tmp_path / f"{rank}" for rank in range(2)]
+    first = f"from cnntrain import cli\nopen({str(tmp_path)!r} + f'/{{rank}}', 'w').close()"
+    for seconds in (0.1, 0.8):
+        with Started(2, "train", config, "--out", tmp_path / "run", *FOREVER, "--quiet", first=first) as started:
+            started.wait_for(lambda: all(mark.exists() for mark in marks))
+            time.sleep(seconds)
+            started.process.send_signal(signal.SIGINT)
+            ended = started.ended()
+        assert (ended.code, ended.messages.count("Traceback")) == (130, 0), ended.messages
+        assert ended.messages.count("interrupted") <= 2  # twice at most: before all but process 0 are silent
+        for mark in marks:
+            mark.unlink()
 
 
 @pytest.mark.parametrize("rank", [0, 1])
