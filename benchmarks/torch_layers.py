@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -90,3 +90,33 @@ def sequence(layers: list[Settings], *, inside: bool = False) -> Any:
         in_place = layer["name"] == "relu" and not (inside and index == 0)
         modules.append(nn.ReLU(inplace=True) if in_place else LAYERS[layer["name"]](layer))
     return nn.Sequential(*modules)
+
+
+TENSORS = {
+    nn.Conv2d: {"weight": "weight", "bias": "bias"},
+    nn.Linear: {"weight": "weight", "bias": "bias"},
+    nn.BatchNorm2d: {
+        "weight": "scale", "bias": "shift", "running_mean": "running_mean", "running_var": "running_variance",
+    },
+}  # fmt: skip
+
+
+def paths(layers: list[Settings]) -> list[str]:
+    """Return the paths of the layers that have tensors, in the order in which PyTorch lists their modules."""
+    found = []
+    for layer in layers:
+        if layer["name"] in ("conv2d", "dense", "batch_norm2d"):
+            found.append(layer["path"])
+        for part in layer.get("parts", ()):
+            found += paths(part)
+    return found
+
+
+def load(model: Any, layers: list[Settings], state: Mapping[str, Any]) -> None:
+    """Give a model of `sequence(layers)` cnntrain's tensors, named "path.tensor"."""
+    modules = [module for module in model.modules() if type(module) in TENSORS]
+    with torch.no_grad():
+        for module, path in zip(modules, paths(layers), strict=True):
+            for own, ours in TENSORS[type(module)].items():
+                if f"{path}.{ours}" in state:
+                    getattr(module, own).copy_(torch.from_numpy(state[f"{path}.{ours}"]))

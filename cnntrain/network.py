@@ -82,6 +82,8 @@ class Network:
         The rest of the state: running means and the like.
     gradients, measured : ndarray
         Flat: the gradients of all parameters, and the values of all statistics, in these orders.
+    starts : list of int
+        Where in `gradients` those of each layer of the body begin; at the end, their number.
     """
 
     def __init__(
@@ -114,7 +116,7 @@ class Network:
         self.statistics = [statistic for layer in layers for statistic in layer.statistics]
         self.gradients = _share_flat_arrays(self.parameters, self.dtype)
         self.measured = _share_flat_array(self.statistics, self.dtype)
-        self._starts = list(accumulate((_size_of(layer) for layer in self.body.layers), initial=0))
+        self.starts = list(accumulate((_size_of(layer) for layer in self.body.layers), initial=0))
         self._input = line_aligned(self.blocks * self.input_shape.size * LANES, self.dtype)
         self._output = line_aligned(self.blocks * self.output_shape.size * LANES, self.dtype)
         self._batch = Batch(1)  # a blank image, until others are loaded
@@ -199,7 +201,7 @@ class Network:
 
         `ready` is called on the way with places in `gradients`, each before the last: from there on all are final.
         """
-        done = None if ready is None else lambda number: ready(self._starts[number])
+        done = None if ready is None else lambda number: ready(self.starts[number])
         self._grad_input = self.body.backward(self.loss_layer.gradient, self._batch, done)
 
     @property

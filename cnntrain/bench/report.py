@@ -19,6 +19,7 @@ FOOTNOTE = (
     "taps on the padding not counted; peak: fused multiply-adds on registers alone, measured in between"
 )
 TOGETHER = "a max_pool2d without a line of its own runs in one kernel with the convolution before it"
+BY_ITSELF = ", which training and evaluation find out while they run, and take"  # fewer threads than there are
 
 
 UNSTEADY = 0.2  # spread of the peak from which on the figures say more about other programs than about the kernels
@@ -94,7 +95,8 @@ class NetworkReport:
         ]
         text += _unsteady({run.threads: run.peak for run in self.runs})
         if len(self.runs) > 1:
-            text.append(f"best: {_threads(best.threads)}")
+            fewer = best.threads < max(run.threads for run in self.runs)
+            text.append(f"best: {_threads(best.threads)}{BY_ITSELF if fewer else ''}")
         if self.memory is not None:
             note = " (with the compiler: run again for that of a training alone)" if self.compiled else ""
             text.append(f"peak memory: {self.memory / 1e6:,.0f} MB{note}")

@@ -119,6 +119,6 @@ def subject_of_config(
         image, classes = image or found, classes or number
     rows = infer_shapes(config, image, classes)
     train = config.train
-    network = Network(rows, batch_size=train.batch_size, loss=config.loss, seed=config.seed, direct=train.direct)
+    network = Network(rows, batch_size=train.images_at_once, loss=config.loss, seed=config.seed, direct=train.direct)
     optimizer = OPTIMIZERS[config.optimizer.name](config.optimizer.settings, network.parameters)
     return Subject(config, network, optimizer)

@@ -113,12 +113,12 @@ class CommandLine(SuggestingGroup):
             ending.fail("interrupted", interrupts.INTERRUPTED)
             click.echo("interrupted", err=True)
             ctx.exit(interrupts.INTERRUPTED)
-        except click.exceptions.Exit:
-            raise
         except click.ClickException as error:
             shown = io.StringIO()
             error.show(shown)
             ending.fail(shown.getvalue().rstrip("\n"), error.exit_code)
+            raise
+        except (click.exceptions.Exit, click.Abort):
             raise
         except Exception:
             ending.fail(traceback.format_exc().rstrip("\n"), 1)
@@ -135,7 +135,7 @@ class CommandLine(SuggestingGroup):
         except CnntrainError as error:
             _tell(error)
             ctx.exit(error.exit_code)
-        except click.exceptions.Exit:
+        except (click.exceptions.Exit, click.Abort):
             raise
         except MemoryError as error:
             text = f"out of memory: {error}\nMake the network or train.batch_size smaller, or train.shards larger."

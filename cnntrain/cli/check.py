@@ -95,7 +95,7 @@ def command(
             click.echo(f"note: {message(note)}", err=True)
         image, classes = image or Shape(*found), classes or number
     rows = infer_shapes(config, image, classes)
-    explanation = _explanation(rows, config.train.batch_size, config.train.direct) if explain else None
+    explanation = _explanation(rows, config.train.images_at_once, config.train.direct) if explain else None
     fit = _fit(config, rows, target) if target is not None else None
     summary = {
         "name": config.name,

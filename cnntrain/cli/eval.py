@@ -70,9 +70,11 @@ def command(
     from cnntrain.evaluation.assessment import assess
     from cnntrain.kernels.compiler.threads import set_threads
     from cnntrain.printable import message
+    from cnntrain.processes.launch import joined
     from cnntrain.runs.folder import find_checkpoint
 
-    set_threads(threads)
+    team = joined()
+    set_threads(threads or team.threads())
     path = find_checkpoint(target or checkpoint or Path())
     config = load_config(config_file, overrides) if config_file is not None else None
     report = assess(
@@ -83,6 +85,7 @@ def command(
         require_promise=require_expected,
         top=top,
         warn=lambda text: click.echo(f"warning: {message(text)}", err=True),
+        team=team,
     )
     click.echo(json.dumps(report.as_dict()) if as_json else report.as_text())
     if require_expected and report.promise is not None and not report.promise.kept:

@@ -6,8 +6,9 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ from cnntrain.cli import options
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+Answer = tuple[str, "list[tuple[str, float]] | str"]  # a file, and its classes or what is wrong with it
 
 
 @click.command("predict")
@@ -70,35 +73,47 @@ def command(
         raise click.UsageError("give either --csv FILE or --json")
 
     from cnntrain.data.chosen_files import ChosenFiles
-    from cnntrain.data.image_files import UnreadableFileError
     from cnntrain.data.terminal import ProgressBars
     from cnntrain.errors import CheckpointError
+    from cnntrain.evaluation.assessment import check_same
     from cnntrain.evaluation.pictures import recognise
     from cnntrain.evaluation.restored import restore
     from cnntrain.kernels.compiler.report import announce
     from cnntrain.kernels.compiler.threads import set_threads
     from cnntrain.printable import message, printable
+    from cnntrain.processes.agreement import agree
+    from cnntrain.processes.division import part
+    from cnntrain.processes.launch import joined
     from cnntrain.runs.folder import find_checkpoint
 
-    set_threads(threads)
+    team = joined()
+    set_threads(threads or team.threads())
     restored = restore(find_checkpoint(run), batch_size=batch)
+    check_same(team, restored)
     if restored.not_finite:
         raise CheckpointError(f"{restored.path}: NaN or infinity in {', '.join(restored.not_finite)}")
     class_names = list(restored.metadata.class_names)
     top = min(top, len(class_names))
-    files = ChosenFiles(paths, sys.stdin.buffer)
+    # a launcher passes standard input to process 0 alone
+    names = io.BytesIO(team.from_first(sys.stdin.buffer.read)) if team.size > 1 and "-" in paths else sys.stdin.buffer
+    files = ChosenFiles(paths, names)
+    agree(team, {"the files to recognise": ", ".join(files.names)})
+    share = part(len(files.names), team.size, team.rank)
     bad: list[dict[str, str]] = []
     found: list[dict[str, Any]] = []
     bars = ProgressBars()
-    with _table(csv_file, None if as_json else top) as write, announce(_tell_of_compiling):
+    with _table(csv_file, None if as_json or not team.writes else top) as write, announce(_tell_of_compiling):
         try:
-            for name, result in recognise(restored, files, files.names, bars):
-                if isinstance(result, UnreadableFileError):
+            results = recognise(restored, files, files.names[share.start : share.stop], bars)
+            answers: Iterable[Answer] = ((name, _answer(result, class_names, top)) for name, result in results)
+            if team.size > 1:
+                answers = chain.from_iterable(team.gather(list(answers)))
+            for name, best in answers:
+                if isinstance(best, str):
                     bars.close()
-                    click.echo(message(f"{printable(name)}: {result}"), err=True)
-                    bad.append({"file": name, "reason": str(result)})
+                    click.echo(message(f"{printable(name)}: {best}"), err=True)
+                    bad.append({"file": name, "reason": best})
                     continue
-                best = _best(result, class_names, top)
                 if as_json:
                     found.append({"file": name, "classes": [{"class": of, "probability": p} for of, p in best]})
                 else:
@@ -114,8 +129,12 @@ def command(
             ctx.exit(1)
 
 
-def _best(probabilities: NDArray[np.float64], class_names: list[str], top: int) -> list[tuple[str, float]]:
-    """Return the most probable classes; of equals the first."""
+def _answer(
+    probabilities: NDArray[np.float64] | Exception, class_names: list[str], top: int
+) -> list[tuple[str, float]] | str:
+    """Return the most probable classes; of equals the first. What is wrong with the file, if something is."""
+    if isinstance(probabilities, Exception):
+        return str(probabilities)
     order = (-probabilities).argsort(kind="stable")[:top]
     return [(class_names[label], float(probabilities[label])) for label in order]
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     "--images",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Images in the largest batch; train.batch_size otherwise. Algorithms are chosen for this size.",
+    help="Images in the largest batch; train.batch_size (of one shard) otherwise. Algorithms are chosen for this size.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, metavar="N", help="Of all numbers.")
 @click.option(
@@ -132,7 +132,7 @@ def _prove(
     subject = _subject(target, config_file, overrides, image, classes)
     check_layer(subject.rows, layer)
     config = subject.config
-    size = images or config.train.batch_size
+    size = images or config.train.images_at_once
     bar = tqdm(total=len(running(subject.rows)), unit=" layers", leave=False, disable=not sys.stderr.isatty())
     with bar, announce(lambda kernel: reporter.line(f"compiling {kernel} (once for this machine)")):
         proofs = prove_network(

@@ -51,6 +51,7 @@ def command(
     """
     from cnntrain.config import load_config
     from cnntrain.errors import ConfigError
+    from cnntrain.processes.launch import joined
     from cnntrain.runs.reporter import Reporter
     from cnntrain.training.interruption import exit_code
     from cnntrain.training.reproduction import Reproduction, run_seed
@@ -61,7 +62,7 @@ def command(
     runs = []
     for seed in range(config.seed, config.seed + seeds):
         seeded = load_config(config_file, [*overrides, f"seed={seed}"])
-        run, outcome = run_seed(seeded, Reporter(quiet=quiet), checkpoint, threads)  # type: ignore[arg-type]
+        run, outcome = run_seed(seeded, Reporter(quiet=quiet), checkpoint, threads, joined())  # type: ignore[arg-type]
         if outcome.stopped_by:
             ctx.exit(exit_code(outcome.stopped_by))
         if run is not None:

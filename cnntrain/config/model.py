@@ -64,6 +64,11 @@ class TrainSettings(Settings):
     )
 
     @property
+    def images_at_once(self) -> int:
+        """Images that pass through the network together: those of the largest shard."""
+        return -(-self.batch_size // self.shards)
+
+    @property
     def direct(self) -> bool:
         """Convolutions are computed directly, whatever it costs."""
         return self.convolution == "direct"

@@ -12,7 +12,7 @@ import sys
 import time
 
 from cnntrain.processes.launch import Launch, errors, joined, launched
-from cnntrain.processes.launcher import ask_to_end, turn_of
+from cnntrain.processes.launcher import HEARD, ask_to_end, turn_of
 
 _WORD = 0.3  # seconds in which process 0 says why it leaves, if it does so too
 
@@ -62,5 +62,6 @@ def _give_up(launch: Launch, text: str, code: int) -> None:
     for opened in (sys.stdout, stream):
         with contextlib.suppress(OSError, ValueError):
             opened.flush()
+    time.sleep(HEARD)
     ask_to_end(code)
     os._exit(code)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import TextIO
 
+HEARD = 0.5  # seconds in which a launcher passes on what was said: MPICH's forgets it when it ends all
 LATER = 2.0  # seconds after process 0 in which another process speaks, if it still has to
 
 
@@ -66,5 +67,6 @@ def _watch(reader: int, parent: int, rank: int, seconds: float, errors: TextIO) 
     )
     with contextlib.suppress(OSError):
         os.write(errors.fileno(), text.encode())
+    time.sleep(HEARD)
     ask_to_end(2)
     os.kill(parent, signal.SIGKILL)

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.errors import TrainingError
+from cnntrain.processes.launcher import HEARD
 from cnntrain.processes.team import EndedError, OtherFailedError, Team, Value
 
 mpi4py.rc.thread_level = "funneled"  # only the main thread speaks to the others
@@ -160,6 +161,8 @@ class MpiTeam(Team):
                     began = now
             if polls > _BUSY:
                 time.sleep(5e-5)
+            elif polls > _LOOK and hasattr(os, "sched_yield"):
+                os.sched_yield()  # who is waited for may want this core
 
     def _look(self) -> None:
         """Raise what another's failure means for this process, if there is one."""
@@ -228,6 +231,7 @@ class MpiTeam(Team):
         """End all processes here and now. What is to be said has been said: MPI's own words go nowhere."""
         _flush()
         self._errors.flush()
+        time.sleep(HEARD)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         MPI.COMM_WORLD.Abort(code)
         os._exit(code)

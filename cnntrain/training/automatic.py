@@ -50,31 +50,31 @@ def start_or_resume(
         As for `start_run` and `resume_run`.
     """
     config = load_config(config_file, overrides)
-    path, finished = team.from_first(lambda: _found(config, config_file, overrides, out))
+    path, has_begun, finished = team.from_first(lambda: _found(config, config_file, overrides, out))
     if path is not None and finished is not None:
         reporter.line(f"{path}: has finished after epoch {finished.progress.epoch}: nothing to do")
         return RunFolder(path), Outcome(finished.progress, step=finished.progress.step)
-    if path is None:
-        return start_run(config, reporter, out=out, threads=threads, team=team)
+    if path is None or not has_begun:
+        return start_run(config, reporter, out=path, threads=threads, team=team)
     return resume_run(path, reporter, config_file=config_file, overrides=overrides, threads=threads, team=team)
 
 
 def _found(
     config: Config, config_file: Path, overrides: Sequence[str], out: Path | None
-) -> tuple[Path | None, Metadata | None]:
-    """Return the run to go on with, None if one is to be started; and what a run says that has finished."""
+) -> tuple[Path | None, bool, Metadata | None]:
+    """Return the run folder, if one is known; whether it is to go on; and what it says if it has finished."""
     path = out if out is not None else newest_run(config.name)
     if path is None or not path.exists():
-        return None, None
+        return path, False, None
     folder = RunFolder(path)
     if not folder.config.exists() and is_unfinished(folder):  # ended before it had said anything
-        return None, None
+        return path, False, None
     found = newest_checkpoint(folder, lambda _: None, aside=False)
     if found is None:
-        return path, None
+        return path, True, None
     metadata = found[1].metadata
     configs_of_run(folder, (found[0], metadata), config_file, overrides)  # the same, or an error
-    return path, metadata if has_finished(config, metadata) else None
+    return path, True, metadata if has_finished(config, metadata) else None
 
 
 def newest_run(name: str) -> Path | None:

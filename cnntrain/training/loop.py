@@ -152,9 +152,10 @@ class Loop:
     def _train(self, epoch: int, sums: Sums, bar: ProgressBar) -> Sums | None:
         """Make the epoch's steps from the current one on; None if a signal came, and they are saved."""
         total, weight, correct, images = sums.loss, sums.weight, sums.correct, sums.images
-        pieces = (piece for indices in self._remaining(epoch) for piece in self._gradients.pieces(indices))
+        remaining = list(self._remaining(epoch))
+        pieces = (piece for indices in remaining for piece in self._gradients.pieces(indices))
         with closing(self._training.feed.batches(pieces, epoch)) as brought:
-            for indices in self._remaining(epoch):
+            for indices in remaining:
                 if self._signal:
                     self._check(self._records.stop(self._step, sums_of(total, weight, correct, images)))
                     return None

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from cnntrain.config import Config, ExpectSettings
 from cnntrain.evaluation.assessment import assess
 from cnntrain.evaluation.report import Promise
+from cnntrain.processes.team import ALONE, Team
 from cnntrain.runs.reporter import Reporter
 from cnntrain.training.loop import Outcome
 from cnntrain.training.session import start_run
@@ -87,7 +88,11 @@ class Reproduction:
 
 
 def run_seed(
-    config: Config, reporter: Reporter, which: Which | None = None, threads: int | None = None
+    config: Config,
+    reporter: Reporter,
+    which: Which | None = None,
+    threads: int | None = None,
+    team: Team = ALONE,
 ) -> tuple[Measured | None, Outcome]:
     """Train a recipe with its seed, in a run folder of its own, and measure it on the test split.
 
@@ -100,6 +105,8 @@ def run_seed(
         last one's otherwise, as published results of a fixed number of steps were measured.
     threads : int or None
         Threads of the kernels; None takes all cores.
+    team : Team
+        As for `start_run`.
 
     Returns
     -------
@@ -113,10 +120,14 @@ def run_seed(
     ConfigError, DataError, RunFolderError, TrainingError
         As for `start_run`.
     """
-    folder, outcome = start_run(config, reporter, threads=threads)
+    folder, outcome = start_run(config, reporter, threads=threads, team=team)
     if outcome.stopped_by or outcome.progress is None:
         return None, outcome
     if which is None:
         which = "last" if outcome.progress.metrics.validation_accuracy is None else "best"
-    report = assess(folder.best if which == "best" else folder.last, "test", warn=reporter.warning)
+    path = folder.best if which == "best" else folder.last
+    if all(team.gather(path.exists())):
+        report = assess(path, "test", warn=reporter.warning, team=team)
+    else:  # on the disk of process 0 alone
+        report = team.from_first(lambda: assess(path, "test", warn=reporter.warning))
     return Measured(config.seed, report.evaluation.accuracy, which, report.epoch, folder.path), outcome

@@ -276,8 +276,9 @@ def _describe(training: Training, folder: RunFolder, reporter: Reporter) -> None
             "no validation split (data.validation: 0): the best epoch is the one with the least training loss"
         )
     parameters = sum(parameter.value.size for parameter in training.network.parameters)
+    shards = f" in {training.config.train.shards} shards" if training.config.train.shards > 1 else ""
     reporter.line(
-        f"{parameters:,} parameters; batches of {training.batch_size}, {training.total_steps:,} steps, "
+        f"{parameters:,} parameters; batches of {training.batch_size}{shards}, {training.total_steps:,} steps, "
         f"{training.steps_per_epoch:,} per epoch"
     )
     reporter.line(f"run folder {folder.path}")

@@ -6,6 +6,8 @@ PYTORCH = "needs PyTorch"
 INSTALLS = "installs into an environment of its own"
 PLACEHOLDER = "stands for many commands (NAME, WHERE)"
 LONG = "measures for minutes"
+MPI = "needs an MPI launcher; tests/processes runs it where there is one"
+PROCESSES = "needs an MPI library, and machines; tests/processes runs it on one"
 DISTRIBUTIONS = "tests/test_distributions.py runs it where a wheel is installed"
 
 # By document: beginnings of commands, or of blocks' first lines.
@@ -16,18 +18,22 @@ NOT_RUN: dict[str, dict[str, str]] = {
         ".venv/bin/python -m pip": INSTALLS,
         ".venv/bin/cnntrain": "run below, with what they print",
         "NUMBA_NUM_THREADS=1 .venv/bin/python -m pytest": "runs all tests",
+        "pip install 'cnntrain[mpi]'": INSTALLS,
+        "mpiexec": MPI,
         "cnntrain new": DISTRIBUTIONS,
         "cnntrain data download mnist": "fetches from the network",
         "cnntrain train mnist.yaml": DISTRIBUTIONS,
         "cnntrain eval runs/mnist-1": DISTRIBUTIONS,
         "cnntrain predict runs/mnist-lenet5-1 my-digits/": "needs pictures of digits; docs/photos.md runs it",
     },
+    "docs/clusters.md": {"pip install": INSTALLS, "mpiexec ": PROCESSES, "python benchmarks/processes.py": LONG},
     "docs/deploy.md": {"from lenet import": PYTORCH},  # tests/export/test_torch_live.py runs it
     "docs/kernels.md": {"# NUMBA_CACHE_DIR=$(mktemp -d) python this.py": "compiles anew, and depends on the processor"},
     "docs/performance.md": {
-        "python benchmarks/compare_pytorch.py": PYTORCH,
+        "python benchmarks/compare.py": LONG,
         "python benchmarks/busy.py": LONG,
         "python benchmarks/start_up.py": LONG,
+        "python benchmarks/processes.py": LONG,
         "OMP_NUM_THREADS=1 cnntrain bench": LONG,
     },
     "docs/photos.md": {"find /media/camera": "needs a camera"},

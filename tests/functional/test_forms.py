@@ -56,11 +56,11 @@ def test_the_example_of_the_text_as_one_types_it() -> None:
     ],
 )
 def test_an_axis_that_was_not_given_is_not_in_the_result(x_axes: str, weight_axes: str, output_axes: str) -> None:
-    channels = 1 if "rc" in (x_axes, weight_axes) else 3
+    channels = 1 if "rc" in (x_axes, weight_axes) else 5
     sizes = {4: (3, channels, 5, 6), 3: (channels, 5, 6), 2: (5, 6)}
-    filters = {4: (4, channels, 3, 2), 3: (channels, 3, 2), 2: (3, 2)}
+    filters = {4: (6, channels, 3, 3), 3: (channels, 3, 3), 2: (3, 3)}
     x, weight = random(sizes[len(x_axes)]), random(filters[len(weight_axes)], 2)
-    full_x, full_weight = x.reshape(-1, channels, 5, 6), weight.reshape(-1, channels, 3, 2)
+    full_x, full_weight = x.reshape(-1, channels, 5, 6), weight.reshape(-1, channels, 3, 3)
     bias = random((len(full_weight),), 3)
     expected = naive.conv2d(full_x, full_weight, bias, padding=1)
     z = f.conv2d(x, weight, bias if "f" in weight_axes else bias[0], padding=1)
@@ -70,7 +70,7 @@ def test_an_axis_that_was_not_given_is_not_in_the_result(x_axes: str, weight_axe
     delta = random(expected.shape, 4)
     wanted = naive.conv2d_backward(delta, full_x, full_weight, padding=1)
     gradients = f.conv2d_backward(delta.reshape(z.shape), x, weight, padding=1)
-    shapes = [x.shape, weight.shape, (4,) if "f" in weight_axes else ()]
+    shapes = [x.shape, weight.shape, (6,) if "f" in weight_axes else ()]
     for actual, right, shape in zip(gradients, wanted, shapes, strict=True):
         assert actual.shape == shape
         np.testing.assert_array_equal(actual, right.reshape(shape))
@@ -84,21 +84,21 @@ def test_grad_output_must_have_the_form_of_the_output() -> None:
 @pytest.mark.parametrize("mode", ["cross_correlation", "convolution"])
 @pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 1), (1, 2), ((3, 2), (1, 2))])
 def test_full_padding_is_the_reach_of_the_filter_minus_one(stride: Any, dilation: Any, mode: Any) -> None:
-    x, weight = random((2, 2, 5, 6)), random((3, 2, 3, 2), 2)
+    x, weight = random((2, 5, 5, 6)), random((3, 5, 3, 3), 2)
     rows, columns = dilation if isinstance(dilation, tuple) else (dilation, dilation)
     settings = {"stride": stride, "dilation": dilation, "mode": mode}
     z = f.conv2d(x, weight, padding="full", **settings)
-    expected = naive.conv2d(x, weight, padding=(2 * rows, columns), **settings)
+    expected = naive.conv2d(x, weight, padding=(2 * rows, 2 * columns), **settings)
     np.testing.assert_array_equal(z, expected)
     delta = random(z.shape, 3)
-    wanted = naive.conv2d_backward(delta, x, weight, padding=(2 * rows, columns), **settings)
+    wanted = naive.conv2d_backward(delta, x, weight, padding=(2 * rows, 2 * columns), **settings)
     for actual, right in zip(f.conv2d_backward(delta, x, weight, padding="full", **settings), wanted, strict=True):
         np.testing.assert_array_equal(actual, right)
 
 
 @pytest.mark.parametrize("size", [3, 5])
 def test_full_padding_where_winograd_runs(size: int) -> None:
-    x, weight = random((16, 16, 6, 6)), random((16, 16, size, size), 2)
+    x, weight = random((2, 16, 12, 12)), random((16, 16, size, size), 2)
     expected = naive.conv2d(x, weight, padding=size - 1)
     np.testing.assert_allclose(f.conv2d(x, weight, padding="full"), expected, rtol=1e-12, atol=1e-9)
 

@@ -25,8 +25,8 @@ def test_conv2d(settings: dict[str, Any], mode: str) -> None:
     generator = np.random.default_rng(21)
     settings = {**settings, "mode": mode}
     x = generator.standard_normal((2, 4, 4, 5))
-    weight = generator.standard_normal((4, 4 // settings.get("groups", 1), 2, 3))
-    bias = generator.standard_normal(4)
+    weight = generator.standard_normal((6, 4 // settings.get("groups", 1), 2, 3))
+    bias = generator.standard_normal(6)
     grad_output = generator.standard_normal(functional.conv2d(x, weight, **settings).shape)
 
     def loss(x: Array, weight: Array, bias: Array) -> float:

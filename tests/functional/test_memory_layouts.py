@@ -69,13 +69,13 @@ def same_results(function: Callable[..., Any], arrays: list[Array], layout: Call
 class TestAnyLayout:
     def test_conv2d(self, layout: Callable[[Array], Array], dtype: Any) -> None:
         generator = np.random.default_rng(71)
-        shapes = [(17, 3, 5, 6), (4, 3, 3, 2), (4,)]
+        shapes = [(17, 5, 5, 6), (6, 5, 3, 3), (6,)]
         arrays = [normal(generator, shape, dtype) for shape in shapes]
         same_results(lambda *a: [functional.conv2d(*a, padding=1)], arrays, layout)
 
     def test_conv2d_backward(self, layout: Callable[[Array], Array], dtype: Any) -> None:
         generator = np.random.default_rng(72)
-        shapes = [(17, 4, 3, 5), (17, 3, 5, 6), (4, 3, 3, 2)]
+        shapes = [(17, 6, 3, 4), (17, 5, 5, 6), (6, 5, 3, 3)]
         same_results(functional.conv2d_backward, [normal(generator, shape, dtype) for shape in shapes], layout)
 
     def test_dense(self, layout: Callable[[Array], Array], dtype: Any) -> None:
@@ -119,8 +119,8 @@ class TestAnyLayout:
 def test_a_broadcast_array_is_an_array() -> None:
     """Strides of zero: the gradient of a mean, as `np.broadcast_to` makes it."""
     generator = np.random.default_rng(79)
-    x, weight = normal(generator, (17, 3, 5, 6), np.float32), normal(generator, (4, 3, 3, 2), np.float32)
-    flat = np.broadcast_to(np.float32(0.25), (17, 4, 3, 5))
+    x, weight = normal(generator, (17, 5, 5, 6), np.float32), normal(generator, (6, 5, 3, 3), np.float32)
+    flat = np.broadcast_to(np.float32(0.25), (17, 6, 3, 4))
     expected = functional.conv2d_backward(flat.copy(), x, weight)
     for actual, wanted in zip(functional.conv2d_backward(flat, x, weight), expected, strict=True):
         np.testing.assert_array_equal(actual, wanted)

@@ -13,21 +13,24 @@ from cnntrain.network import Network
 from tests.layers.networks import Array, batch, check_gradients, loss, network
 from tests.naive import conv2d
 
+# Its convolutions take forms of the kernels that other tests compile too: see tests/functional/test_conv2d.py.
 NESTED = """
-- conv2d: {filters: 3, kernel_size: 3, padding: 1}
+- conv2d: {filters: 5, kernel_size: 3, padding: 1}
 - residual:
     body:
       - tanh
       - branches:
           sequences:
-            - [conv2d: {filters: 2, kernel_size: 1}]
+            - [conv2d: {filters: 3, kernel_size: 3, padding: 1}]
             - []
-            - [conv2d: {filters: 1, kernel_size: 3, padding: 1}, sigmoid]
-      - repeat: {times: 2, layers: [residual: [conv2d: {filters: 6, kernel_size: 1}, tanh]]}
-      - conv2d: {filters: 5, kernel_size: 3, stride: 2, padding: 1}
+            - [conv2d: {filters: 3, kernel_size: 3, padding: 1}, sigmoid]
+      - repeat: {times: 2, layers: [residual: [conv2d: {filters: 11, kernel_size: 3, padding: 1}, tanh]]}
+      - conv2d: {filters: 6, kernel_size: 3, stride: 2, padding: 1}
     shortcut: zero_padded
-- residual: {body: [tanh], shortcut: [conv2d: {filters: 5, kernel_size: 1}]}
-- branches: {sequences: [[tanh], [sigmoid], [conv2d: {filters: 5, kernel_size: 1, bias: false}]], merge: add}
+- residual: {body: [tanh], shortcut: [conv2d: {filters: 6, kernel_size: 3, padding: 1}]}
+- branches:
+    sequences: [[tanh], [sigmoid], [conv2d: {filters: 6, kernel_size: 3, padding: 1, bias: false}]]
+    merge: add
 - dense: classes
 """
 NAMES = [
@@ -44,7 +47,7 @@ NAMES = [
 
 
 def test_gradients_of_nested_layers() -> None:
-    net = network(NESTED, (2, 5, 4), images=17)
+    net = network(NESTED, (5, 5, 4), images=17)
     expected = [f"{name}.{tensor}" for name in NAMES for tensor in ("weight", "bias")]
     expected.remove("3.branches.2.0.conv2d.bias")
     assert [p.name for p in net.parameters] == expected
@@ -86,12 +89,12 @@ def test_a_residual_adds() -> None:
 @pytest.mark.parametrize(("size", "stride"), [((5, 4), (2, 2)), ((7, 3), (3, 1))])
 def test_a_zero_padded_shortcut_takes_pixels_and_adds_channels(size: tuple[int, int], stride: tuple[int, int]) -> None:
     body = f"conv2d: {{filters: 4, kernel_size: 1, stride: {list(stride)}}}"
-    net = network(f"- residual: {{body: [{body}], shortcut: zero_padded}}\n- dense: classes", (2, *size), images=2)
+    net = network(f"- residual: {{body: [{body}], shortcut: zero_padded}}\n- dense: classes", (3, *size), images=2)
     x, _ = batch(net, 2)
     taken = x[:, :, :: stride[0], :: stride[1]]
     weight, bias = (parameter(net, f"0.residual.body.0.conv2d.{name}") for name in ("weight", "bias"))
     expected = conv2d(taken, weight, bias)
-    expected[:, :2] += taken
+    expected[:, :3] += taken
     found = outputs(net, x)["0.residual"]
     np.testing.assert_allclose(image_order(found, expected.shape[1:]), expected, rtol=1e-12, atol=1e-13)
 
@@ -110,9 +113,9 @@ def test_branches_are_added() -> None:
 
 
 def test_repeat_is_the_network_written_out() -> None:
-    layers = "conv2d: {filters: 2, kernel_size: 3, padding: 1}"
-    short = network(f"- repeat: {{times: 2, layers: [{layers}, tanh]}}\n- dense: classes", (2, 4, 4), images=3)
-    long = network(f"- {layers}\n- tanh\n- {layers}\n- tanh\n- dense: classes", (2, 4, 4), images=3)
+    layers = "conv2d: {filters: 5, kernel_size: 3, padding: 1}"
+    short = network(f"- repeat: {{times: 2, layers: [{layers}, tanh]}}\n- dense: classes", (5, 4, 4), images=3)
+    long = network(f"- {layers}\n- tanh\n- {layers}\n- tanh\n- dense: classes", (5, 4, 4), images=3)
     first, second = (parameter(short, f"0.repeat.{turn}.0.conv2d.weight") for turn in (0, 1))
     assert not np.array_equal(first, second)
     for a, b in zip(short.parameters, long.parameters, strict=True):
@@ -129,16 +132,16 @@ def test_repeat_is_the_network_written_out() -> None:
 @pytest.mark.parametrize(
     "first",
     [
-        "residual: {body: [conv2d: {filters: 2, kernel_size: 1}, tanh], shortcut: zero_padded}",
-        "residual: [tanh, conv2d: {filters: 1, kernel_size: 1}, tanh]",
-        "branches: [[], [tanh, conv2d: {filters: 1, kernel_size: 1}, tanh]]",
-        "repeat: {times: 2, layers: [residual: [tanh, conv2d: {filters: 1, kernel_size: 1}, tanh]]}",
+        "residual: {body: [conv2d: {filters: 4, kernel_size: 1}, tanh], shortcut: zero_padded}",
+        "residual: [tanh, conv2d: {filters: 3, kernel_size: 1}, tanh]",
+        "branches: [[], [tanh, conv2d: {filters: 3, kernel_size: 1}, tanh]]",
+        "repeat: {times: 2, layers: [residual: [tanh, conv2d: {filters: 3, kernel_size: 1}, tanh]]}",
         "residual: [flatten]",
     ],
 )
 def test_the_gradients_are_the_same_when_nobody_wants_that_of_the_image(first: str) -> None:
     layers = f"- {first}\n- dense: classes"
-    with_input, without = (network(layers, (1, 4, 3), images=5, needs_grad_input=needs) for needs in (True, False))
+    with_input, without = (network(layers, (3, 4, 3), images=5, needs_grad_input=needs) for needs in (True, False))
     x, labels = batch(with_input, 5)
     for net in (with_input, without):
         loss(net, x, labels)
@@ -149,7 +152,7 @@ def test_the_gradients_are_the_same_when_nobody_wants_that_of_the_image(first: s
 
 
 def test_initial_values_differ_between_all_layers_and_repeat_with_the_seed() -> None:
-    net, again, other = (network(NESTED, (2, 5, 4), images=1, seed=seed) for seed in (1, 1, 2))
+    net, again, other = (network(NESTED, (5, 5, 4), images=1, seed=seed) for seed in (1, 1, 2))
     firsts = [p.value.flat[0] for p in net.parameters if p.name.endswith("weight")]
     assert len(set(firsts)) == len(firsts)
     for name, value in net.state().items():
@@ -166,7 +169,7 @@ def test_the_same_bits_for_any_number_of_threads() -> None:
     try:
         for threads in (1, 2):
             numba.set_num_threads(threads)
-            net = network(NESTED, (2, 5, 4), images=33, dtype=np.float32)
+            net = network(NESTED, (5, 5, 4), images=33, dtype=np.float32)
             loss(net, *batch(net, 33))
             net.backward()
             results.append([net.logits(), net.grad_input, *(p.gradient.copy() for p in net.parameters)])
@@ -178,14 +181,14 @@ def test_the_same_bits_for_any_number_of_threads() -> None:
 
 def test_a_batch_that_leaves_lanes_empty_in_float32() -> None:
     """What the lanes without images hold reaches no gradient."""
-    net = network(NESTED, (2, 5, 4), images=33, dtype=np.float32)
+    net = network(NESTED, (5, 5, 4), images=33, dtype=np.float32)
     x, labels = batch(net, 33)
     loss(net, x, labels)
     net.backward()  # leaves numbers in all buffers
     loss(net, x[:3], labels[:3])
     net.backward()
     few = {p.name: p.gradient.copy() for p in net.parameters}
-    alone = network(NESTED, (2, 5, 4), images=3, dtype=np.float32)
+    alone = network(NESTED, (5, 5, 4), images=33, dtype=np.float32)
     loss(alone, x[:3], labels[:3])
     alone.backward()
     for p in alone.parameters:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -14,17 +16,21 @@ from tests.functional.arrays import DTYPES, Case, assert_same, whole
 CASES = [
     Case(17, 3, (6, 7), 3, (3, 3), padding=1, groups=3),
     Case(2, 19, (7, 5), 19, (3, 3), padding="same", groups=19),  # several tiles, of two sizes
+    Case(2, 9, (9, 10), 9, (3, 3), stride=2, padding=1, groups=9),
+    Case(1, 4, (5, 40), 4, (1, 31), padding=(0, 15), groups=4),  # more taps in a row than registers
+]
+# Each has a form of its own, of the gradient of the weights, for its taps in a row or its tile: one type will do.
+SINGLE = [
     Case(2, 8, (9, 10), 8, (3, 3), stride=2, padding=1, groups=8),
     Case(3, 5, (8, 9), 5, (2, 4), stride=(3, 1), padding=(1, 3), dilation=(1, 2), groups=5),
     Case(2, 4, (7, 7), 4, (5, 5), padding="same", groups=4, mode="convolution"),
     Case(2, 2, (3, 3), 2, (5, 3), stride=2, padding=(3, 2), groups=2),  # a filter larger than the image
-    Case(1, 4, (5, 40), 4, (1, 31), padding=(0, 15), groups=4),  # more taps in a row than registers
     Case(2, 3, (4, 4), 3, (1, 1), groups=3),
 ]
+BOTH = [*product(CASES, DTYPES), *product(SINGLE, [np.dtype(np.float32)])]
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize(("case", "dtype"), BOTH, ids=str)
 def test_all_passes(case: Case, dtype: np.dtype) -> None:
     generator = np.random.default_rng(1)
     x, weight, bias = (whole(generator, s, dtype) for s in (case.x_shape, case.weight_shape, (case.filters,)))

@@ -10,20 +10,20 @@ from cnntrain.optimizers import OPTIMIZERS
 from tests.layers.networks import batch, check_gradients, loss, network
 
 MIDDLE = """
-- conv2d: {filters: 2, kernel_size: 3, padding: 1}
+- conv2d: {filters: 3, kernel_size: 3, padding: 1}
 - tanh
-- conv2d: {filters: 2, kernel_size: 3, padding: 1, frozen: true, weight_decay: 1}
+- conv2d: {filters: 3, kernel_size: 1, frozen: true, weight_decay: 1}
 - dense: classes
 """
 BEGINNING = """
-- residual: [conv2d: {filters: 1, kernel_size: 3, padding: 1, frozen: true}]
+- residual: [conv2d: {filters: 3, kernel_size: 1, frozen: true}]
 - tanh
 - dense: classes
 """
 
 
 def test_a_frozen_layer_passes_gradients_through_and_keeps_its_values() -> None:
-    net = network(MIDDLE, (1, 4, 4), images=5)
+    net = network(MIDDLE, (2, 4, 4), images=5)
     learning = ["0.conv2d.weight", "0.conv2d.bias", "3.dense.weight", "3.dense.bias"]
     assert check_gradients(net, 5) == ["input", *learning]
     frozen = [p for p in net.parameters if p.frozen]
@@ -41,7 +41,7 @@ def test_a_frozen_layer_passes_gradients_through_and_keeps_its_values() -> None:
 
 
 def test_nothing_is_computed_before_the_first_layer_that_learns(monkeypatch: pytest.MonkeyPatch) -> None:
-    net = network(BEGINNING, (1, 4, 4), images=3, needs_grad_input=False)
+    net = network(BEGINNING, (3, 4, 4), images=3, needs_grad_input=False)
     x, labels = batch(net, 3)
     loss(net, x, labels)
     monkeypatch.setattr(Conv2d, "backward", lambda *_: pytest.fail("the backward pass reached a frozen layer"))
@@ -51,8 +51,8 @@ def test_nothing_is_computed_before_the_first_layer_that_learns(monkeypatch: pyt
 
 
 def test_the_same_gradients_as_without_freezing() -> None:
-    frozen = network(BEGINNING, (1, 4, 4), images=3)
-    free = network(BEGINNING.replace(", frozen: true", ""), (1, 4, 4), images=3)
+    frozen = network(BEGINNING, (3, 4, 4), images=3)
+    free = network(BEGINNING.replace(", frozen: true", ""), (3, 4, 4), images=3)
     x, labels = batch(free, 3)
     for net in (frozen, free):
         loss(net, x, labels)

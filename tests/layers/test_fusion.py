@@ -98,11 +98,15 @@ SAME_BITS = {  # poolings before activations that round nothing
     "relu": "- batch_norm2d\n- relu\n- max_pool2d: 2",
     "leaky_relu": "- batch_norm2d\n- leaky_relu: 0.25\n- relu\n- max_pool2d: {kernel_size: 3, stride: 2, padding: 1}",
 }
-SAME_SUMS = {
-    "a convolution with its pooling": f"- {CONVOLUTION}\n- max_pool2d: 2\n- tanh",
-    "overlapping windows": f"- {CONVOLUTION}\n- tanh\n- max_pool2d: {{kernel_size: 3, stride: 2}}",
-    "both rules, nested": "- residual: [{conv2d: {filters: 2, kernel_size: 3, padding: 1}}, sigmoid, "
-    "{max_pool2d: {kernel_size: 3, stride: 1, padding: 1}}]\n- elu\n- max_pool2d: 2",
+FIRST_LAYER = "conv2d: {filters: 4, kernel_size: 3, padding: 1}"
+SAME_SUMS = {  # and the channels of the image
+    "a convolution with its pooling": (f"- {FIRST_LAYER}\n- max_pool2d: 2\n- tanh", 1),
+    "overlapping windows": (f"- {FIRST_LAYER}\n- tanh\n- max_pool2d: {{kernel_size: 3, stride: 2}}", 1),
+    "both rules, nested": (
+        "- residual: [{conv2d: {filters: 5, kernel_size: 3, padding: 1}}, sigmoid, "
+        "{max_pool2d: {kernel_size: 3, stride: 1, padding: 1}}]\n- elu\n- max_pool2d: 2",
+        5,
+    ),
 }
 
 
@@ -117,9 +121,9 @@ def test_without_fusions_the_same_bits(layers: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
-@pytest.mark.parametrize("layers", SAME_SUMS.values(), ids=SAME_SUMS)
-def test_without_fusions_the_same_but_for_rounding(layers: str, dtype: Any) -> None:
-    fused, plain = both(layers, dtype)
+@pytest.mark.parametrize(("layers", "channels"), SAME_SUMS.values(), ids=SAME_SUMS)
+def test_without_fusions_the_same_but_for_rounding(layers: str, channels: int, dtype: Any) -> None:
+    fused, plain = both(layers, channels, dtype)
     (outputs, gradients), (expected_outputs, expected_gradients) = results(fused, 37), results(plain, 37)
     share = 2e-5 if dtype == np.float32 else 1e-13
     np.testing.assert_allclose(outputs, expected_outputs, rtol=0, atol=share * np.abs(expected_outputs).max())
@@ -128,10 +132,10 @@ def test_without_fusions_the_same_but_for_rounding(layers: str, dtype: Any) -> N
         np.testing.assert_allclose(received, expected, rtol=0, atol=share * np.abs(expected).max())
 
 
-def both(layers: str, dtype: Any = np.float64) -> tuple[Network, Network]:
+def both(layers: str, channels: int = 2, dtype: Any = np.float64) -> tuple[Network, Network]:
     """A network with fusions and one without, in which every layer runs by itself where the config has it."""
     layers += "\n- dense: classes"
-    fused, plain = (network(layers, (2, 8, 9), images=37, dtype=dtype, fusions=on) for on in (True, False))
+    fused, plain = (network(layers, (channels, 8, 9), images=37, dtype=dtype, fusions=on) for on in (True, False))
     order = [path for path, _ in plain.layers() if path.count(".") == 1]
     assert order == sorted(order)
     assert any(row.stands_for for row in fused.body.rows) or order != [path for path, _ in fused.layers()]

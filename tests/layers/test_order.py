@@ -26,7 +26,7 @@ FALLING = {"gelu", "silu"}  # somewhere
 @pytest.mark.parametrize("pool", ["max_pool2d: 2", "max_pool2d: {kernel_size: 3, stride: 2, padding: 1}"])
 def test_max_pooling_after_an_activation(name: str, pool: str) -> None:
     layers = f"- conv2d: {{filters: 4, kernel_size: 3}}\n- {name}\n- {pool}\n- dense: classes"
-    net = network(layers, (2, 9, 8), images=19)
+    net = network(layers, (1, 9, 8), images=19)
     x, labels = batch(net, 19)
     loss(net, x, labels)
     values = {parameter.name: parameter.value for parameter in net.parameters}
@@ -84,7 +84,7 @@ def test_gradients_where_layers_share_memory(layers: str) -> None:
 
 def test_every_output_is_shown_before_it_is_overwritten() -> None:
     net = network(
-        "- conv2d: {filters: 2, kernel_size: 3}\n- relu\n- batch_norm2d\n- dense: classes", (2, 5, 5), images=3
+        "- conv2d: {filters: 3, kernel_size: 3}\n- relu\n- batch_norm2d\n- dense: classes", (2, 5, 5), images=3
     )
     x, labels = batch(net, 3)
     first = loss(net, x, labels)

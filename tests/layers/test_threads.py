@@ -40,7 +40,7 @@ from tests.layers.networks import batch, loss, network
 
 pooled_convolution.SLICE_BYTES = 1
 LAYERS = """
-- conv2d: {filters: 17, kernel_size: 3}
+- conv2d: {filters: 16, kernel_size: 3}
 - max_pool2d: {kernel_size: 3, stride: 2}
 - conv2d: {filters: 32, kernel_size: 3, padding: 1}
 - max_pool2d: 2

@@ -118,7 +118,7 @@ def test_process_0_speaks_for_all(
     with pytest.raises(Left, match="2"):
         ending.fail("no command of that name", 2)
     assert capsys.readouterr().err == "no command of that name\n"
-    assert given_up.getvalue() == ""
+    assert given_up.getvalue() == "[0.5 s]"  # in which the launcher passes it on
 
 
 def test_another_speaks_only_if_process_0_does_not(monkeypatch: pytest.MonkeyPatch, given_up: io.StringIO) -> None:
@@ -126,10 +126,10 @@ def test_another_speaks_only_if_process_0_does_not(monkeypatch: pytest.MonkeyPat
     say(monkeypatch, PMI_RANK="3", PMI_SIZE="4")
     with pytest.raises(Left, match="2"):
         ending.fail("mpi4py is needed", 2)
-    assert given_up.getvalue() == "[5 s]process 3: mpi4py is needed\n"
+    assert given_up.getvalue() == "[5 s]process 3: mpi4py is needed\n[0.5 s]"
     with pytest.raises(Left, match="7"):
         ending.leave_early(7)
-    assert given_up.getvalue().endswith("process 3: ended with code 7, by itself\n")
+    assert given_up.getvalue().endswith("process 3: ended with code 7, by itself\n[0.5 s]")
     ending.leave_early(0)  # help, for example
 
 

@@ -153,7 +153,7 @@ def convert(state: StateDict, config: Config, warn: Callable[[str], None]) -> Ch
 
     def measured(split: Split) -> tuple[float, float]:
         first = Split(split.images[:MEASURED], split.labels[:MEASURED])
-        found = evaluate(training.network, first, training.data.normalization, training.batch_size)
+        found = evaluate(training.network, first, training.data.normalization, training.network.batch_size)
         return found.loss, found.accuracy
 
     loss, accuracy = measured(training.data.train)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,6 +46,81 @@ ready = "numba.cpython.cmathimpl" in sys.modules
 print(json.dumps([compiled, loaded_kernels(), cache_folder(), y.tolist(), lines[1:], ready, warned]))
 """
 
+# Python and Numba take longer to begin than most tests take to run a kernel. One process imports Numba, and nothing of
+# cnntrain; every program runs in a fork of it, with variables of its own.
+SERVER = """
+import json, os, signal, socket, sys, tempfile, traceback
+import numba, numpy
+from numba.core import config
+
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[1])
+server.listen()
+print(flush=True)
+while True:
+    connection, _ = server.accept()
+    if os.fork() == 0:
+        break
+    connection.close()
+
+signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+program, root, variables = json.loads(connection.makefile().readline())
+os.environ.clear()
+os.environ.update(variables)
+config.reload_config()
+os.chdir(root)
+sys.path.insert(0, root)
+printed = [tempfile.TemporaryFile("w+") for _ in range(2)]
+for number, file in enumerate(printed):
+    os.dup2(file.fileno(), number + 1)
+failed = False
+try:
+    exec(compile(program, "program", "exec"), {"__name__": "__main__"})
+except BaseException:
+    failed = True
+    traceback.print_exc()
+for number, (stream, file) in enumerate(zip((sys.stdout, sys.stderr), printed)):
+    stream.flush()
+    file.seek(0)
+    printed[number] = file.read()
+connection.sendall(json.dumps([failed, *printed]).encode())
+os._exit(0)
+"""
+
+
+@dataclass
+class Processes:
+    """Runs programs in new processes that have imported Numba already."""
+
+    address: str
+
+    @classmethod
+    @contextmanager
+    def started(cls) -> Iterator[Processes]:
+        with tempfile.TemporaryDirectory() as folder:
+            made = cls(f"{folder}/socket")
+            command = [sys.executable, "-c", SERVER, made.address]
+            with subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as server:
+                assert server.stdout is not None
+                server.stdout.readline()
+                try:
+                    yield made
+                finally:
+                    server.kill()
+
+    def run(self, program: str, root: Path, variables: dict[str, str]) -> str:
+        """Return what it prints."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(600)
+            connection.connect(self.address)
+            connection.sendall(json.dumps([program, str(root), variables]).encode() + b"\n")
+            answer = connection.makefile().read()
+        assert answer, "the process crashed"
+        failed, output, messages = json.loads(answer)
+        assert not failed, messages
+        return str(output)
+
 
 @dataclass
 class Outcome:
@@ -59,6 +138,7 @@ class Copy:
     """A copy of the package that nobody else uses, and a program that runs one of its kernels."""
 
     root: Path
+    processes: Processes
 
     @property
     def kernels(self) -> Path:
@@ -70,17 +150,8 @@ class Copy:
 
     def run(self, types: str = "np.float32", **environment: str) -> Outcome:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_CACHE")}
-        finished = subprocess.run(
-            [sys.executable, "-c", PROGRAM.replace("TYPES", types)],
-            env={**inherited, "PYTHONPATH": str(self.root), **environment},
-            cwd=self.root,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
-        assert finished.returncode == 0, finished.stderr
-        return Outcome(*json.loads(finished.stdout))
+        output = self.processes.run(PROGRAM.replace("TYPES", types), self.root, {**inherited, **environment})
+        return Outcome(*json.loads(output))
 
     def edit(self, file: str, old: str, new: str) -> None:
         """Change a kernel file in one place; its size and time stay what they were."""

@@ -14,7 +14,7 @@ from tests.layers.networks import batch, loss, network
 LAYERS = """
 - conv2d: {filters: 4, kernel_size: 3}
 - max_pool2d: 2
-- conv2d: {filters: 17, kernel_size: 3, stride: 2}
+- conv2d: {filters: 6, kernel_size: 3, stride: 2}
 - max_pool2d: {kernel_size: 3, stride: 2}
 - conv2d: {filters: 32, kernel_size: 3, padding: 1}
 - tanh
