@@ -71,7 +71,8 @@ def start_run(
     TrainingError
         The loss, or something that a checkpoint would hold, became NaN or infinite.
     """
-    set_threads(threads or team.threads())
+    fitting = team.threads()  # asked in any case: all must ask
+    set_threads(threads or fitting)
     with _warnings(reporter):
         training = build_anew(config, reporter, team)
         if not team.writes:
@@ -118,7 +119,8 @@ def resume_run(
     DataError, ConfigError, RunFolderError, TrainingError
         As for `start_run`.
     """
-    set_threads(threads or team.threads())
+    fitting = team.threads()  # asked in any case: all must ask
+    set_threads(threads or fitting)
     if not team.writes:
         with _warnings(reporter):
             return _resume_others(reporter, team)
