@@ -39,6 +39,8 @@ def command(
 
     from cnntrain.bench.subject import subject_of_config
     from cnntrain.data import SOURCES
+    from cnntrain.kernels.compiler.estimate import Estimate
+    from cnntrain.kernels.compiler.rehearsal import rehearse
     from cnntrain.kernels.compiler.report import cache_folder, loaded_kernels, reported
     from cnntrain.runs.reporter import Reporter
 
@@ -46,8 +48,14 @@ def command(
     begin = time.perf_counter()
     subject = subject_of_config(config_file, overrides, image, classes)
     published = SOURCES[subject.config.data.source].published
-    with reported(reporter.line, reporter.warning) as compiled:
-        subject.warm_up((np.uint8, np.float32) if published is None else (np.dtype(published.image_type),))
+    image_types = (np.uint8, np.float32) if published is None else (np.dtype(published.image_type),)
+
+    def estimate() -> Estimate:
+        another = subject_of_config(config_file, overrides, image, classes)
+        return Estimate(rehearse(lambda: another.warm_up(image_types)))
+
+    with reported(reporter.line, reporter.warning, estimate) as compiled:
+        subject.warm_up(image_types)
     seconds, loaded, folder = time.perf_counter() - begin, loaded_kernels(), cache_folder()
     if folder is None:
         reporter.warning("nothing could be kept: no folder can be used; set NUMBA_CACHE_DIR to one of your own")

@@ -105,13 +105,14 @@ def build_training(config: Config, warn: Callable[[str], None]) -> Training:
     batch_size = min(config.train.batch_size, images)
     steps_per_epoch = -(-images // batch_size)
     schedule, total_steps = schedule_of(config, steps_per_epoch)
-    network = build_network(config, Shape(*data.train.images.shape[1:]), len(data.class_names), batch_size)
+    shape = Shape(*data.train.images.shape[1:])
+    network, optimizer = network_and_optimizer(config, shape, len(data.class_names), batch_size)
     return Training(
         config=config,
         data=data,
         feed=Feed(data.train, augmenter_of(config, data, batch_size)),
         network=network,
-        optimizer=OPTIMIZERS[config.optimizer.name](config.optimizer.settings, network.parameters),
+        optimizer=optimizer,
         schedule=schedule,
         learning_rate=config.optimizer.settings.learning_rate,
         batch_size=batch_size,
@@ -146,6 +147,14 @@ def build_network(config: Config, input_shape: Shape, classes: int, batch_size: 
     """Build the config's network for images of a shape; raises `ConfigError` if the layers do not fit."""
     rows = infer_shapes(config, input_shape, classes)
     return Network(rows, batch_size=batch_size, loss=config.loss, seed=config.seed, direct=config.train.direct)
+
+
+def network_and_optimizer(
+    config: Config, input_shape: Shape, classes: int, batch_size: int
+) -> tuple[Network, Optimizer]:
+    """Build the config's network as `build_network` does, and its optimiser."""
+    network = build_network(config, input_shape, classes, batch_size)
+    return network, OPTIMIZERS[config.optimizer.name](config.optimizer.settings, network.parameters)
 
 
 def normalization_values(normalization: Normalization) -> NormalizationValues:
