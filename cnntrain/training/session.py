@@ -13,6 +13,8 @@ from cnntrain.config import Config, parse_config, resolved_yaml
 from cnntrain.errors import ArgumentError, RunFolderError
 from cnntrain.evaluation.start_from import start_from
 from cnntrain.kernels.compiler.threads import set_threads, threading_layer, threading_layer_warning
+from cnntrain.network import Network
+from cnntrain.optimizers import Optimizer
 from cnntrain.processes.team import ALONE, Team
 from cnntrain.runs.checkpoint import Checkpoint
 from cnntrain.runs.disk import write_atomically
@@ -35,7 +37,7 @@ from cnntrain.training.resume import (
     schedule_change,
     unrecorded,
 )
-from cnntrain.training.setup import Training, build_training
+from cnntrain.training.setup import Training, build_training, network_and_optimizer
 from cnntrain.training.warm_up import compiling
 from cnntrain.warm_up import warm_up
 
@@ -287,11 +289,19 @@ def _describe(training: Training, folder: RunFolder, reporter: Reporter) -> None
 def compile_kernels(training: Training, reporter: Reporter) -> None:
     """Compile or load the kernels that a training needs, changing nothing."""
     shape, classes = training.network.input_shape, len(training.data.class_names)
-    with compiling(training.config, shape, classes, training.network.batch_size, reporter):
-        training.optimizer.warm_up()
+    batch_size = training.network.batch_size
+
+    def prepare(network: Network, optimizer: Optimizer) -> None:
+        optimizer.warm_up()
         for image_type in training.feed.image_types:
-            warm_up(training.network, image_type)
+            warm_up(network, image_type)
         training.feed.warm_up()
+
+    def rehearsed() -> None:
+        prepare(*network_and_optimizer(training.config, shape, classes, batch_size))
+
+    with compiling(training.config, shape, classes, batch_size, reporter, rehearsed):
+        prepare(training.network, training.optimizer)
 
 
 def _prepare(training: Training, folder: RunFolder, reporter: Reporter, team: Team) -> None:

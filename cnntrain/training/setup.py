@@ -128,13 +128,14 @@ def build_training(config: Config, warn: Callable[[str], None], team: Team = ALO
     steps_per_epoch = -(-images // batch_size)
     schedule, total_steps = schedule_of(config, steps_per_epoch)
     most = -(-batch_size // config.train.shards)  # images that pass through the network at once
-    network = build_network(config, Shape(*data.train.images.shape[1:]), len(data.class_names), most)
+    shape = Shape(*data.train.images.shape[1:])
+    network, optimizer = network_and_optimizer(config, shape, len(data.class_names), most)
     return Training(
         config=config,
         data=data,
         feed=Feed(data.train, augmenter_of(config, data, most)),
         network=network,
-        optimizer=OPTIMIZERS[config.optimizer.name](config.optimizer.settings, network.parameters),
+        optimizer=optimizer,
         schedule=schedule,
         learning_rate=config.optimizer.settings.learning_rate,
         batch_size=batch_size,
@@ -189,6 +190,14 @@ def build_network(config: Config, input_shape: Shape, classes: int, batch_size: 
         direct=config.train.direct,
         few=batch_size <= FEW,
     )
+
+
+def network_and_optimizer(
+    config: Config, input_shape: Shape, classes: int, batch_size: int
+) -> tuple[Network, Optimizer]:
+    """Build the config's network as `build_network` does, and its optimiser."""
+    network = build_network(config, input_shape, classes, batch_size)
+    return network, OPTIMIZERS[config.optimizer.name](config.optimizer.settings, network.parameters)
 
 
 def normalization_values(normalization: Normalization) -> NormalizationValues:
