@@ -15,6 +15,7 @@ from tests import naive
 from tests.functional.arrays import (
     A_DENOMINATOR,
     G_DENOMINATOR,
+    LARGE_G_DENOMINATOR,
     Array,
     Case,
     assert_same,
@@ -56,6 +57,11 @@ def only(form: str, to_input: str | None = None) -> dict[str, str]:
     return {"forward": form, "to input": to_input or form, "to weights": "winograd"}
 
 
+def large(to_input: str = "winograd 8x8") -> dict[str, str]:
+    """Take patches of 8x8 in all passes."""
+    return {"forward": "winograd 8x8", "to input": to_input, "to weights": "winograd 8x8"}
+
+
 def names(case: Case, machine: Machine) -> list[str]:
     """By what the three passes are computed."""
     problems = problems_of(geometry_of(case), 2, np.dtype(np.float32), machine)
@@ -77,29 +83,43 @@ def test_forward_and_backward_equal_the_naive_loops(
     case: Case, form: str, to_input: str | None, machine: Machine
 ) -> None:
     """Exactly, in float64, on whole numbers that all denominators divide."""
-    weights = "winograd" if case.filters >= 16 else "by positions"
-    passes = Passes(case, only(form, to_input) | {"to weights": weights}, machine)
-    generator = np.random.default_rng(71)
+    compare_exactly(Passes(case, only(form, to_input), machine), G_DENOMINATOR)
+
+
+@pytest.mark.parametrize("to_input", ["winograd 8x8", "winograd transposed 8x8"])
+@pytest.mark.parametrize("case", [CASES[i] for i in (10, 11, 13, 14, 17)], ids=str)
+def test_patches_of_8x8_equal_the_naive_loops(case: Case, to_input: str) -> None:
+    """In the tiles of AVX2: one compiled form for all."""
+    compare_exactly(Passes(case, large(to_input), AVX2), LARGE_G_DENOMINATOR)
+
+
+def compare_exactly(passes: Passes, denominator: int) -> None:
+    """Compare all passes in float64 with the naive loops: exactly, on whole numbers that all denominators divide."""
+    case, generator = passes.case, np.random.default_rng(71)
     x, weight = (whole(generator, shape, np.float64) for shape in (case.x_shape, case.weight_shape))
-    weight *= G_DENOMINATOR
+    weight *= denominator
     bias = whole(generator, (case.filters,), np.float64)
     y = passes.conv2d(x, weight, bias)
     assert_same(y, naive.conv2d(x, weight, bias, **case.settings), np.float64)
 
-    grad_output = whole(generator, y.shape, np.float64) * G_DENOMINATOR * A_DENOMINATOR
+    grad_output = whole(generator, y.shape, np.float64) * denominator * A_DENOMINATOR
     gradients = passes.conv2d_backward(grad_output, x, weight)
     expected = naive.conv2d_backward(grad_output, x, weight, **case.settings)
     for actual, wanted in zip(gradients, expected, strict=True):
         assert_same(actual, wanted, np.float64)
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("case", [CASES[0], CASES[2], CASES[10], CASES[11]], ids=str)
-def test_rounding_errors_stay_within_those_of_a_sum(case: Case, form: str) -> None:
+@pytest.mark.parametrize(
+    ("case", "algorithms"),
+    [(CASES[i], only(form)) for form in FORMS for i in (0, 2, 10, 11)]
+    + [(CASES[11], large("winograd transposed 8x8"))],
+    ids=str,
+)
+def test_rounding_errors_stay_within_those_of_a_sum(case: Case, algorithms: dict[str, str]) -> None:
     """In float32, compared with the largest sum: errors of a patch spread over all of its outputs."""
     generator = np.random.default_rng(72)
     x, weight = normal(generator, case.x_shape, np.float32), normal(generator, case.weight_shape, np.float32)
-    passes = Passes(case, only(form))
+    passes = Passes(case, algorithms)
     y = passes.conv2d(x, weight)
     grad_output = normal(generator, y.shape, np.float32)
     actual = y, *passes.conv2d_backward(grad_output, x, weight)[:2]
@@ -154,8 +174,9 @@ def test_few_channels_and_small_images_are_computed_tap_by_tap(machine: Machine)
 def test_the_cheapest_of_several_ways_is_taken(machine: Machine, form: str) -> None:
     """As measured: see docs/kernels.md."""
     assert names(Case(2, 16, (32, 32), 16, (3, 3), padding=1), machine) == [form, form, "winograd"]
-    assert names(Case(2, 32, (16, 16), 32, (5, 5), padding=2), machine) == [form, form, "winograd"]
-    assert names(Case(2, 20, (12, 12), 50, (5, 5)), machine) == [form, "winograd transposed", "winograd"]
+    assert names(Case(2, 32, (16, 16), 32, (5, 5), padding=2), machine) == ["winograd 8x8"] * 3
+    assert names(Case(2, 20, (12, 12), 50, (5, 5)), machine) == list(large("winograd transposed 8x8").values())
+    assert names(Case(2, 16, (16, 16), 16, (5, 5), padding=2), machine) == [form, form, "winograd"]
     few_channels = names(Case(2, 3, (32, 32), 32, (5, 5), padding=2), machine)
     assert few_channels[0] == (form if form == "winograd rows" else "direct")
 
