@@ -76,6 +76,7 @@ class Place(NamedTuple):
     patch: Series  # the first channel's of the unit, by patches
     channels: Range
     patches: int  # how many
+    together: int  # of which so many have a sum of their own
 
 
 @shared
@@ -134,19 +135,22 @@ def transform_stretch(work, patches):
 def multiply_by_lanes(place, c, channels):
     """Add the products of patches, lane by lane: vectors of 16 filters times numbers of a tile of channels.
 
-    They have a sum of their own before they meet those of other stretches: that rounds less than one long sum.
+    Some patches together have a sum of their own, and so have those of a stretch: that rounds less than one long sum.
     """
     scratch, step = place.scratch, place.sums.step
     at = place.sums.at + c * step
     d, x = place.delta.at, place.patch.at + (c - place.channels.begin) * LANES
-    tile = tile_zero(place.partial, place.vectors, channels)
-    for _ in range(place.patches):
-        for lane in range(LANES):
-            tile = accumulate(tile, scratch, d + lane * place.delta.step, LANES, scratch, x + lane, LANES)
-        d += LANES * place.delta.step
-        x += place.patch.step
+    total = tile_zero(place.partial, place.vectors, channels)
+    for first in range(0, place.patches, place.together):
+        tile = tile_zero(place.partial, place.vectors, channels)
+        for _ in range(first, min(first + place.together, place.patches)):
+            for lane in range(LANES):
+                tile = accumulate(tile, scratch, d + lane * place.delta.step, LANES, scratch, x + lane, LANES)
+            d += LANES * place.delta.step
+            x += place.patch.step
+        total = total + tile
     tile_store(
-        place.partial, at, LANES, step, tile_load(place.partial, at, LANES, step, place.vectors, channels) + tile
+        place.partial, at, LANES, step, tile_load(place.partial, at, LANES, step, place.vectors, channels) + total
     )
 
 
@@ -160,7 +164,8 @@ def add_stretch(work, patches):
         for v in range(0, filled, len(vectors) * LANES):
             sums = Series(unit.sums + p * geometry.channels.inputs * filled + v, filled)
             delta, count = Series(room.deltas.at + p * room.deltas.step + v, filled), patches.end - patches.begin
-            place = Place(arrays.partial, arrays.scratch, vectors, sums, delta, patch, channels, count)
+            together = count if len(sizes.patch) == 6 else 1
+            place = Place(arrays.partial, arrays.scratch, vectors, sums, delta, patch, channels, count, together)
             some_tiles(
                 multiply_by_lanes, place, unit.tiles.begin, unit.tiles.end, geometry.tiles, sizes.tall, sizes.short
             )  # fmt: skip
