@@ -32,6 +32,7 @@ NOT_RUN: dict[str, dict[str, str]] = {
     "docs/performance.md": {
         "python benchmarks/compare.py": LONG,
         "python benchmarks/busy.py": LONG,
+        "python benchmarks/rounding.py": PYTORCH,
         "python benchmarks/start_up.py": LONG,
         "python benchmarks/processes.py": LONG,
         "OMP_NUM_THREADS=1 cnntrain bench": LONG,
