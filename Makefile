@@ -60,7 +60,7 @@ smoke: $(DEV)
 	@NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_smoke.py $(ARGS)
 
 torture: $(DEV)
-	@CNNTRAIN_TORTURE=$(TIMES) NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto tests/reliability $(ARGS)
+	@CNNTRAIN_TORTURE=$(TIMES) NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto tests/reliability tests/processes $(ARGS)
 
 # Checked kernels compile anew and take their time; their cache is kept apart.
 checked: $(DEV)

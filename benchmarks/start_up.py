@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 
 # Notes when the optimiser has made its first step, then goes on: everything before it happens as in any training.
 PROGRAM = """
@@ -31,9 +32,9 @@ main()
 STEPS = ["--set", "train.epochs=null", "--set", "train.steps=20"]
 
 
-def start(config: str, cache: str | None) -> tuple[float, float]:
+def start(config: str, cache: str | None, environment: Mapping[str, str] = os.environ) -> tuple[float, float]:
     """Train for 20 steps; return the seconds to the first update and to the end of the process."""
-    environment = os.environ if cache is None else {**os.environ, "NUMBA_CACHE_DIR": cache}
+    environment = environment if cache is None else {**environment, "NUMBA_CACHE_DIR": cache}
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-c", PROGRAM, "train", "--config", config, *STEPS, "--out", f"{folder}/run"]
         begin = time.time()

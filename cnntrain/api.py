@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cnntrain.data import Normalization
 from cnntrain.errors import CheckpointError
 from cnntrain.evaluation.batches import Images, as_batch
 from cnntrain.evaluation.pictures import probabilities_of
@@ -40,6 +41,7 @@ class TrainedNetwork:
 
     def __init__(self, restored: Restored) -> None:
         self._restored = restored
+        self._normalizations: dict[np.dtype, Normalization] = {}  # by the type of images
 
     @classmethod
     def load(cls, run_or_checkpoint: str | Path) -> TrainedNetwork:
@@ -129,7 +131,9 @@ class TrainedNetwork:
 
     def _logits(self, images: Images) -> tuple[NDArray[np.floating], bool]:
         array, alone = as_batch(self._restored, images)
-        normalization = normalization_for(self._restored, array.dtype)
+        normalization = self._normalizations.get(array.dtype)
+        if normalization is None:
+            normalization = self._normalizations[array.dtype] = normalization_for(self._restored, array.dtype)
         if len(array) == 0:
             return np.empty((0, len(self.class_names)), np.float32), alone
         return self._restored.network.predict_logits(array, normalization, views_of(self._restored.config)), alone

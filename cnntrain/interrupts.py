@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -16,6 +17,7 @@ INTERRUPTED = 130
 _IMPORTING = "<frozen importlib._bootstrap>"  # the file of the frames that an import runs in
 
 _catching = False
+before_leaving: Callable[[int], None] | None = None  # told the exit code: one of several processes ends all
 
 
 def install() -> None:
@@ -41,6 +43,8 @@ def leave(code: int, message: str) -> NoReturn:
     """End the process here, without unwinding anything."""
     with contextlib.suppress(OSError):  # not through sys.stderr: a signal may come in the middle of a write to it
         os.write(2, message.encode())
+    if before_leaving is not None:
+        before_leaving(code)
     os._exit(code)
 
 

@@ -12,6 +12,8 @@ from numpy.typing import DTypeLike
 
 from cnntrain.shape import LANES
 
+FEW = 12  # images: as many or fewer take less time by themselves than as one block of sixteen (docs/performance.md)
+
 
 @dataclass(frozen=True)
 class Machine:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.errors import ArgumentError, CheckpointError
 from cnntrain.kernels.compiler.pace import Pace
+from cnntrain.kernels.compiler.threads import possible_threads
 from cnntrain.kernels.layout import from_lanes, to_lanes
 from cnntrain.layers import Batch, Layer, LayerContext, LayerRow
 from cnntrain.layers.batch import Watch
@@ -20,11 +22,14 @@ from cnntrain.layers.gradients import GradientBuffers
 from cnntrain.layers.sequence import LayerSequence
 from cnntrain.losses import Loss
 from cnntrain.losses.mixture import Mixture
-from cnntrain.machine import this_machine
+from cnntrain.machine import FEW, this_machine
 from cnntrain.memory import line_aligned
-from cnntrain.parameters import Parameter, Statistic
+from cnntrain.parameters import Changes, Parameter, Statistic
 from cnntrain.settings import Choice
 from cnntrain.shape import LANES, Shape
+
+if TYPE_CHECKING:
+    from cnntrain.passes.program import Program
 
 
 class Affine(Protocol):
@@ -69,6 +74,8 @@ class Network:
         time; without, every layer runs by itself in the order of the rows.
     direct : bool
         Compute convolutions directly even where another algorithm takes less time (`train.convolution: direct`).
+    few : bool
+        For a training whose batches have no more than `FEW` images: leave out empty lanes where that keeps the bits.
 
     Attributes
     ----------
@@ -82,6 +89,10 @@ class Network:
         The rest of the state: running means and the like.
     gradients, measured : ndarray
         Flat: the gradients of all parameters, and the values of all statistics, in these orders.
+    starts : list of int
+        Where in `gradients` those of each layer of the body begin; at the end, their number.
+    changes : Changes
+        How often the state has changed.
     """
 
     def __init__(
@@ -95,6 +106,7 @@ class Network:
         needs_grad_input: bool = False,
         fusions: bool = True,
         direct: bool = False,
+        few: bool = False,
     ) -> None:
         self.batch_size, self.dtype = batch_size, np.dtype(dtype)
         self.input_shape, self.output_shape = Shape(*rows[0].input_shape), Shape(*rows[-1].output_shape)
@@ -107,6 +119,7 @@ class Network:
             seed=seed,
             gradients=GradientBuffers(self.dtype),
             direct=direct,
+            few=few,
         )
         self.body = LayerSequence.build(fuse(rows) if fusions else rows, context)
         layers = [layer for _, layer in self.body.walk()]
@@ -114,7 +127,13 @@ class Network:
         self.statistics = [statistic for layer in layers for statistic in layer.statistics]
         self.gradients = _share_flat_arrays(self.parameters, self.dtype)
         self.measured = _share_flat_array(self.statistics, self.dtype)
-        self._starts = list(accumulate((_size_of(layer) for layer in self.body.layers), initial=0))
+        self.starts = list(accumulate((_size_of(layer) for layer in self.body.layers), initial=0))
+        self.changes = Changes()
+        for parameter in self.parameters:
+            parameter.changes = self.changes
+        self._program: Program | str | None = None  # for few images: made when it is first needed
+        self._packed = -1  # changes that it knows of
+        self._pace: tuple[Pace, list[int]] | None = None  # of predictions; the number of threads, and those possible
         self._input = line_aligned(self.blocks * self.input_shape.size * LANES, self.dtype)
         self._output = line_aligned(self.blocks * self.output_shape.size * LANES, self.dtype)
         self._batch = Batch(1)  # a blank image, until others are loaded
@@ -138,8 +157,7 @@ class Network:
         """
         if not 0 < indices.size <= self.batch_size:
             raise ArgumentError(f"a batch must have 1 to {self.batch_size} images; received {indices.size}")
-        if images.shape[1:] != self.input_shape:
-            raise ArgumentError(f"images must be {self.input_shape}; received {'x'.join(map(str, images.shape[1:]))}")
+        self._check_shape(images.shape[1:])
         if not isinstance(images, np.ndarray):
             images, indices = images[indices], np.arange(indices.size)
         scale, shift = normalization.affine()
@@ -153,6 +171,10 @@ class Network:
             *self.input_shape,
         )
 
+    def _check_shape(self, shape: tuple[int, ...]) -> None:
+        if shape != self.input_shape:
+            raise ArgumentError(f"images must be {self.input_shape}; received {'x'.join(map(str, shape))}")
+
     def forward(self, training: bool = False, step: int = 0) -> None:
         """Run all layers on the loaded images.
 
@@ -164,6 +186,8 @@ class Network:
             Number of the training step, from which dropout draws its mask: the same step, the same mask.
         """
         self._batch = Batch(self._batch.images, training, step)
+        if training:
+            self.changes.count += 1
         self._output = self.body.forward(self._input, self._batch)
 
     def forward_views(self, views: Iterable[tuple[float, NDArray[Any]]], normalization: Affine) -> None:
@@ -212,7 +236,7 @@ class Network:
 
         `ready` is called on the way with places in `gradients`, each before the last: from there on all are final.
         """
-        done = None if ready is None else lambda number: ready(self._starts[number])
+        done = None if ready is None else lambda number: ready(self.starts[number])
         self._grad_input = self.body.backward(self.loss_layer.gradient, self._batch, done)
 
     @property
@@ -239,11 +263,23 @@ class Network:
     # --- the whole ---
 
     def predict_logits(
-        self, images: NDArray[Any], normalization: Affine, views: Callable[[NDArray[Any]], Any] | None = None
+        self, images: Any, normalization: Affine, views: Callable[[NDArray[Any]], Any] | None = None
     ) -> NDArray[Any]:
-        """Return the outputs of any number of images, (N, classes), in batches; averaged over `views` of them."""
+        """Return the outputs of any number of images, (N, classes); averaged over `views` of them.
+
+        `FEW` images or less are computed one by one with lanes along channels (`few_images`), more in batches with
+        sixteen images side by side. The two add the same products in the same order but where a convolution's algorithm
+        is not the direct one.
+        """
+        if views is None and 0 < len(images) <= FEW:
+            program = self.few_images()
+            if not isinstance(program, str):
+                scale, shift = normalization.affine()
+                self._check_shape(images.shape[1:])
+                taken = images if isinstance(images, np.ndarray) else images[np.arange(len(images))]
+                return program(taken, scale.astype(self.dtype, copy=False), shift.astype(self.dtype, copy=False))
         results = [np.empty((0, self.output_shape.size), self.dtype)]
-        with Pace() as pace:
+        with self._kept_pace() as pace:
             for start in range(0, len(images), self.batch_size):
                 stop = min(start + self.batch_size, len(images))
                 if views is None:
@@ -254,6 +290,27 @@ class Network:
                 results.append(self.logits())
                 pace.lap(stop - start)
         return np.concatenate(results)
+
+    def _kept_pace(self) -> Pace:
+        """Return what earlier predictions have found out about threads, unless somebody has set their number since."""
+        threads = [numba.get_num_threads(), *possible_threads()]
+        if self._pace is None or self._pace[1] != threads:
+            self._pace = Pace(), threads
+        return self._pace[0]
+
+    def few_images(self) -> Program | str:
+        """Return what computes few images, with the state packed, or say in words why nothing does."""
+        program = self._program
+        if program is None:
+            from cnntrain.layers.program import program_of
+
+            every: list[Parameter | Statistic] = [*self.parameters, *self.statistics]
+            arrays = {piece.name: piece.value for piece in every}
+            program = self._program = program_of(self.body.rows, self.input_shape, self.dtype, arrays)
+        if self._packed != self.changes.count and not isinstance(program, str):
+            program.pack()
+            self._packed = self.changes.count
+        return program
 
     def layers(self) -> Iterator[tuple[str, Layer]]:
         """Yield (path, layer) in the order in which they run; a layer that contains layers after those."""
@@ -327,6 +384,7 @@ class Network:
                 piece.assign(piece.value, tensor)
             else:
                 piece.value[...] = tensor
+        self.changes.count += 1
 
 
 def _share_flat_arrays(parameters: Sequence[Parameter], dtype: np.dtype) -> NDArray[Any]:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+@dataclass
+class Changes:
+    """How often a network's state has changed: what was made of its parameters before is made anew.
+
+    Whoever writes into a parameter's value, or a statistic's, by himself adds one. Optimisers and `Network` do.
+    """
+
+    count: int = 0
 
 
 @dataclass
@@ -29,6 +39,8 @@ class Parameter:
         It learns in the first so many epochs of a training only; None: always.
     whole_schedule : bool
         The schedule runs through in these epochs, instead of being cut off by their end.
+    changes : Changes
+        Of the network that has the parameter.
     """
 
     name: str
@@ -40,6 +52,7 @@ class Parameter:
     frozen: bool = False
     epochs: float | None = None
     whole_schedule: bool = False
+    changes: Changes = field(default_factory=Changes)
 
     def canonical(self, array: NDArray[Any]) -> NDArray[Any]:
         """Return a copy of `value`, or of an array like it, in canonical order: that of PyTorch and ONNX."""

@@ -62,6 +62,12 @@ def warm_up(network: Network, image_type: Any = np.uint8) -> None:
         statistic.value[...] = value
 
 
+def warm_up_few_images(network: Network, image_type: Any = np.uint8) -> None:
+    """Compile or load what `Network.predict_logits` computes few images with, if the network's layers allow it."""
+    images = np.zeros((1, *network.input_shape), image_type)
+    network.predict_logits(images, _Blank(network.input_shape.channels, network.dtype))
+
+
 def help_warm_up(network: Network) -> None:
     """Compile each layer's kernels, from the second to the last, then the loss.
 

@@ -71,7 +71,7 @@ MAY_IMPORT = {
     "bench": CONFIG | {"network", "warm_up", "runs", "evaluation"},
     "api": CONFIG | {"network", "runs", "evaluation", "training", "export"},
     "cli": CONFIG | USE | {"processes", "streams", "interrupts"},
-    "__main__": {"cli", "interrupts"},
+    "__main__": {"cli", "interrupts", "processes"},
     "cnntrain": {"extensions", "api"},  # offered at the top, imported when used
 }
 KERNELS = {"kernel", "inlined_kernel", "outer_kernel", "parallel_kernel"}

@@ -16,6 +16,7 @@ import numpy as np
 from benchmarks.peers import protocol
 from benchmarks.peers.protocol import Array, Plan, Program
 from benchmarks.peers.serving import serve
+from cnntrain.machine import FEW
 
 LOWER = 0.95  # of the loss: a step that lowers it so far is far enough for a wrong gradient to show
 RATES = [1e-3 * 2**k for k in range(11)]
@@ -30,6 +31,7 @@ class Cnntrain(protocol.Peer):
         from cnntrain.kernels.compiler.report import announce
         from cnntrain.optimizers import OPTIMIZERS
         from cnntrain.shape import Shape
+        from cnntrain.warm_up import warm_up_few_images
 
         self.subject = subject_of_config(
             Path(plan["config"]), plan["overrides"], Shape(*plan["image"]), plan["classes"]
@@ -37,12 +39,15 @@ class Cnntrain(protocol.Peer):
         self.compiled: list[str] = []
         with announce(self.compiled.append):
             self.subject.warm_up()
+            if plan["batch_size"] <= FEW:
+                warm_up_few_images(self.subject.network, np.dtype(np.uint8))
         network = self.subject.network
         for parameter in network.parameters:  # others know no factors for single tensors
             parameter.learning_rate = parameter.weight_decay = 1.0
         choice = self.subject.config.optimizer
         self._new_optimizer: Callable[[], Any] = lambda: OPTIMIZERS[choice.name](choice.settings, network.parameters)
         self._images, self._labels = protocol.synthetic(plan)
+        self._normalization = _normalization(plan["image"][0])
         self._first = np.arange(plan["batch_size"])
         self._state = drawn(network.state())
         self._write()
@@ -78,15 +83,24 @@ class Cnntrain(protocol.Peer):
 
     def program(self, mode: str, variant: str, state: Mapping[str, Array]) -> Program:
         if mode == "evaluation":
-            return Program(self.subject.evaluate, self._logits)
+            few = self.plan["batch_size"] <= FEW  # as `cnntrain.load(run).predict` computes so many
+            return Program(self._predict if few else self.subject.evaluate, self._logits)
         return Program(self.subject.train, lambda: self._losses(self.rate))
 
     def _logits(self) -> Array:
         network = self.subject.network
         network.load_state(self._state)
+        return self._predict() if self.plan["batch_size"] <= FEW else self._evaluated()
+
+    def _evaluated(self) -> Array:
         self._load()
-        network.forward()
-        return network.logits()
+        self.subject.network.forward()
+        return self.subject.network.logits()
+
+    def _predict(self) -> Array:
+        images = self._images[: self.plan["batch_size"]]
+        logits: Array = self.subject.network.predict_logits(images, self._normalization)
+        return logits
 
     def _losses(self, rate: float) -> Array:
         """Make two steps on the first batch, from the drawn weights."""
@@ -103,7 +117,7 @@ class Cnntrain(protocol.Peer):
         return np.array(losses)
 
     def _load(self) -> None:
-        self.subject.network.load(self._images, self._first, _normalization(self.plan["image"][0]))
+        self.subject.network.load(self._images, self._first, self._normalization)
 
     def _write(self) -> None:
         logits = self._logits()

@@ -41,7 +41,7 @@ class Program(NamedTuple):
         evaluation: the logits of the first batch, (images, classes).
     """
 
-    step: Callable[[], None]
+    step: Callable[[], object]
     answer: Callable[[], Array]
 
 
@@ -120,7 +120,7 @@ def short(error: Exception) -> str:
 
 
 def images_per_second(
-    step: Callable[[], None], batch_size: int, seconds: float, expected: float = 0.0
+    step: Callable[[], object], batch_size: int, seconds: float, expected: float = 0.0
 ) -> dict[str, float]:
     """Run whole steps for about `seconds`, after some that do not count: at most 3, and a fifth of the time.
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cnntrain.augmentations.pipeline import Augmenter
 from cnntrain.config import Config, infer_shapes, load_config
 from cnntrain.data.dataset import describe_or_recall
+from cnntrain.machine import FEW
 from cnntrain.network import Network
 from cnntrain.optimizers import OPTIMIZERS, Optimizer
 from cnntrain.shape import Shape
@@ -119,6 +120,13 @@ def subject_of_config(
         image, classes = image or found, classes or number
     rows = infer_shapes(config, image, classes)
     train = config.train
-    network = Network(rows, batch_size=train.images_at_once, loss=config.loss, seed=config.seed, direct=train.direct)
+    network = Network(
+        rows,
+        batch_size=train.images_at_once,
+        loss=config.loss,
+        seed=config.seed,
+        direct=train.direct,
+        few=train.images_at_once <= FEW,
+    )
     optimizer = OPTIMIZERS[config.optimizer.name](config.optimizer.settings, network.parameters)
     return Subject(config, network, optimizer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -15,7 +16,8 @@ from cnntrain import __version__, extensions, interrupts, streams
 from cnntrain.errors import CnntrainError
 from cnntrain.hints import hint
 from cnntrain.printable import message, printable
-from cnntrain.processes import launch
+from cnntrain.processes import ending, launch
+from cnntrain.processes.team import EndedError
 from cnntrain.terminal import has_colours, painted
 
 # The module cnntrain.cli.<name>, "_" for "-", holds `command`; the texts are here so that help imports none of them.
@@ -76,6 +78,8 @@ class CommandLine(SuggestingGroup):
         """Be the whole process: its streams and Ctrl-C are taken over first."""
         streams.guard()
         interrupts.install()
+        interrupts.before_leaving = ending.end_all
+        launch.speak_once()
         try:
             return super().__call__(*args, **kwargs)
         except OSError as error:
@@ -83,6 +87,9 @@ class CommandLine(SuggestingGroup):
                 raise
             click.echo(f"stdout: could not be written: {streams.reason(error)}", err=True)
             sys.exit(CnntrainError.exit_code)
+        except SystemExit as left:
+            ending.leave_early(left.code if isinstance(left.code, int) else left.code is not None)
+            raise
         finally:
             interrupts.done()
 
@@ -100,17 +107,21 @@ class CommandLine(SuggestingGroup):
         interrupts.catch(True)
         try:
             return self._invoke(ctx)
+        except EndedError as ended:  # another process has failed, and process 0 has said so
+            launch.joined().leave(ended.code)
         except KeyboardInterrupt:
-            launch.joined().fail("interrupted", interrupts.INTERRUPTED)
+            ending.fail("interrupted", interrupts.INTERRUPTED)
             click.echo("interrupted", err=True)
             ctx.exit(interrupts.INTERRUPTED)
         except click.ClickException as error:
-            launch.joined().fail(error.format_message(), error.exit_code)
+            shown = io.StringIO()
+            error.show(shown)
+            ending.fail(shown.getvalue().rstrip("\n"), error.exit_code)
             raise
         except (click.exceptions.Exit, click.Abort):
             raise
         except Exception:
-            launch.joined().fail(traceback.format_exc(), 1)
+            ending.fail(traceback.format_exc().rstrip("\n"), 1)
             raise
         finally:
             interrupts.catch(False)
@@ -124,9 +135,11 @@ class CommandLine(SuggestingGroup):
         except CnntrainError as error:
             _tell(error)
             ctx.exit(error.exit_code)
+        except (click.exceptions.Exit, click.Abort):
+            raise
         except MemoryError as error:
             text = f"out of memory: {error}\nMake the network or train.batch_size smaller, or train.shards larger."
-            launch.joined().fail(text, CnntrainError.exit_code)
+            ending.fail(text, CnntrainError.exit_code)
             click.echo(text, err=True)
             ctx.exit(CnntrainError.exit_code)
         except Exception as error:
@@ -148,10 +161,11 @@ def _show_warning(text: Warning | str, *_: object) -> None:
 
 def _tell(error: CnntrainError) -> None:
     """Print an error's message; its traceback too if the user asked for it. One of several processes ends here."""
-    launch.joined().fail(message(error), error.exit_code)
+    text = message(error)
     if os.environ.get("CNNTRAIN_TRACEBACK") == "1":
-        click.echo("".join(traceback.format_exception(error)), err=True)
-    click.echo(message(error), err=True)
+        text = f"{''.join(traceback.format_exception(error))}\n{text}"
+    ending.fail(text, error.exit_code)
+    click.echo(text, err=True)
 
 
 @click.group(cls=CommandLine, name="cnntrain", context_settings={"help_option_names": ["-h", "--help"]})

@@ -64,6 +64,14 @@ def command(
         raise click.UsageError("--resume continues in its own folder: leave out --out")
 
     from cnntrain.config import load_config
+    from cnntrain.data.dataset import begin_to_load
+
+    config = None
+    if resume is None:
+        assert config_file is not None  # checked above; for mypy
+        config = load_config(config_file, overrides)
+        begin_to_load(config.data)  # while the rest is imported
+
     from cnntrain.processes.launch import joined
     from cnntrain.runs.reporter import Reporter
     from cnntrain.training.automatic import start_or_resume
@@ -85,8 +93,8 @@ def command(
             resume, reporter, config_file=config_file, overrides=overrides, threads=threads, team=team
         )
     else:
-        assert config_file is not None  # checked above; for mypy
-        folder, outcome = start_run(load_config(config_file, overrides), reporter, out=out, threads=threads, team=team)
+        assert config is not None  # as there is no run to go on with
+        folder, outcome = start_run(config, reporter, out=out, threads=threads, team=team)
     try:
         click.echo(os.fsencode(folder.path))  # bytes: what names a folder need not be text
     except OSError as error:  # the training is done, whatever becomes of this line

@@ -12,6 +12,7 @@ import click
 from cnntrain.cli import options
 
 if TYPE_CHECKING:
+    from cnntrain.bench.subject import Subject
     from cnntrain.shape import Shape
 
 
@@ -39,15 +40,29 @@ def command(
 
     from cnntrain.bench.subject import subject_of_config
     from cnntrain.data import SOURCES
+    from cnntrain.kernels.compiler.estimate import Estimate
+    from cnntrain.kernels.compiler.rehearsal import rehearse
     from cnntrain.kernels.compiler.report import cache_folder, loaded_kernels, reported
     from cnntrain.runs.reporter import Reporter
+    from cnntrain.warm_up import warm_up_few_images
 
     reporter = Reporter()
     begin = time.perf_counter()
     subject = subject_of_config(config_file, overrides, image, classes)
     published = SOURCES[subject.config.data.source].published
-    with reported(reporter.line, reporter.warning) as compiled:
-        subject.warm_up((np.uint8, np.float32) if published is None else (np.dtype(published.image_type),))
+    image_types = (np.uint8, np.float32) if published is None else (np.dtype(published.image_type),)
+
+    def estimate() -> Estimate:
+        another = subject_of_config(config_file, overrides, image, classes)
+        return Estimate(rehearse(lambda: warm_up(another)))
+
+    def warm_up(subject: Subject) -> None:
+        subject.warm_up(image_types)
+        for image_type in image_types:  # `cnntrain predict` with few pictures, and `cnntrain.load(run).predict`
+            warm_up_few_images(subject.network, image_type)
+
+    with reported(reporter.line, reporter.warning, estimate) as compiled:
+        warm_up(subject)
     seconds, loaded, folder = time.perf_counter() - begin, loaded_kernels(), cache_folder()
     if folder is None:
         reporter.warning("nothing could be kept: no folder can be used; set NUMBA_CACHE_DIR to one of your own")

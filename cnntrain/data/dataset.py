@@ -113,6 +113,11 @@ def _places_named(settings: DataSettings) -> Iterator[None]:
         ) from None
 
 
+def begin_to_load(settings: DataSettings) -> None:
+    """Begin what takes long in `load_data`, where the source can, while something else is done; raises nothing."""
+    _source(settings).begin_to_load()
+
+
 def load_data(settings: DataSettings, seed: int, progress: Progress = silent) -> DataSet:
     """Load and check a data set, hold out the validation split, and determine the normalisation.
 

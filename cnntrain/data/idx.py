@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from cnntrain.data.idx_format import read_idx, read_idx_header
+from cnntrain.data.idx_format import begin_to_read, read_idx, read_idx_header
 from cnntrain.data.settings import ClassNames, DataSettings, FirstLabel
 from cnntrain.data.source import ImageShape, Loaded, Source, Split, check_pair, checked_labels, classes_of, names_of
 from cnntrain.errors import DataError
@@ -55,6 +55,10 @@ class IdxFiles:
         """Number of classes; without names there are as many as the training labels span."""
         return classes_of(read_idx(self.train[1], 1), class_names, str(self.train[1]), self._first)
 
+    def begin_to_load(self) -> None:
+        """Begin to decompress the images of both splits."""
+        begin_to_read(self.train[0], self.test[0])
+
     def load(self, class_names: list[str] | None) -> Loaded:
         """Read the four files."""
         classes = self.classes(class_names)
@@ -90,6 +94,9 @@ class Idx(Source[IdxSettings]):
     def describe(self) -> tuple[ImageShape, int]:
         files = self._files()
         return files.image_shape(), files.classes(self.settings.class_names)
+
+    def begin_to_load(self) -> None:
+        self._files().begin_to_load()
 
     def load(self) -> Loaded:
         return self._files().load(self.settings.class_names)

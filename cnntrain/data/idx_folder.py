@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -27,6 +28,10 @@ class IdxFolder(Source[IdxFolderSettings]):
 
     def describe(self) -> tuple[ImageShape, int]:
         return self._files().image_shape(), len(self.published.class_names)
+
+    def begin_to_load(self) -> None:
+        with suppress(DataError):
+            self._files().begin_to_load()
 
     def load(self) -> Loaded:
         return self._files().load(list(self.published.class_names))

@@ -13,6 +13,7 @@ grows with the data that really arrive, and never beyond what the header announc
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import zlib
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from typing import BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from cnntrain.data import read_ahead
 from cnntrain.data.files import refuse_other_than_files
 from cnntrain.errors import DataError
 
@@ -64,6 +66,15 @@ def read_idx_header(path: Path, dimensions: int) -> tuple[int, ...]:
         return _header(stream, path, dimensions, compressed)
 
 
+def begin_to_read(*paths: Path) -> None:
+    """Begin to decompress IDX files of images, which `read_idx` will read."""
+
+    def announced(path: Path) -> int:
+        return 16 + math.prod(read_idx_header(path, 3))
+
+    read_ahead.begin(paths, announced)
+
+
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     """Read an IDX file of unsigned bytes.
 
@@ -82,7 +93,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     DataError
         As for `read_idx_header`; also when the file is truncated, corrupt, or longer than announced.
     """
-    with _opened(path) as (stream, compressed):
+    with _opened(path, read_ahead.take(path)) as (stream, compressed):
         shape = _header(stream, path, dimensions, compressed)
         size = math.prod(shape)
         data = bytearray()
@@ -100,8 +111,14 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[BinaryIO, bool]]:
-    """Give a stream of the (uncompressed) bytes, and whether they were compressed; turn all failures into DataError."""
+def _opened(path: Path, content: bytes | None = None) -> Iterator[tuple[BinaryIO, bool]]:
+    """Give a stream of the (uncompressed) bytes, and whether they were compressed; turn all failures into DataError.
+
+    `content` is what was decompressed already.
+    """
+    if content is not None:
+        yield io.BytesIO(content), True
+        return
     try:
         refuse_other_than_files(path)
         with path.open("rb") as file:

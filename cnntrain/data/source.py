@@ -96,6 +96,9 @@ class Source(ABC, Generic[SettingsT]):
         """Say what may be wrong when the data turn out to have one class: "; ..." for the message, or ""."""
         return ""
 
+    def begin_to_load(self) -> None:
+        """Begin what takes long in `load` on threads of its own; errors are for `load`."""
+
     @abstractmethod
     def load(self) -> Loaded:
         """Read and check everything; raises `DataError`."""

@@ -35,3 +35,4 @@ def whiten(config: Config, network: Network, train: Split, normalization: Normal
     if first.settings.mode == "convolution":
         values = values[..., ::-1, ::-1]
     weight.assign(weight.value, np.ascontiguousarray(values, weight.value.dtype))
+    network.changes.count += 1

@@ -145,8 +145,11 @@ def add_slots(partial, biases, slots, slot_size, lanes, canonical, gradient, gra
     stands for a lane vector, whose lanes are added too. canonical[p] is -1 for places that only fill up vectors.
     grad_bias may be empty.
     """
-    for index in prange(PARTS):
+    for index in prange(PARTS + 1):
         part = np.intp(index)
+        if part == PARTS:
+            add_rows(biases, slots, grad_bias)
+            continue
         begin, end = share(part, PARTS, slot_size // LANES)
         for v in range(begin, end):
             total = load(partial, v * LANES)
@@ -161,7 +164,6 @@ def add_slots(partial, biases, slots, slot_size, lanes, canonical, gradient, gra
                     place = canonical[np.uintp(v * LANES + p)]
                     if place >= 0:
                         gradient[np.uintp(place)] = lane_of(total, p)
-    add_rows(biases, slots, grad_bias)
 
 
 @parallel_kernel

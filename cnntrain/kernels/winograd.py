@@ -1,25 +1,27 @@
 """Convolution with 3x3 or 5x5 filters, stride 1, by Winograd's minimal filtering (Lavin and Gray 2016).
 
-A patch of 6x6 pixels contains all that 4x4 outputs of a 3x3 filter depend on, or 2x2 outputs of a 5x5 filter. Computed
-tap by tap they take 144 or 100 multiplications per pair of channel and filter; with
+A patch of 6x6 pixels contains all that 4x4 outputs of a 3x3 filter depend on, or 2x2 outputs of a 5x5 filter; a patch
+of 8x8 pixels all for 4x4 outputs of a 5x5 filter. Tap by tap they take 144, 100 or 400 multiplications per pair of
+channel and filter; with
 
     Y = At [ (G g Gt) * (Bt d B) ] A      (* element by element; t: transposed)
 
-they take 36, one per place of the patch. The sums over channels happen between the transforms: for each place, one
-product of a matrix of filters with a matrix of patches, in the same register tiles as everywhere. A transform is a few
-additions and multiplications of lane vectors.
+they take 36 or 64, one per place of the patch. The sums over channels happen between the transforms: for each place,
+one product of a matrix of filters with a matrix of patches, in the same register tiles as everywhere. A transform is a
+few additions and multiplications of lane vectors.
 
 A NaN or infinity in the image makes NaN or infinity of the outputs of its patches, also of those that do not see it.
 
 Letters, besides those of `kernels.convolution`
-    d patch of 6x6 pixels    g filter    Y square of outputs    M the sum over channels in brackets, 6x6 numbers
-    n patch of the batch     p place in a patch: 6 row + column
+    d patch of pixels        g filter    Y square of outputs    M the sum over channels in brackets, by places
+    n patch of the batch     p place in a patch: side row + column
 
 Layout
     What is transformed lies by place: place p at `at + p * step`, and there as (patch, channel) side by side.
 
 Sizes that only count as types come as dummy tuples (see `Sizes`). The steps, and the passes made of them:
-    winograd_matrices    a column times each of the matrices
+    winograd_matrices    a column times each of the matrices, for patches of 6x6
+    winograd_eight       and of 8x8
     winograd_filters     G g Gt
     winograd_images      Bt d B
     winograd_deltas      A delta At
@@ -38,9 +40,6 @@ from cnntrain.kernels.compiler.jit import kernel, shared
 from cnntrain.kernels.geometry import Axis, Channels, Tiles
 from cnntrain.kernels.lanes import load, store
 from cnntrain.shape import LANES
-
-PATCH_SIDE = 6  # pixels
-PLACES = PATCH_SIDE * PATCH_SIDE
 
 
 class Patches(NamedTuple):
@@ -64,7 +63,8 @@ class Geometry(NamedTuple):
 class Sizes(NamedTuple):
     """Sizes that are part of a kernel's type: of each tuple only the length counts."""
 
-    side: tuple[int, ...]  # outputs of a square's side: 4 for 3x3 taps, 2 for 5x5
+    patch: tuple[int, ...]  # pixels of a patch's side: 6 or 8
+    side: tuple[int, ...]  # outputs of a square's side: 4, or 2 for 5x5 taps and patches of 6x6
     vectors: tuple[int, ...]  # lane vectors side by side in a register tile: patches, or 16 filters each
     tall: tuple[int, ...]  # the two heights of tiles
     short: tuple[int, ...]
@@ -106,6 +106,12 @@ class Series(NamedTuple):
 
 
 @shared
+def places_of(patch):
+    """Return how many places a patch has."""
+    return len(patch) * len(patch)
+
+
+@shared
 def place_size(patches, channels):
     """Return the distance of two places in scratch memory: a line more than they need.
 
@@ -144,20 +150,24 @@ def pixel_at(geometry, b, row, column):
 
 
 @kernel
-def load_six(array, at, step):
-    """Return six lane vectors, `step` apart."""
-    return (
-        load(array, at), load(array, at + step), load(array, at + 2 * step), load(array, at + 3 * step),
-        load(array, at + 4 * step), load(array, at + 5 * step),
-    )  # fmt: skip
+def load_places(array, at, step, patch):
+    """Return lane vectors `step` apart, as many as a patch has rows."""
+    a, b, c = load(array, at), load(array, at + step), load(array, at + 2 * step)
+    d, e, f = load(array, at + 3 * step), load(array, at + 4 * step), load(array, at + 5 * step)
+    if len(patch) == 6:
+        return a, b, c, d, e, f
+    return a, b, c, d, e, f, load(array, at + 6 * step), load(array, at + 7 * step)
 
 
 @kernel
-def store_six(array, at, step, values):
-    """Write six lane vectors, `step` apart."""
+def store_places(array, at, step, values):
+    """Write lane vectors, `step` apart."""
     store(array, at, values[0])
     store(array, at + step, values[1])
     store(array, at + 2 * step, values[2])
     store(array, at + 3 * step, values[3])
     store(array, at + 4 * step, values[4])
     store(array, at + 5 * step, values[5])
+    if len(values) == 8:
+        store(array, at + 6 * step, values[6])
+        store(array, at + 7 * step, values[7])

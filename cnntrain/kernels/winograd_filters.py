@@ -10,16 +10,17 @@ import numpy as np
 from numba import prange
 
 from cnntrain.kernels.compiler.jit import kernel, parallel_kernel, shared
-from cnntrain.kernels.lanes import constant, load
-from cnntrain.kernels.winograd import PATCH_SIDE, PLACES, store_six
+from cnntrain.kernels.lanes import constant, convert, load, store
+from cnntrain.kernels.winograd import places_of, store_places
 from cnntrain.kernels.winograd_matrices import filter_part
+from cnntrain.kernels.work import share
 from cnntrain.shape import LANES
 
 
 @shared
-def taps_of(side):
+def taps_of(patch, side):
     """Return the taps of a filter's side."""
-    return PATCH_SIDE + 1 - len(side)
+    return len(patch) + 1 - len(side)
 
 
 @shared
@@ -29,39 +30,59 @@ def filters_place(inputs, outputs):
 
 
 @kernel
-def filter_column(packed, at, step, side):
-    """Multiply G with a column of 16 filters."""
-    a, b, c = load(packed, at), load(packed, at + step), load(packed, at + 2 * step)
-    if len(side) == 4:
-        return filter_part(a, b, c, constant(a, 0), constant(a, 0), c)
-    e = load(packed, at + 4 * step)
-    return filter_part(a, b, c, load(packed, at + 3 * step), e, e)
+def filter_column(source, at, step, midway, patch, side):
+    """Multiply G with a column or row of 16 filters, in the precision of `midway`."""
+    a, b = convert(load(source, at), midway), convert(load(source, at + step), midway)
+    c = convert(load(source, at + 2 * step), midway)
+    if taps_of(patch, side) == 3:
+        return filter_part(a, b, c, constant(a, 0), constant(a, 0), patch, side)
+    d, e = convert(load(source, at + 3 * step), midway), convert(load(source, at + 4 * step), midway)
+    return filter_part(a, b, c, d, e, patch, side)
 
 
 @kernel
-def filter_row(a, b, c, d, e, side):
-    """Multiply a row of G g with Gt."""
-    return filter_part(a, b, c, d, e, c if len(side) == 4 else e)
+def store_rounded(transformed, at, step, values):
+    """Write a row of G g Gt."""
+    store(transformed, at, convert(values[0], transformed))
+    store(transformed, at + step, convert(values[1], transformed))
+    store(transformed, at + 2 * step, convert(values[2], transformed))
+    store(transformed, at + 3 * step, convert(values[3], transformed))
+    store(transformed, at + 4 * step, convert(values[4], transformed))
+    store(transformed, at + 5 * step, convert(values[5], transformed))
+    if len(values) == 8:
+        store(transformed, at + 6 * step, convert(values[6], transformed))
+        store(transformed, at + 7 * step, convert(values[7], transformed))
+
+
+@shared
+def midway_at(worker, patch, side):
+    """Return where a worker's G g begins, as (row, column, filter); that of all workers is that of the next."""
+    return worker * len(patch) * taps_of(patch, side) * LANES
 
 
 @parallel_kernel
-def transform_filters(packed, transformed, side):
-    """Write G g Gt of the filters in packed[r, s, i] to transformed[p, i]."""
-    taps, size = taps_of(side), transformed.size // PLACES
-    for index in prange(size // LANES):
-        at = np.intp(index) * LANES
-        step = taps * size
-        x0 = filter_column(packed, at, step, side)
-        x1 = filter_column(packed, at + size, step, side)
-        x2 = filter_column(packed, at + 2 * size, step, side)
-        nothing = constant(packed, 0)
-        x3 = x4 = (nothing, nothing, nothing, nothing, nothing, nothing)
-        if len(side) == 2:
-            x3 = filter_column(packed, at + 3 * size, step, side)
-            x4 = filter_column(packed, at + 4 * size, step, side)
-        store_six(transformed, at, size, filter_row(x0[0], x1[0], x2[0], x3[0], x4[0], side))
-        store_six(transformed, at + 6 * size, size, filter_row(x0[1], x1[1], x2[1], x3[1], x4[1], side))
-        store_six(transformed, at + 12 * size, size, filter_row(x0[2], x1[2], x2[2], x3[2], x4[2], side))
-        store_six(transformed, at + 18 * size, size, filter_row(x0[3], x1[3], x2[3], x3[3], x4[3], side))
-        store_six(transformed, at + 24 * size, size, filter_row(x0[4], x1[4], x2[4], x3[4], x4[4], side))
-        store_six(transformed, at + 30 * size, size, filter_row(x0[5], x1[5], x2[5], x3[5], x4[5], side))
+def transform_filters(packed, transformed, midway, workers, patch, side):
+    """Write G g Gt of the filters in packed[r, s, i] to transformed[p, i].
+
+    Parameters
+    ----------
+    packed, transformed : 1-D array, float32 or float64
+    midway : 1-D array, float32 or float64
+        G g of 16 filters of each worker (`midway_at`). Its precision is that of the arithmetic: numbers are rounded to
+        that of `transformed` once.
+    workers : int
+        Any number gives the same bits.
+    """
+    taps, size = taps_of(patch, side), transformed.size // places_of(patch)
+    for index in prange(workers):
+        worker = np.intp(index)
+        begin, end = share(worker, workers, size // LANES)
+        own, line = midway_at(worker, patch, side), taps * LANES
+        for i in range(begin, end):
+            at = i * LANES
+            for s in range(taps):
+                column = filter_column(packed, at + s * size, taps * size, midway, patch, side)
+                store_places(midway, own + s * LANES, line, column)
+            for r in range(len(patch)):
+                row = filter_column(midway, own + r * line, LANES, midway, patch, side)
+                store_rounded(transformed, at + r * len(patch) * size, size, row)

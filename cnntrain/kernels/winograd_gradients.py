@@ -9,8 +9,8 @@ import numpy as np
 from numba import prange
 
 from cnntrain.kernels.compiler.jit import kernel, parallel_kernel
-from cnntrain.kernels.lanes import lane_of, load
-from cnntrain.kernels.winograd import PATCH_SIDE
+from cnntrain.kernels.lanes import lane_of, load, store
+from cnntrain.kernels.winograd import load_places
 from cnntrain.kernels.winograd_filters import taps_of
 from cnntrain.kernels.winograd_matrices import gradient_part
 from cnntrain.kernels.winograd_weights import slot_size
@@ -27,42 +27,54 @@ def sum_place(partial, at, slots, size):
 
 
 @kernel
-def sum_column(partial, at, step, slots, size, side):
-    """Multiply Gt with the sums of a column of places."""
-    return gradient_part(
-        sum_place(partial, at, slots, size), sum_place(partial, at + step, slots, size),
-        sum_place(partial, at + 2 * step, slots, size), sum_place(partial, at + 3 * step, slots, size),
-        sum_place(partial, at + 4 * step, slots, size), sum_place(partial, at + 5 * step, slots, size), side,
-    )  # fmt: skip
+def sum_column(partial, at, step, slots, size, patch):
+    """Return the sums of a column of places."""
+    a, b = sum_place(partial, at, slots, size), sum_place(partial, at + step, slots, size)
+    c, d = sum_place(partial, at + 2 * step, slots, size), sum_place(partial, at + 3 * step, slots, size)
+    e, f = sum_place(partial, at + 4 * step, slots, size), sum_place(partial, at + 5 * step, slots, size)
+    if len(patch) == 6:
+        return a, b, c, d, e, f
+    g, h = sum_place(partial, at + 6 * step, slots, size), sum_place(partial, at + 7 * step, slots, size)
+    return a, b, c, d, e, f, g, h
 
 
 @kernel
-def scatter(gradient, canonical, at, step, row, side):
+def store_taps(partial, at, step, values):
+    """Write the first five rows of Gt P, of which some may be of no use."""
+    store(partial, at, values[0])
+    store(partial, at + step, values[1])
+    store(partial, at + 2 * step, values[2])
+    store(partial, at + 3 * step, values[3])
+    store(partial, at + 4 * step, values[4])
+
+
+@kernel
+def scatter(gradient, canonical, at, step, row, taps):
     """Write a row of taps of 16 filters to their places in the gradient."""
     for lane in range(LANES):
         gradient[canonical[at + lane]] = lane_of(row[0], lane)
         gradient[canonical[at + step + lane]] = lane_of(row[1], lane)
         gradient[canonical[at + 2 * step + lane]] = lane_of(row[2], lane)
-        if len(side) == 2:
+        if taps == 5:
             gradient[canonical[at + 3 * step + lane]] = lane_of(row[3], lane)
             gradient[canonical[at + 4 * step + lane]] = lane_of(row[4], lane)
 
 
 @parallel_kernel
-def gradient_of_places(partial, slots, canonical, gradient, inputs, outputs, filled, side):
-    """Write gradient[canonical[r, s, c, k]] = Gt (sum of the slots) G; partial has `filled` filters per channel."""
+def gradient_of_places(partial, slots, canonical, gradient, inputs, outputs, filled, patch, side):
+    """Write gradient[canonical[r, s, c, k]] = Gt (sum of the slots) G; partial has `filled` filters per channel.
+
+    Gt (sum of the slots) takes the place of the first slot: the sums are used up.
+    """
     place, tap = inputs * filled, inputs * outputs
-    size, line, taps = slot_size(inputs, filled), PATCH_SIDE * place, taps_of(side)
+    size, line, taps = slot_size(inputs, filled, patch), len(patch) * place, taps_of(patch, side)
     for index in prange(inputs):
         c = np.intp(index)
         for v in range(0, outputs, LANES):
             at, to = c * filled + v, c * outputs + min(v, outputs - LANES)
-            x0 = sum_column(partial, at, line, slots, size, side)
-            x1 = sum_column(partial, at + place, line, slots, size, side)
-            x2 = sum_column(partial, at + 2 * place, line, slots, size, side)
-            x3 = sum_column(partial, at + 3 * place, line, slots, size, side)
-            x4 = sum_column(partial, at + 4 * place, line, slots, size, side)
-            x5 = sum_column(partial, at + 5 * place, line, slots, size, side)
+            for s in range(len(patch)):
+                sums = sum_column(partial, at + s * place, line, slots, size, patch)
+                store_taps(partial, at + s * place, line, gradient_part(sums, side))
             for r in range(taps):
-                row = gradient_part(x0[r], x1[r], x2[r], x3[r], x4[r], x5[r], side)
-                scatter(gradient, canonical, to + r * taps * tap, tap, row, side)
+                row = gradient_part(load_places(partial, at + r * line, place, patch), side)
+                scatter(gradient, canonical, to + r * taps * tap, tap, row, taps)

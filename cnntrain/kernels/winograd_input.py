@@ -19,17 +19,16 @@ from numba import prange
 from cnntrain.kernels.compiler.jit import kernel, outer_kernel, parallel_kernel, shared
 from cnntrain.kernels.lanes import constant, load, memory, store
 from cnntrain.kernels.winograd import (
-    PATCH_SIDE,
-    PLACES,
     Range,
     Series,
     Sizes,
     geometry_of,
-    load_six,
+    load_places,
     patch_of,
     pixel_at,
     place_size,
-    store_six,
+    places_of,
+    store_places,
 )
 from cnntrain.kernels.winograd_deltas import transform_squares
 from cnntrain.kernels.winograd_filters import filters_place
@@ -51,24 +50,19 @@ class Arrays(NamedTuple):
 @shared
 def input_room(worker, geometry, sizes):
     """Return a worker's room for `add_patches`; B M of a tile's channels is midway, as (channel, place)."""
-    midway = len(sizes.tall) * PLACES * LANES
+    midway = len(sizes.tall) * places_of(sizes.patch) * LANES
     return stretch_room(worker, geometry, geometry.channels.outputs, sizes, midway)
 
 
 @kernel
-def six_parts(scratch, at, step):
-    """Multiply B with six lane vectors."""
-    a, b, c, d, e, f = load_six(scratch, at, step)
-    return pixel_part(a, b, c, d, e, f)
-
-
-@kernel
-def multiply_columns(scratch, products, midway_at, count):
+def multiply_columns(scratch, products, midway_at, count, patch):
     """Write B M of a patch, for the `count` channels of a tile."""
-    for s in range(PATCH_SIDE):
+    line = len(patch) * products.step
+    for s in range(len(patch)):
         for f in range(count):
-            column = six_parts(scratch, products.at + s * products.step + f * LANES, PATCH_SIDE * products.step)
-            store_six(scratch, midway_at + (f * PLACES + s) * LANES, PATCH_SIDE * LANES, column)
+            column = load_places(scratch, products.at + s * products.step + f * LANES, line, patch)
+            to = midway_at + (f * places_of(patch) + s) * LANES
+            store_places(scratch, to, len(patch) * LANES, pixel_part(column))
 
 
 @kernel
@@ -80,25 +74,29 @@ def add_pixel(grad_input, at, inside, value):
 
 @kernel
 def add_row(grad_input, at, width, column, size, values):
-    """Add six lane vectors to the pixels from `column` on, those that are in an image of `size` columns."""
+    """Add lane vectors to the pixels from `column` on, those that are in an image of `size` columns."""
     add_pixel(grad_input, at, 0 <= column < size, values[0])
     add_pixel(grad_input, at + width, 0 <= column + 1 < size, values[1])
     add_pixel(grad_input, at + 2 * width, 0 <= column + 2 < size, values[2])
     add_pixel(grad_input, at + 3 * width, 0 <= column + 3 < size, values[3])
     add_pixel(grad_input, at + 4 * width, 0 <= column + 4 < size, values[4])
     add_pixel(grad_input, at + 5 * width, 0 <= column + 5 < size, values[5])
+    if len(values) == 8:
+        add_pixel(grad_input, at + 6 * width, 0 <= column + 6 < size, values[6])
+        add_pixel(grad_input, at + 7 * width, 0 <= column + 7 < size, values[7])
 
 
 @kernel
-def add_rows(arrays, geometry, patch, midway_at, c, count):
-    """Add B M Bt to the pixels of a patch, for `count` channels from c on."""
+def add_rows(arrays, geometry, first, midway_at, channels, patch):
+    """Add B M Bt to the pixels of patch `first`, for some channels."""
     rows, columns, width = geometry.rows, geometry.columns, geometry.channels.inputs * LANES
-    row, column = patch.i + rows.offset, patch.j + columns.offset
-    for r in range(PATCH_SIDE):
+    row, column = first.i + rows.offset, first.j + columns.offset
+    for r in range(len(patch)):
         if 0 <= row + r < rows.input_size:
-            to = pixel_at(geometry, patch.b, row + r, column) + c * LANES
-            for f in range(count):
-                values = six_parts(arrays.scratch, midway_at + (f * PLACES + r * PATCH_SIDE) * LANES, LANES)
+            to = pixel_at(geometry, first.b, row + r, column) + channels.begin * LANES
+            for f in range(channels.end - channels.begin):
+                at = midway_at + (f * places_of(patch) + r * len(patch)) * LANES
+                values = pixel_part(load_places(arrays.scratch, at, LANES, patch))
                 add_row(arrays.grad_input, to + f * LANES, width, column, columns.input_size, values)
 
 
@@ -112,12 +110,12 @@ def add_tile(stretch, c, channels):
     for n in range(patches.begin, patches.end, len(vectors)):
         source = Series(room.transformed.at + (n - patches.begin) * outputs * LANES, room.transformed.step)
         products = Series(room.products, step)
-        multiply_places(scratch, source, arrays.weights, factors, outputs, products, vectors, channels)
+        multiply_places(scratch, source, arrays.weights, factors, outputs, products, sizes, channels)
         for m in range(n, min(n + len(vectors), patches.end)):
             places = Series(room.products + (m - n) * len(channels) * LANES, step)
-            multiply_columns(scratch, places, room.midway, len(channels))
+            multiply_columns(scratch, places, room.midway, len(channels), sizes.patch)
             patch = patch_of(m, geometry.patches, sizes.side)
-            add_rows(arrays, geometry, patch, room.midway, c, len(channels))
+            add_rows(arrays, geometry, patch, room.midway, Range(c, c + len(channels)), sizes.patch)
 
 
 @kernel
@@ -144,7 +142,7 @@ def add_block(arrays, geometry, sizes, room, b, tiles):
             target = Series(
                 room.transformed.at + (n - first) * geometry.channels.outputs * LANES, room.transformed.step
             )  # fmt: skip
-            transform_squares(arrays.delta, geometry, patch_of(n, patches, side), arrays.scratch, target, side)
+            transform_squares(arrays.delta, geometry, patch_of(n, patches, side), arrays.scratch, target, sizes)
         stretch = Stretch(arrays, geometry, sizes, room, own)
         some_tiles(add_tile, stretch, tiles.begin, tiles.end, geometry.tiles, tall, short)
 
@@ -179,8 +177,8 @@ def add_patches(delta, weights, grad_input, scratch, blocks, bundles, workers, g
         as plain tuples.
     """
     rows, columns, channels, patches, tiles = geometry  # apart: tuples in tuples do not enter a parallel loop
-    side, vectors, tall, short = sizes
+    patch, side, vectors, tall, short = sizes
     for index in prange(workers):
         arrays = Arrays(memory(delta), memory(weights), memory(grad_input), memory(scratch))
-        plain, form = (rows, columns, channels, patches, tiles), (side, vectors, tall, short)
+        plain, form = (rows, columns, channels, patches, tiles), (patch, side, vectors, tall, short)
         add_share(np.intp(index), (blocks, bundles, workers), arrays, plain, form)

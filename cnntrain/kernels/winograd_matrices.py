@@ -1,20 +1,22 @@
 """Winograd's matrices, each as the product with a column, factored by hand; below each the product with its transpose.
 
-The algorithm multiplies polynomials by their values at the points 0, 1, -1, 1/2, -2 and infinity. These six round
-better than the usual ones with +-2 (Barabasz et al. 2020); how well is said in docs/kernels.md. Bt is the same for 3x3
-and 5x5 taps. A product with a matrix from the right is that of its transpose with a row.
+The algorithm multiplies polynomials by their values at some points. For patches of 6x6 pixels these are 0, 1, -1, 1/2,
+-2 and infinity, which round better than the usual ones with +-2 (Barabasz et al. 2020); how well is said in
+docs/performance.md. Bt is the same for 3x3 and 5x5 taps. Patches of 8x8 pixels: `kernels.winograd_eight`. A product
+with a matrix from the right is that of its transpose with a row.
 
-Letters as in `kernels.winograd`.
+Letters as in `kernels.winograd`; columns are tuples of lane vectors, or of register tiles.
 """
 
 from __future__ import annotations
 
+from cnntrain.kernels import winograd_eight
 from cnntrain.kernels.compiler.jit import kernel
 from cnntrain.kernels.lanes import constant, fma
 
 
 @kernel
-def patch_part(a, b, c, d, e, f):
+def patch_part(x):
     """Multiply Bt with a column.
 
          | 1  -3/2  -2   3/2   1   0 |
@@ -24,6 +26,9 @@ def patch_part(a, b, c, d, e, f):
          | 0   1/2  -1  -1/2   1   0 |
          | 0    1  -3/2  -2   3/2  1 |
     """
+    if len(x) == 8:
+        return winograd_eight.patch_part(x)
+    a, b, c, d, e, f = x
     more = constant(a, 1.5)
     p, q = d - b, e - c
     v, w = fma(more, d, q), fma(more, c, p)
@@ -34,8 +39,11 @@ def patch_part(a, b, c, d, e, f):
 
 
 @kernel
-def pixel_part(a, b, c, d, e, f):
+def pixel_part(x):
     """Multiply B with a column."""
+    if len(x) == 8:
+        return winograd_eight.pixel_part(x)
+    a, b, c, d, e, f = x
     more = constant(a, 1.5)
     v, w = b + c, b - c
     p = fma(more, a, fma(constant(a, 2), d, fma(constant(a, -0.5), e, w - f)))
@@ -44,7 +52,7 @@ def pixel_part(a, b, c, d, e, f):
 
 
 @kernel
-def output_part(a, b, c, d, e, f, side):
+def output_part(x, side):
     """Multiply At with a column: as many of these rows as squares have, and f is added to the last of them.
 
          | 1  1   1   1    1  0 |
@@ -52,6 +60,9 @@ def output_part(a, b, c, d, e, f, side):
          | 0  1   1  1/4   4  0 |
          | 0  1  -1  1/8  -8  0 |
     """
+    if len(x) == 8:
+        return winograd_eight.output_part(x)
+    a, b, c, d, e, f = x
     even, odd = b + c, b - c
     y0 = (a + even) + (d + e)
     y1 = fma(constant(a, 0.5), d, fma(constant(a, -2), e, odd))
@@ -63,8 +74,10 @@ def output_part(a, b, c, d, e, f, side):
 
 
 @kernel
-def delta_part(a, b, c, d, side):
+def delta_part(a, b, c, d, patch, side):
     """Multiply A with a column; where squares have two outputs, c and d are not read."""
+    if len(patch) == 8:
+        return winograd_eight.delta_part(a, b, c, d)
     half, minus_two = constant(a, 0.5), constant(a, -2)
     if len(side) == 2:
         return a, a + b, a - b, fma(half, b, a), fma(minus_two, b, a), b
@@ -76,25 +89,30 @@ def delta_part(a, b, c, d, side):
 
 
 @kernel
-def filter_part(a, b, c, d, e, last):
+def filter_part(a, b, c, d, e, patch, side):
     """Multiply G with a column of a filter; with three taps, d and e are 0.
 
     G has for each point p the row (1, p, p^2, ...) divided by the product of p's differences from the other points
     (1, 3, -3, -15/16 and 15), and for infinity (0, ..., 0, 1).
     """
+    if len(patch) == 8:
+        return winograd_eight.filter_part(a, b, c, d, e)
     even, odd = (a + c) + e, b + d
     two, four, eight, sixteen = constant(a, 2), constant(a, 4), constant(a, 8), constant(a, 16)
     half = fma(sixteen, a, fma(eight, b, fma(four, c, fma(two, d, e))))
     minus_two = fma(sixteen, e, fma(four, c, a)) - fma(eight, d, two * b)
     return (
         a, (even + odd) / constant(a, 3), (odd - even) / constant(a, 3), half / constant(a, -15),
-        minus_two / constant(a, 15), last,
+        minus_two / constant(a, 15), c if len(side) == 4 else e,
     )  # fmt: skip
 
 
 @kernel
-def gradient_part(a, b, c, d, e, f, side):
+def gradient_part(x, side):
     """Multiply Gt with a column; where filters have three taps, the last two results are of no use."""
+    if len(x) == 8:
+        return winograd_eight.gradient_part(x)
+    a, b, c, d, e, f = x
     b, c = b / constant(a, 3), c / constant(a, -3)
     d, e = d / constant(a, -15), e / constant(a, 15)
     even, odd = b + c, b - c

@@ -1,7 +1,7 @@
 """Winograd's algorithm, many patches at a time; letters, layout and sizes as in `kernels.winograd`.
 
 A worker takes a *stretch* of patches: it transforms them, all channels; then, for a tile of filters, it writes the
-products of a few patches at all 36 places, and makes their squares of outputs of them, before the next filters' turn.
+products of a few patches at all places, and makes their squares of outputs of them, before the next filters' turn.
 
 Y is the output of the forward pass, or the gradient of the input, as the full convolution of the delta.
 """
@@ -16,19 +16,19 @@ from numba import prange
 from cnntrain.kernels.compiler.jit import kernel, outer_kernel, parallel_kernel, shared
 from cnntrain.kernels.lanes import accumulate, memory, splat_at, store, tile_store, tile_zero
 from cnntrain.kernels.winograd import (
-    PLACES,
     Geometry,
     Range,
     Series,
     Sizes,
     geometry_of,
-    load_six,
+    load_places,
     patch_of,
     place_size,
+    places_of,
     square_of,
 )
 from cnntrain.kernels.winograd_filters import filters_place
-from cnntrain.kernels.winograd_images import MIDWAY, transform_patches
+from cnntrain.kernels.winograd_images import midway_size, transform_patches
 from cnntrain.kernels.winograd_matrices import output_part
 from cnntrain.kernels.work import each_tile, share
 from cnntrain.shape import LANES
@@ -66,8 +66,8 @@ class Stretch(NamedTuple):
 @shared
 def stretch_room(worker, geometry, channels, sizes, midway):
     """Return a worker's room for a stretch of so many channels, products, and `midway` numbers."""
-    step = place_size(geometry.patches.stretch, channels)
-    transformed, products = PLACES * step, PLACES * place_size(len(sizes.vectors), len(sizes.tall))
+    step, places = place_size(geometry.patches.stretch, channels), places_of(sizes.patch)
+    transformed, products = places * step, places * place_size(len(sizes.vectors), len(sizes.tall))
     size = transformed + products + midway
     at = worker * size
     return Room(Series(at, step), at + transformed, at + transformed + products, size)
@@ -76,38 +76,46 @@ def stretch_room(worker, geometry, channels, sizes, midway):
 @shared
 def patches_room(worker, geometry, sizes):
     """Return a worker's room for `correlate_patches`."""
-    return stretch_room(worker, geometry, geometry.channels.inputs, sizes, MIDWAY)
+    return stretch_room(worker, geometry, geometry.channels.inputs, sizes, midway_size(sizes.patch))
 
 
 @kernel
-def multiply_places(scratch, source, weights, factors, inputs, products, vectors, filters):
-    """Write the products of `len(vectors)` patches and a tile of filters at all places, summed over the inputs.
+def chunk_of(patch, inputs):
+    """Return how many channels are summed before they meet the others.
+
+    With patches of 8x8 that is at most 8, because a sum of few sums rounds less than a long one; with 6x6 it is all.
+    """
+    if len(patch) == 6:
+        return inputs
+    chunks = (inputs + 7) // 8
+    return (inputs + chunks - 1) // chunks
+
+
+@kernel
+def multiply_places(scratch, source, weights, factors, inputs, products, sizes, filters):
+    """Write the products of `len(sizes.vectors)` patches and a tile of filters at all places, summed over the inputs.
 
     `source` and `factors` are the places of the first patch and of the tile's weights. The products of a place are
     (patch, filter of the tile). Where a stretch ends within a tile, products of whatever is there are computed, and not
     used.
     """
-    for p in range(PLACES):
-        tile = tile_zero(scratch, vectors, filters)
+    chunk = chunk_of(sizes.patch, inputs)
+    for p in range(places_of(sizes.patch)):
+        total = tile_zero(scratch, sizes.vectors, filters)
         left, right = source.at + p * source.step, factors.at + p * factors.step
-        for _ in range(inputs):
-            tile = accumulate(tile, scratch, left, inputs * LANES, weights, right, 1)
-            left += LANES
-            right += len(filters)
-        tile_store(scratch, products.at + p * products.step, len(filters) * LANES, LANES, tile)
+        for first in range(0, inputs, chunk):
+            tile = tile_zero(scratch, sizes.vectors, filters)
+            for _ in range(first, min(first + chunk, inputs)):
+                tile = accumulate(tile, scratch, left, inputs * LANES, weights, right, 1)
+                left += LANES
+                right += len(filters)
+            total = total + tile
+        tile_store(scratch, products.at + p * products.step, len(filters) * LANES, LANES, total)
 
 
 @kernel
-def output_column(scratch, at, step, side):
-    """Multiply At with a column of M."""
-    a, b, c, d, e, f = load_six(scratch, at, step)
-    return output_part(a, b, c, d, e, f, side)
-
-
-@kernel
-def store_line(output, to, step, count, bias, m, side):
-    """Multiply At with a column m, or a row with A, and write `count` outputs of it, plus bias."""
-    y = output_part(m[0], m[1], m[2], m[3], m[4], m[5], side)
+def store_line(output, to, step, count, bias, y, side):
+    """Write `count` outputs of a row or column y of a square, plus bias."""
     store(output, to, y[0] + bias)
     if count > 1:
         store(output, to + step, y[1] + bias)
@@ -119,24 +127,27 @@ def store_line(output, to, step, count, bias, m, side):
 
 
 @kernel
-def store_square(scratch, products, output, square, bias, side):
-    """Write At M A, plus bias."""
-    at, step = products.at, products.step
-    x0 = output_column(scratch, at, 6 * step, side)
-    x1 = output_column(scratch, at + step, 6 * step, side)
-    x2 = output_column(scratch, at + 2 * step, 6 * step, side)
-    x3 = output_column(scratch, at + 3 * step, 6 * step, side)
-    x4 = output_column(scratch, at + 4 * step, 6 * step, side)
-    x5 = output_column(scratch, at + 5 * step, 6 * step, side)
-    to, width, line, down, right = square
-    store_line(output, to, width, right, bias, (x0[0], x1[0], x2[0], x3[0], x4[0], x5[0]), side)
-    if down > 1:
-        store_line(output, to + line, width, right, bias, (x0[1], x1[1], x2[1], x3[1], x4[1], x5[1]), side)
+def store_part(scratch, to, step, y, side):
+    """Write a column of At M."""
+    store(scratch, to, y[0])
+    store(scratch, to + step, y[1])
     if len(side) == 4:
-        if down > 2:
-            store_line(output, to + 2 * line, width, right, bias, (x0[2], x1[2], x2[2], x3[2], x4[2], x5[2]), side)
-        if down > 3:
-            store_line(output, to + 3 * line, width, right, bias, (x0[3], x1[3], x2[3], x3[3], x4[3], x5[3]), side)
+        store(scratch, to + 2 * step, y[2])
+        store(scratch, to + 3 * step, y[3])
+
+
+@kernel
+def store_square(scratch, products, output, square, bias, sizes):
+    """Write At M A, plus bias; At M takes the place of M."""
+    (at, step), patch, side = products, sizes.patch, sizes.side
+    line = len(patch) * step
+    for s in range(len(patch)):
+        y = output_part(load_places(scratch, at + s * step, line, patch), side)
+        store_part(scratch, at + s * step, line, y, side)
+    to, width, output_line, down, right = square
+    for r in range(min(down, len(side))):
+        y = output_part(load_places(scratch, at + r * line, step, patch), side)
+        store_line(output, to + r * output_line, width, right, bias, y, side)
 
 
 @outer_kernel
@@ -149,13 +160,13 @@ def correlate_tile(stretch, k, filters):
     for n in range(patches.begin, patches.end, len(vectors)):
         source = Series(room.transformed.at + (n - patches.begin) * inputs * LANES, room.transformed.step)
         products = Series(room.products, step)
-        multiply_places(scratch, source, arrays.weights, factors, inputs, products, vectors, filters)
+        multiply_places(scratch, source, arrays.weights, factors, inputs, products, sizes, filters)
         for m in range(n, min(n + len(vectors), patches.end)):
             patch, at = patch_of(m, geometry.patches, sizes.side), room.products + (m - n) * len(filters) * LANES
             for f in range(len(filters)):
                 square, bias = square_of(patch, k + f, geometry), splat_at(arrays.bias, k + f)
                 places = Series(at + f * LANES, step)
-                store_square(scratch, places, arrays.output, square, bias, sizes.side)
+                store_square(scratch, places, arrays.output, square, bias, sizes)
 
 
 @outer_kernel
@@ -168,9 +179,7 @@ def correlate_share(worker, batch, arrays, plain, form):
     begin, end = share(worker, workers, (total + patches.stretch - 1) // patches.stretch)
     for unit in range(begin, end):
         own = Range(unit * patches.stretch, min((unit + 1) * patches.stretch, total))
-        transform_patches(
-            arrays.image, geometry, own, channels, arrays.scratch, room.transformed, room.midway, sizes.side
-        )  # fmt: skip
+        transform_patches(arrays.image, geometry, own, channels, arrays.scratch, room.transformed, room.midway, sizes)
         stretch = Stretch(arrays, geometry, sizes, room, own)
         each_tile(correlate_tile, stretch, geometry.tiles, sizes.tall, sizes.short)
 
@@ -194,8 +203,8 @@ def correlate_patches(image, weights, bias, output, scratch, blocks, workers, ge
         Geometry and Sizes, with all that they contain as plain tuples.
     """
     rows, columns, channels, patches, tiles = geometry  # apart: tuples in tuples do not enter a parallel loop
-    side, vectors, tall, short = sizes
+    patch, side, vectors, tall, short = sizes
     for index in prange(workers):
         arrays = Arrays(memory(image), memory(weights), memory(bias), memory(output), memory(scratch))
-        plain, form = (rows, columns, channels, patches, tiles), (side, vectors, tall, short)
+        plain, form = (rows, columns, channels, patches, tiles), (patch, side, vectors, tall, short)
         correlate_share(np.intp(index), (blocks, workers), arrays, plain, form)

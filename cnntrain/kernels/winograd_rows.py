@@ -19,18 +19,17 @@ from numba import prange
 from cnntrain.kernels.compiler.jit import inlined_kernel, kernel, outer_kernel, parallel_kernel, shared
 from cnntrain.kernels.lanes import accumulate, memory, splat_at, tile_store, tile_zero
 from cnntrain.kernels.winograd import (
-    PATCH_SIDE,
     Patch,
     Range,
     Series,
     Sizes,
     geometry_of,
-    load_six,
+    load_places,
     place_size,
     square_of,
 )
 from cnntrain.kernels.winograd_filters import filters_place
-from cnntrain.kernels.winograd_images import COLUMNS, neighbours_of, transform_columns, transform_row
+from cnntrain.kernels.winograd_images import columns_of, neighbours_of, transform_columns, transform_row
 from cnntrain.kernels.winograd_matrices import output_part
 from cnntrain.kernels.winograd_patches import Arrays, store_line
 from cnntrain.kernels.work import each_tile, share
@@ -63,9 +62,9 @@ class Row(NamedTuple):
 def rows_room(worker, geometry, sizes):
     """Return a worker's room for `correlate_rows`."""
     channels = geometry.channels
-    step, column = place_size(1, channels.inputs), place_size(1, channels.outputs)
-    row, products = PATCH_SIDE * step, PATCH_SIDE * len(sizes.side) * column
-    size = row + products + COLUMNS * PATCH_SIDE * step
+    step, column, patch = place_size(1, channels.inputs), place_size(1, channels.outputs), sizes.patch
+    row, products = len(patch) * step, len(patch) * len(sizes.side) * column
+    size = row + products + columns_of(patch) * len(patch) * step
     at = worker * size
     return Room(Series(at, step), Series(at + row, column), Series(at + row + products, step), size)
 
@@ -86,7 +85,7 @@ def correlate_row(row, k, filters):
         f = accumulate(f, scratch, x + 5 * step, step, weights, w + 5 * size, 1)
         x += LANES
         w += len(filters)
-    y0, y1, y2, y3 = output_part(a, b, c, d, e, f, row.side)
+    y0, y1, y2, y3 = output_part((a, b, c, d, e, f), row.side)
     to, column = row.target.at + k * LANES, row.target.step
     tile_store(scratch, to, column, LANES, y0)
     tile_store(scratch, to + column, column, LANES, y1)
@@ -96,46 +95,46 @@ def correlate_row(row, k, filters):
 
 
 @kernel
-def store_column(scratch, source, output, target, down, bias, side):
+def store_column(scratch, source, output, target, down, bias, sizes):
     """Multiply At with a column of M A and write `down` outputs of it, plus bias."""
-    m = load_six(scratch, source.at, source.step)
-    store_line(output, target.at, target.step, down, bias, m, side)
+    y = output_part(load_places(scratch, source.at, source.step, sizes.patch), sizes.side)
+    store_line(output, target.at, target.step, down, bias, y, sizes.side)
 
 
 @kernel
-def store_squares(arrays, products, geometry, patch, side):
+def store_squares(arrays, products, geometry, patch, sizes):
     """Write the squares of a patch, of all filters."""
-    scratch, output, column = arrays.scratch, arrays.output, products.step
+    scratch, output, column, side = arrays.scratch, arrays.output, products.step, sizes.side
     row = len(side) * column
     for k in range(geometry.channels.outputs):
         to, width, line, down, right = square_of(patch, k, geometry)
         at, bias = products.at + k * LANES, splat_at(arrays.bias, k)
-        store_column(scratch, Series(at, row), output, Series(to, line), down, bias, side)
+        store_column(scratch, Series(at, row), output, Series(to, line), down, bias, sizes)
         if right > 1:
             source, target = Series(at + column, row), Series(to + width, line)
-            store_column(scratch, source, output, target, down, bias, side)
+            store_column(scratch, source, output, target, down, bias, sizes)
         if len(side) == 4:
             if right > 2:
                 source, target = Series(at + 2 * column, row), Series(to + 2 * width, line)
-                store_column(scratch, source, output, target, down, bias, side)
+                store_column(scratch, source, output, target, down, bias, sizes)
             if right > 3:
                 source, target = Series(at + 3 * column, row), Series(to + 3 * width, line)
-                store_column(scratch, source, output, target, down, bias, side)
+                store_column(scratch, source, output, target, down, bias, sizes)
 
 
 @outer_kernel
 def correlate_patch(arrays, geometry, sizes, room, midway_at, patch):
     """Write the squares of a patch, whose Bt d begins at `midway_at`."""
     scratch, (_, inputs, outputs), products = arrays.scratch, geometry.channels, room.products
-    size = filters_place(inputs, outputs)
-    for r in range(PATCH_SIDE):
-        source = Series(midway_at + r * room.midway.step, PATCH_SIDE * room.midway.step)
-        transform_row(scratch, source, room.row, inputs)
-        factors = Series(r * PATCH_SIDE * size, size)
+    size, side = filters_place(inputs, outputs), len(sizes.patch)
+    for r in range(side):
+        source = Series(midway_at + r * room.midway.step, side * room.midway.step)
+        transform_row(scratch, source, room.row, inputs, sizes.patch)
+        factors = Series(r * side * size, size)
         target = Series(products.at + r * len(sizes.side) * products.step, products.step)
         row = Row(scratch, arrays.weights, inputs, room.row, factors, target, sizes.side, sizes.vectors)
         each_tile(correlate_row, row, geometry.tiles, sizes.tall, sizes.short)
-    store_squares(arrays, products, geometry, patch, sizes.side)
+    store_squares(arrays, products, geometry, patch, sizes)
 
 
 @outer_kernel
@@ -146,11 +145,11 @@ def correlate_share(worker, batch, arrays, plain, form):
     channels, side = Range(np.intp(0), geometry.channels.inputs), sizes.side
     n, end = share(worker, workers, blocks * geometry.patches.rows * geometry.patches.columns)
     while n < end:
-        neighbours = neighbours_of(n, end, geometry.patches, side)
-        transform_columns(arrays.image, geometry, neighbours, channels, arrays.scratch, room.midway, side)
+        neighbours = neighbours_of(n, end, geometry.patches, sizes.patch, side)
+        transform_columns(arrays.image, geometry, neighbours, channels, arrays.scratch, room.midway, sizes)
         b, i, j = neighbours.patch
         for m in range(0, neighbours.count * len(side), len(side)):
-            midway_at = room.midway.at + m * PATCH_SIDE * room.midway.step
+            midway_at = room.midway.at + m * len(sizes.patch) * room.midway.step
             correlate_patch(arrays, geometry, sizes, room, midway_at, Patch(b, i, j + m))
         n += neighbours.count
 
@@ -162,8 +161,8 @@ def correlate_rows(image, weights, bias, output, scratch, blocks, workers, geome
     But scratch has a `rows_room` per worker, and the patches' stretch does not count.
     """
     rows, columns, channels, patches, tiles = geometry  # apart: tuples in tuples do not enter a parallel loop
-    side, vectors, tall, short = sizes
+    patch, side, vectors, tall, short = sizes
     for index in prange(workers):
         arrays = Arrays(memory(image), memory(weights), memory(bias), memory(output), memory(scratch))
-        plain, form = (rows, columns, channels, patches, tiles), (side, vectors, tall, short)
+        plain, form = (rows, columns, channels, patches, tiles), (patch, side, vectors, tall, short)
         correlate_share(np.intp(index), (blocks, workers), arrays, plain, form)

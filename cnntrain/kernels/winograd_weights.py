@@ -20,10 +20,10 @@ import numpy as np
 from numba import prange
 
 from cnntrain.kernels.compiler.jit import kernel, outer_kernel, parallel_kernel, shared
-from cnntrain.kernels.lanes import accumulate, constant, memory, store, tile_load, tile_store
-from cnntrain.kernels.winograd import PLACES, Geometry, Range, Series, Sizes, geometry_of, patch_of, place_size
+from cnntrain.kernels.lanes import accumulate, constant, memory, store, tile_load, tile_store, tile_zero
+from cnntrain.kernels.winograd import Geometry, Range, Series, Sizes, geometry_of, patch_of, place_size, places_of
 from cnntrain.kernels.winograd_deltas import transform_transposed_squares, transposed_size
-from cnntrain.kernels.winograd_images import MIDWAY, transform_patches
+from cnntrain.kernels.winograd_images import midway_size, transform_patches
 from cnntrain.kernels.work import first_of_tile, share, some_tiles
 from cnntrain.shape import LANES
 
@@ -76,6 +76,7 @@ class Place(NamedTuple):
     patch: Series  # the first channel's of the unit, by patches
     channels: Range
     patches: int  # how many
+    together: int  # of which so many have a sum of their own
 
 
 @shared
@@ -86,9 +87,9 @@ def filled_filters(filters, vectors):
 
 
 @shared
-def slot_size(inputs, filled):
+def slot_size(inputs, filled, patch):
     """Return how many numbers the sums of a slot are."""
-    return PLACES * inputs * filled
+    return places_of(patch) * inputs * filled
 
 
 @shared
@@ -103,15 +104,16 @@ def weights_room(worker, geometry, bundles, sizes):
     stretch, channels = geometry.patches.stretch, widest_bundle(geometry.tiles, bundles, sizes.tall)
     patch = place_size(stretch, channels)
     delta = place_size(stretch, filled_filters(geometry.channels.outputs, sizes.vectors))
-    size = PLACES * (patch + delta) + max(MIDWAY, transposed_size(sizes.side))
+    places = places_of(sizes.patch)
+    size = places * (patch + delta) + max(midway_size(sizes.patch), transposed_size(sizes.side))
     at = worker * size
-    return Room(Series(at, patch), Series(at + PLACES * patch, delta), at + PLACES * (patch + delta), size)
+    return Room(Series(at, patch), Series(at + places * patch, delta), at + places * (patch + delta), size)
 
 
 @kernel
-def clear_sums(partial, unit, inputs, fresh):
+def clear_sums(partial, unit, inputs, fresh, patch):
     """Write zeros to the unit's sums if they are fresh."""
-    for p in range(fresh * PLACES):  # after a branch LLVM would compile all that follows twice
+    for p in range(fresh * places_of(patch)):  # after a branch LLVM would compile all that follows twice
         sums, channels = unit.sums + p * inputs * unit.filled, unit.channels
         for at in range(sums + channels.begin * unit.filled, sums + channels.end * unit.filled, LANES):
             store(partial, at, constant(partial, 0))
@@ -121,27 +123,35 @@ def clear_sums(partial, unit, inputs, fresh):
 def transform_stretch(work, patches):
     """Write Bt d B and A delta At of some patches."""
     arrays, geometry, sizes, room, unit = work
-    scratch, side = arrays.scratch, sizes.side
-    transform_patches(arrays.image, geometry, patches, unit.channels, scratch, room.patches, room.midway, side)
+    scratch = arrays.scratch
+    transform_patches(arrays.image, geometry, patches, unit.channels, scratch, room.patches, room.midway, sizes)
     for n in range(patches.begin, patches.end):
-        patch = patch_of(n, geometry.patches, side)
+        patch = patch_of(n, geometry.patches, sizes.side)
         target = Series(room.deltas.at + (n - patches.begin) * unit.filled * LANES, room.deltas.step)
-        transform_transposed_squares(arrays.delta, geometry, patch, scratch, target, unit.filled, room.midway, side)
+        transform_transposed_squares(arrays.delta, geometry, patch, scratch, target, unit.filled, room.midway, sizes)
 
 
 @kernel
 def multiply_by_lanes(place, c, channels):
-    """Add the products of patches, lane by lane: vectors of 16 filters times numbers of a tile of channels."""
+    """Add the products of patches, lane by lane: vectors of 16 filters times numbers of a tile of channels.
+
+    Some patches together have a sum of their own, and so have those of a stretch: that rounds less than one long sum.
+    """
     scratch, step = place.scratch, place.sums.step
     at = place.sums.at + c * step
     d, x = place.delta.at, place.patch.at + (c - place.channels.begin) * LANES
-    tile = tile_load(place.partial, at, LANES, step, place.vectors, channels)
-    for _ in range(place.patches):
-        for lane in range(LANES):
-            tile = accumulate(tile, scratch, d + lane * place.delta.step, LANES, scratch, x + lane, LANES)
-        d += LANES * place.delta.step
-        x += place.patch.step
-    tile_store(place.partial, at, LANES, step, tile)
+    total = tile_zero(place.partial, place.vectors, channels)
+    for first in range(0, place.patches, place.together):
+        tile = tile_zero(place.partial, place.vectors, channels)
+        for _ in range(first, min(first + place.together, place.patches)):
+            for lane in range(LANES):
+                tile = accumulate(tile, scratch, d + lane * place.delta.step, LANES, scratch, x + lane, LANES)
+            d += LANES * place.delta.step
+            x += place.patch.step
+        total = total + tile
+    tile_store(
+        place.partial, at, LANES, step, tile_load(place.partial, at, LANES, step, place.vectors, channels) + total
+    )
 
 
 @outer_kernel
@@ -149,12 +159,13 @@ def add_stretch(work, patches):
     """Add the products of some patches to the unit's sums, place by place."""
     arrays, geometry, sizes, room, unit = work
     filled, channels, vectors = unit.filled, unit.channels, sizes.vectors
-    for p in range(PLACES):
+    for p in range(places_of(sizes.patch)):
         patch = Series(room.patches.at + p * room.patches.step, (channels.end - channels.begin) * LANES)
         for v in range(0, filled, len(vectors) * LANES):
             sums = Series(unit.sums + p * geometry.channels.inputs * filled + v, filled)
             delta, count = Series(room.deltas.at + p * room.deltas.step + v, filled), patches.end - patches.begin
-            place = Place(arrays.partial, arrays.scratch, vectors, sums, delta, patch, channels, count)
+            together = count if len(sizes.patch) == 6 else 1
+            place = Place(arrays.partial, arrays.scratch, vectors, sums, delta, patch, channels, count, together)
             some_tiles(
                 multiply_by_lanes, place, unit.tiles.begin, unit.tiles.end, geometry.tiles, sizes.tall, sizes.short
             )  # fmt: skip
@@ -172,8 +183,8 @@ def add_share(worker, batch, arrays, plain, form):
         slot, bundle = number % slots, number // slots
         cut0, cut1 = share(bundle, bundles, tiles.tall + tiles.short)
         own = Range(first_of_tile(cut0, tiles, tall, short), first_of_tile(cut1, tiles, tall, short))
-        unit = Unit(slot * slot_size(channels.inputs, filled), filled, Range(cut0, cut1), own)
-        clear_sums(arrays.partial, unit, channels.inputs, fresh)
+        unit = Unit(slot * slot_size(channels.inputs, filled, sizes.patch), filled, Range(cut0, cut1), own)
+        clear_sums(arrays.partial, unit, channels.inputs, fresh, sizes.patch)
         work = Work(arrays, geometry, sizes, room, unit)
         n, last = share(slot, slots, blocks * patches.rows * patches.columns)
         for first in range(n, last, patches.stretch):
@@ -203,8 +214,8 @@ def weights_by_patches(image, delta, partial, scratch, blocks, fresh, workers, g
         slots). Then Sizes. All that they contain comes as plain tuples.
     """
     rows, columns, channels, patches, tiles, division = geometry  # apart: tuples in tuples do not enter a parallel loop
-    side, vectors, tall, short = sizes
+    patch, side, vectors, tall, short = sizes
     for index in prange(workers):
         arrays = Arrays(memory(image), memory(delta), memory(partial), memory(scratch))
-        plain, form = (rows, columns, channels, patches, tiles, division), (side, vectors, tall, short)
+        plain, form = (rows, columns, channels, patches, tiles, division), (patch, side, vectors, tall, short)
         add_share(np.intp(index), (blocks, fresh, workers), arrays, plain, form)

@@ -40,6 +40,8 @@ class LayerContext:
         The layer may write its output over its input: nobody else needs it.
     direct : bool
         Convolutions take products of weights and pixels only; see `passes.problem.Problem`.
+    few : bool
+        No batch has more than `machine.FEW` images, and layers may leave empty lanes out where that keeps the bits.
     path : str
         Where the layer stands, e.g. "0.conv2d"; its parameters are named path + "." + tensor.
     parameter_shapes : mapping
@@ -55,6 +57,7 @@ class LayerContext:
     level: Level = (0, 0)
     overwrites: bool = False
     direct: bool = False
+    few: bool = False
     path: str = ""
     parameter_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 

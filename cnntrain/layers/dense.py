@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,10 @@ from cnntrain.layers.settings import LayerSettings
 from cnntrain.layers.weights import WeightSettings
 from cnntrain.settings import PositiveInt
 from cnntrain.shape import Shape
+
+if TYPE_CHECKING:
+    from cnntrain.passes.dense import Dense as DensePasses
+    from cnntrain.passes.dense import FewImages
 
 
 class DenseSettings(WeightSettings):
@@ -62,7 +66,7 @@ class Dense(Layer):
         from cnntrain.passes.dense import memory_order
 
         units = row.output_shape.channels
-        self._passes = DensePasses(row.input_shape.size, units, context.blocks, context.dtype)
+        self._passes = DensePasses(row.input_shape.size, units, context.blocks, context.dtype, few=context.few)
         self._weight, self._bias = row.settings.create(context, memory_order(*row.input_shape))
         self.parameters = [self._weight] if self._bias is None else [self._weight, self._bias]
         self._no_bias = np.zeros(units, context.dtype)
@@ -91,16 +95,23 @@ class Dense(Layer):
         if not self._weight.frozen:
             grad_bias = None if self._bias is None else self._bias.gradient
             grad_weight = self._weight.gradient.reshape(-1)
-            self._passes.backward_weight(self._x, grad_output, grad_weight, grad_bias, batch.blocks)
+            self._back.backward_weight(self._x, grad_output, grad_weight, grad_bias, self._number(batch))
         if self._grad_input is None:
             return None
         grad_input = self._grad_input.beside(grad_output)
-        self._passes.backward_input(grad_output, self._weight.value.reshape(-1), grad_input, batch.blocks)
+        self._back.backward_input(grad_output, self._weight.value.reshape(-1), grad_input, self._number(batch))
         return grad_input
+
+    @property
+    def _back(self) -> DensePasses | FewImages:
+        return self._passes.few or self._passes
+
+    def _number(self, batch: Batch) -> int:
+        return batch.blocks if self._passes.few is None else batch.images
 
     def timed(self, path: str) -> Iterator[Timed]:
         """Yield the three passes."""
         about = str(self._passes), self._passes.macs
         yield Timed(path, "forward", self, "forward", *about)
-        yield Timed(path, "to input", self._passes, "backward_input", *about)
-        yield Timed(path, "to weights", self._passes, "backward_weight", *about)
+        yield Timed(path, "to input", self._back, "backward_input", *about)
+        yield Timed(path, "to weights", self._back, "backward_weight", *about)

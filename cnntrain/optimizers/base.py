@@ -50,6 +50,7 @@ class Optimizer(ABC):
         self._values, self._gradients = (_whole([getattr(p, key) for p in parameters]) for key in ("value", "gradient"))
         self._largest = float(np.finfo(self._values.dtype).max)
         self._steps = 0
+        self._changes = list({id(parameter.changes): parameter.changes for parameter in parameters}.values())
         slots = (*self.slots(settings), *([AVERAGE] if settings.ema is not None else []))
         slots = (*slots, *([SLOW] if settings.lookahead is not None else []))
         self._kept = {slot: line_aligned(self._values.size, self._values.dtype) for slot in slots}
@@ -118,8 +119,13 @@ class Optimizer(ABC):
         self.update((self._chunks, (self.number(self._scale()), self._limit)), self._steps)
         if self.settings.lookahead is not None and self._course is not None:
             self._look_ahead(lookahead_phase(self.settings.lookahead, self._course, self._steps))
+        self._say_changed()
         if self.settings.ema is not None:
             self._average()
+
+    def _say_changed(self) -> None:
+        for changes in self._changes:
+            changes.count += 1
 
     def rate_of(self, parameter: Parameter, learning_rate: float, step: int) -> float | None:
         """Return a parameter's own rate in the step of this number, from 1; None if it learns no more by then."""
@@ -203,6 +209,7 @@ class Optimizer(ABC):
             trained = self._values[place].copy()
             self._values[place] = averages[place]
             averages[place] = trained
+        self._say_changed()
 
     def warm_up(self) -> None:
         """Compile or load the kernels, changing nothing."""

@@ -19,14 +19,18 @@ from cnntrain.passes.problem import ConvolutionGeometry, Direction, Problem
 from cnntrain.passes.weight_sums import BiasGradient
 from cnntrain.passes.weights_by_lanes import WeightsByLanes
 from cnntrain.passes.weights_by_positions import WeightsByPositions
-from cnntrain.passes.winograd_patches import WinogradPatches
+from cnntrain.passes.winograd_patches import WinogradLarge, WinogradPatches
 from cnntrain.passes.winograd_rows import WinogradRows
-from cnntrain.passes.winograd_transposed import WinogradTransposed
-from cnntrain.passes.winograd_weights import WinogradWeights
+from cnntrain.passes.winograd_transposed import WinogradLargeTransposed, WinogradTransposed
+from cnntrain.passes.winograd_weights import WinogradLargeWeights, WinogradWeights
 
-FORWARD: list[type[Correlation]] = [Depthwise, WinogradRows, WinogradPatches, Direct]
-TO_INPUT: list[type[Correlation]] = [Depthwise, WinogradTransposed, WinogradRows, WinogradPatches, Direct]
-TO_WEIGHTS: list[type[WeightGradient]] = [DepthwiseWeights, WinogradWeights, WeightsByLanes, WeightsByPositions]
+FORWARD: list[type[Correlation]] = [Depthwise, WinogradLarge, WinogradRows, WinogradPatches, Direct]
+TO_INPUT: list[type[Correlation]] = [
+    Depthwise, WinogradLargeTransposed, WinogradLarge, WinogradTransposed, WinogradRows, WinogradPatches, Direct
+]  # fmt: skip
+TO_WEIGHTS: list[type[WeightGradient]] = [
+    DepthwiseWeights, WinogradLargeWeights, WinogradWeights, WeightsByLanes, WeightsByPositions
+]  # fmt: skip
 ALGORITHMS: dict[Direction, Sequence[type[Algorithm]]] = {
     "forward": FORWARD,
     "to input": TO_INPUT,

@@ -8,12 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.kernels.dense import Matrix, multiply
+from cnntrain.kernels.few_dense import STRIP, input_of_few, room, weights_of_few
 from cnntrain.kernels.geometry import length, plain
-from cnntrain.machine import Machine, this_machine
+from cnntrain.machine import FEW, Machine, this_machine
 from cnntrain.passes.problem import Direction
 from cnntrain.passes.tiling import cut
 from cnntrain.passes.weights_by_positions import DenseWeights
+from cnntrain.passes.workspace import workspace
+from cnntrain.shape import LANES
 
+UNITS = 16  # of work, at most
 # One for each pass: there is nothing to choose.
 ALGORITHMS: dict[Direction, str] = {
     "forward": "matrix product",
@@ -37,9 +41,32 @@ class Dense:
     """All passes of one dense layer, for batches of up to `blocks` blocks.
 
     The weights are flat, (unit, input), with the inputs in the order in which they lie in memory.
+
+    Parameters
+    ----------
+    inputs, units, blocks : int
+    dtype : float32 or float64
+    machine : Machine or None
+        What work is cut for; None is this one.
+    few : bool
+        No batch has more than `FEW` images.
+
+    Attributes
+    ----------
+    few : FewImages or None
+        What takes the place of the ways back, if there are enough inputs: the same bits, without the empty lanes.
     """
 
-    def __init__(self, inputs: int, units: int, blocks: int, dtype: np.dtype, machine: Machine | None = None) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        units: int,
+        blocks: int,
+        dtype: np.dtype,
+        machine: Machine | None = None,
+        *,
+        few: bool = False,
+    ) -> None:
         machine = this_machine() if machine is None else machine
         self._inputs, self._units = inputs, units
         pair = length(machine.side_by_side(blocks, dtype))
@@ -49,6 +76,7 @@ class Dense:
         self._backward = plain(Matrix(units, inputs, 1, inputs), backward_tiles), (pair, *backward_sizes)
         self._zeros = np.zeros(inputs, dtype)
         self._weights = DenseWeights(inputs, units, blocks, dtype, machine)
+        self.few = FewImages(inputs, units, dtype) if few and inputs >= STRIP else None
 
     @property
     def macs(self) -> int:
@@ -78,3 +106,31 @@ class Dense:
     ) -> None:
         """Write delta times the transposed image, and the sum of delta per unit."""
         self._weights(image, delta, grad_weight, grad_bias, blocks)
+
+
+class FewImages:
+    """Backward through a dense layer with at most `FEW` images: the same bits as with whole blocks, in less time."""
+
+    def __init__(self, inputs: int, units: int, dtype: np.dtype) -> None:
+        self._shape, self._dtype = (inputs, units), dtype
+        self._units = min(units, UNITS), min(-(-inputs // LANES), UNITS)
+        self._room, self._nobody = room(inputs, FEW), np.empty(0, dtype)
+
+    def backward_weight(
+        self,
+        image: NDArray[Any],
+        delta: NDArray[Any],
+        gradient: NDArray[Any],
+        grad_bias: NDArray[Any] | None,
+        images: int,
+    ) -> None:
+        """Write the gradients of the weights and biases."""
+        units = self._units[0]
+        scratch = workspace("scratch", units * self._room, self._dtype)
+        sums = gradient, self._nobody if grad_bias is None else grad_bias
+        weights_of_few(image, delta, sums, scratch, images, self._shape, (units, self._room))
+
+    def backward_input(self, delta: NDArray[Any], weight: NDArray[Any], grad_input: NDArray[Any], images: int) -> None:
+        """Write the gradient of the input."""
+        scratch = workspace("scratch", self._room, self._dtype)
+        input_of_few(delta, weight, grad_input, scratch, images, self._shape, self._units[1])

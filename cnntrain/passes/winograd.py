@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.kernels.geometry import Axis, Channels, length, plain
 from cnntrain.kernels.layout import gather
-from cnntrain.kernels.winograd import PATCH_SIDE, PLACES, Geometry, Patches, Sizes
-from cnntrain.kernels.winograd_filters import filters_place, transform_filters
+from cnntrain.kernels.winograd import Geometry, Patches, Sizes, places_of
+from cnntrain.kernels.winograd_filters import filters_place, midway_at, transform_filters
+from cnntrain.machine import Machine
 from cnntrain.passes.problem import Problem
 from cnntrain.passes.tiling import cut, packed_order
 from cnntrain.passes.workspace import workspace
@@ -20,6 +22,7 @@ CACHE = 256 * 1024  # bytes of transformed patches at a time, a part of a common
 ENOUGH = 0.85  # share of the direct form's time below which another algorithm is worth its compilation and its scratch
 WORTH_COMPILING = 200_000  # multiply-adds per image; of fewer, what a training saves is not worth the compilation
 WORTH_TRANSFORMING = 4  # channels that are worth transforming all filters' outputs or deltas for
+WORTH_LARGE = 20  # channels from which on 8x8 patches round no more than four times as much as sums tap by tap
 
 
 class Cost(NamedTuple):
@@ -29,17 +32,19 @@ class Cost(NamedTuple):
     square: int
 
 
-COST = Cost(340, 200)
+SMALL, LARGE = length(6), length(8)  # the sides of patches, as dummy tuples
+COSTS = {SMALL: Cost(340, 200), LARGE: Cost(550, 330)}
+PRECISION = {LARGE: np.dtype(np.float64)}  # in which filters are transformed, if not in their own
 
 
-def side_of(axis: Axis) -> int:
+def side_of(axis: Axis, patch: tuple[int, ...]) -> int:
     """Return how many outputs a patch has along an axis."""
-    return PATCH_SIDE + 1 - axis.taps
+    return len(patch) + 1 - axis.taps
 
 
-def patches_of(axis: Axis) -> int:
+def patches_of(axis: Axis, patch: tuple[int, ...]) -> int:
     """Return how many patches an image has along an axis."""
-    return -(-axis.count // side_of(axis))
+    return -(-axis.count // side_of(axis, patch))
 
 
 def not_computable(problem: Problem) -> str | None:
@@ -56,30 +61,58 @@ def not_computable(problem: Problem) -> str | None:
     return None if problem.groups == 1 else f"{problem.groups} groups"
 
 
-def no_gain(problem: Problem, rows: Axis, columns: Axis, cost: Cost, multiple: int = 1) -> str | None:
-    """Say why tap by tap takes less time, counted in multiply-adds; None if it takes clearly more.
+def not_large(problem: Problem) -> str | None:
+    """Say why a problem is no convolution with 5x5 taps, which patches of 8x8 pixels are for."""
+    if reason := not_computable(problem):
+        return reason
+    taps = problem.forward_axes[0].taps
+    return None if taps == 5 else f"{taps}x{taps} taps, not 5x5"
 
-    Outputs are filled up to a `multiple`. That agrees with measurements to about a tenth.
+
+def time_of(
+    problem: Problem, rows: Axis, columns: Axis, patch: tuple[int, ...], cost: Cost | None = None, multiple: int = 1
+) -> int:
+    """Return what an image costs, counted in multiply-adds; outputs are filled up to a `multiple`."""
+    cost = COSTS[patch] if cost is None else cost
+    filled = -(-problem.outputs // multiple) * multiple
+    patches = patches_of(rows, patch) * patches_of(columns, patch)
+    products = places_of(patch) * problem.inputs * filled
+    return patches * (products + cost.patch * problem.inputs + cost.square * filled)
+
+
+def no_gain(problem: Problem, time: int) -> str | None:
+    """Say why tap by tap takes less than a `time` counted in multiply-adds; None if it takes clearly more.
+
+    That agrees with measurements to about a tenth.
     """
     if problem.macs < WORTH_COMPILING:
         return f"{problem.macs:,} multiply-adds per image, too few to be worth compiling it"
-    outputs, inputs = problem.outputs, problem.inputs
-    filled = -(-outputs // multiple) * multiple
-    patches = patches_of(rows) * patches_of(columns)
-    time = patches * (PLACES * inputs * filled + cost.patch * inputs + cost.square * filled)
     if time < ENOUGH * problem.macs:
         return None
     least = f", and {1 / ENOUGH:.2f} would be worth it" if time < problem.macs else ""
     return f"direct takes {problem.macs / time:.2f} of the time{least}"
 
 
-def stretch_of(problem: Problem, vectors: int, most: int) -> int:
+def large_is_worse(problem: Problem, rows: Axis, columns: Axis, multiple: int = 1) -> str | None:
+    """Say why patches of 8x8 pixels are not worth it, beside those of 6x6."""
+    if problem.inputs < WORTH_LARGE:
+        return f"too few channels for its rounding errors: {problem.inputs}"
+    time, small = (time_of(problem, rows, columns, patch, multiple=multiple) for patch in (LARGE, SMALL))
+    return f"patches of 6x6 take {small / time:.2f} of the time" if small < time else no_gain(problem, time)
+
+
+def stretch_of(problem: Problem, patch: tuple[int, ...], vectors: int, most: int) -> int:
     """Return how many patches meet all filters before it is the next ones' turn.
 
     As many as fit the cache, at most `most`, filled up to register tiles of `vectors` patches.
     """
-    cached = CACHE // (PLACES * problem.inputs * LANES * problem.dtype.itemsize)
+    cached = CACHE // (places_of(patch) * problem.inputs * LANES * problem.dtype.itemsize)
     return -(-max(min(cached, most), 1) // vectors) * vectors
+
+
+def height_of(machine: Machine, patch: tuple[int, ...]) -> int:
+    """Return how many filters a register tile has at most; patches of 8x8 need a second tile, of whole sums."""
+    return machine.tile_height if patch == LARGE else machine.tall_tile_height
 
 
 class Plan:
@@ -91,6 +124,8 @@ class Plan:
     rows, columns : Axis
     channels : Channels
         Of the images with these axes.
+    patch : tuple
+        The side of a patch, as a dummy tuple.
     stretch : int
         Patches at a time.
     vectors, height : int
@@ -105,12 +140,20 @@ class Plan:
     """
 
     def __init__(
-        self, problem: Problem, rows: Axis, columns: Axis, channels: Channels, stretch: int, vectors: int, height: int
+        self,
+        problem: Problem,
+        rows: Axis,
+        columns: Axis,
+        channels: Channels,
+        patch: tuple[int, ...],
+        stretch: int,
+        vectors: int,
+        height: int,
     ) -> None:
         tiles, tall, short = cut(problem.outputs, height)
-        patches = Patches(patches_of(rows), patches_of(columns), stretch)
+        patches = Patches(patches_of(rows, patch), patches_of(columns, patch), stretch)
         self.geometry = Geometry(rows, columns, channels, patches, tiles)
-        self.sizes = Sizes(length(side_of(rows)), length(vectors), tall, short)
+        self.sizes = Sizes(patch, length(side_of(rows, patch)), length(vectors), tall, short)
         self.arguments = plain(*self.geometry), tuple(self.sizes)
 
 
@@ -137,12 +180,17 @@ class TransformedFilters:
         place = filters_place(problem.inputs, problem.outputs)
         # filled up with anything: what becomes of it is not used
         self.order = np.concatenate([np.pad(piece, (0, place - piece.size)) for piece in order])
-        self._size, self._side, self._dtype = PLACES * place, plan.sizes.side, problem.dtype
+        self._patch, self._side, self._dtype = plan.sizes.patch, plan.sizes.side, problem.dtype
+        self._size = places_of(self._patch) * place
 
     def __call__(self, weight: NDArray[Any]) -> NDArray[Any]:
         """Return the transforms of the filters in `weight`."""
         packed = workspace("packed", self.order.size, self._dtype)
         transformed = workspace("transformed", self._size, self._dtype)
         gather(weight, self.order, packed)
-        transform_filters(packed, transformed, self._side)
+        workers = numba.get_num_threads()
+        midway = workspace(
+            "midway", midway_at(workers, self._patch, self._side), PRECISION.get(self._patch, self._dtype)
+        )
+        transform_filters(packed, transformed, midway, workers, self._patch, self._side)
         return transformed

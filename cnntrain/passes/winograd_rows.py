@@ -8,11 +8,10 @@ import numba
 from numpy.typing import NDArray
 
 from cnntrain.kernels.geometry import Channels
-from cnntrain.kernels.winograd import PATCH_SIDE
 from cnntrain.kernels.winograd_rows import correlate_rows, rows_room
 from cnntrain.passes.algorithm import Correlation
 from cnntrain.passes.problem import Problem
-from cnntrain.passes.winograd import Cost, Plan, TransformedFilters, no_gain, not_computable, side_of
+from cnntrain.passes.winograd import SMALL, Cost, Plan, TransformedFilters, no_gain, not_computable, side_of, time_of
 from cnntrain.passes.workspace import workspace
 
 COSTS = {4: Cost(300, 220), 2: Cost(240, 60)}  # by the square's side
@@ -32,13 +31,13 @@ class WinogradRows(Correlation):
         if not problem.machine.wide:
             return f"{problem.machine.registers} registers of {problem.machine.register_bytes} bytes are too few"
         rows, columns = problem.rows[0].axis, problem.columns[0].axis
-        return no_gain(problem, rows, columns, COSTS[side_of(rows)])
+        return no_gain(problem, time_of(problem, rows, columns, SMALL, COSTS[side_of(rows, SMALL)]))
 
     def __init__(self, problem: Problem) -> None:
         [(rows, row_taps)], [(columns, column_taps)] = problem.rows, problem.columns
         channels = Channels(1, problem.inputs, problem.outputs)
-        height = problem.machine.accumulators // PATCH_SIDE  # a row of places is summed at a time
-        self.plan = Plan(problem, rows, columns, channels, 1, 1, height)
+        height = problem.machine.accumulators // len(SMALL)  # a row of places is summed at a time
+        self.plan = Plan(problem, rows, columns, channels, SMALL, 1, 1, height)
         self.filters = TransformedFilters(problem, [(r, s) for r in row_taps for s in column_taps], self.plan)
         self.units = problem.blocks * self.plan.geometry.patches.rows * self.plan.geometry.patches.columns
         self._room, self._dtype = rows_room(0, self.plan.geometry, self.plan.sizes).size, problem.dtype

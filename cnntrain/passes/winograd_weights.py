@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnntrain.kernels.geometry import Channels, length, plain
-from cnntrain.kernels.winograd import PLACES, Geometry, Patches, Sizes
+from cnntrain.kernels.winograd import Geometry, Patches, Sizes, places_of
 from cnntrain.kernels.winograd_gradients import gradient_of_places
 from cnntrain.kernels.winograd_weights import (
     filled_filters,
@@ -23,7 +23,19 @@ from cnntrain.passes.problem import Problem
 from cnntrain.passes.tiling import cut
 from cnntrain.passes.weight_sums import ENOUGH_UNITS
 from cnntrain.passes.weights_by_positions import tile_of
-from cnntrain.passes.winograd import CACHE, COST, WORTH_TRANSFORMING, no_gain, not_computable, patches_of, side_of
+from cnntrain.passes.winograd import (
+    CACHE,
+    LARGE,
+    SMALL,
+    WORTH_TRANSFORMING,
+    large_is_worse,
+    no_gain,
+    not_computable,
+    not_large,
+    patches_of,
+    side_of,
+    time_of,
+)
 from cnntrain.passes.workspace import workspace
 from cnntrain.shape import LANES
 
@@ -44,6 +56,7 @@ class WinogradWeights(WeightGradient):
     """
 
     name = "winograd"
+    patch = SMALL
 
     @classmethod
     def cannot(cls, problem: Problem) -> str | None:
@@ -55,24 +68,25 @@ class WinogradWeights(WeightGradient):
     def slower(cls, problem: Problem) -> str | None:
         if problem.inputs < WORTH_TRANSFORMING:
             return f"too few channels to pay for transforms: {problem.inputs}"
-        return no_gain(problem, *problem.forward_axes, COST, LANES)
+        return no_gain(problem, time_of(problem, *problem.forward_axes, cls.patch, multiple=LANES))
 
     def __init__(self, problem: Problem, slots: int | None = None, bundles: int | None = None) -> None:
         rows, columns = problem.forward_axes
         channels = Channels(1, problem.inputs, problem.outputs)
         vectors, height = tile_of(-(-channels.outputs // LANES), problem.machine)
         tiles, *heights = cut(channels.inputs, height)
-        sizes = Sizes(length(side_of(rows)), length(vectors), *heights)
+        sizes = Sizes(self.patch, length(side_of(rows, self.patch)), length(vectors), *heights)
         self.filled = filled_filters(channels.outputs, sizes.vectors)
-        size, itemsize = slot_size(channels.inputs, self.filled), problem.dtype.itemsize
+        size, itemsize = slot_size(channels.inputs, self.filled, self.patch), problem.dtype.itemsize
         if slots is None:
-            total = problem.blocks * patches_of(rows) * patches_of(columns)
+            total = problem.blocks * patches_of(rows, self.patch) * patches_of(columns, self.patch)
             slots = max(min(ENOUGH_UNITS, PARTIAL // (size * itemsize), total // WORTH), 1)
         if bundles is None:
             bundles = max(min(ENOUGH_UNITS // slots, channels.inputs // APART), 1)
-        patch = PLACES * (self.filled + widest_bundle(tiles, bundles, sizes.tall)) * LANES * itemsize
+        patch = places_of(self.patch) * (self.filled + widest_bundle(tiles, bundles, sizes.tall)) * LANES * itemsize
         # at least four patches for each time that the sums are read and written
-        patches = Patches(patches_of(rows), patches_of(columns), max(2 * CACHE // patch, 4))
+        stretch = max(2 * CACHE // patch, 4)
+        patches = Patches(patches_of(rows, self.patch), patches_of(columns, self.patch), stretch)
         geometry = Geometry(rows, columns, channels, patches, tiles)
         self.geometry, self.sizes, self._dtype = geometry, sizes, problem.dtype
         self._arguments = plain(*geometry, (bundles, slots)), tuple(sizes)
@@ -93,5 +107,20 @@ class WinogradWeights(WeightGradient):
         sums = workspace.lent("partial", self._size, self._dtype, self)
         _, inputs, outputs = self.geometry.channels
         gradient_of_places(
-            sums, self.slots, self._canonical, gradient, inputs, outputs, self.filled, self.sizes.side
+            sums, self.slots, self._canonical, gradient, inputs, outputs, self.filled, self.patch, self.sizes.side
         )  # fmt: skip
+
+
+class WinogradLargeWeights(WinogradWeights):
+    """The same with patches of 8x8 pixels, for 5x5 taps."""
+
+    name = "winograd 8x8"
+    patch = LARGE
+
+    @classmethod
+    def cannot(cls, problem: Problem) -> str | None:
+        return not_large(problem) or super().cannot(problem)
+
+    @classmethod
+    def slower(cls, problem: Problem) -> str | None:
+        return large_is_worse(problem, *problem.forward_axes, LANES)

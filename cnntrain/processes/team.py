@@ -5,10 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from cnntrain.errors import CnntrainError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Value = TypeVar("Value")
+
+
+class OtherFailedError(CnntrainError):
+    """Another process cannot go on; the message is its own."""
+
+    def __init__(self, text: str, code: int) -> None:
+        super().__init__(text)
+        self.exit_code = code
+
+
+class EndedError(BaseException):
+    """Process 0 has told the reason, and this process must end; no handler of errors may stop it."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 class Team:
@@ -74,6 +92,12 @@ class Team:
 
     def fail(self, text: str, code: int) -> None:
         """Let everybody end because this process cannot go on; returns in a team of one."""
+
+    def leave(self, code: int) -> None:
+        """End this process, as an `EndedError` has asked for; returns in a team of one."""
+
+    def abort(self, code: int) -> None:
+        """End all processes here and now, without a word; returns in a team of one."""
 
 
 ALONE = Team()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ except ImportError:  # Windows has other locks; there the user must not continue
     fcntl = None  # type: ignore[assignment]
 
 RUNS = Path("runs")
+GOING = 2.0  # seconds in which a process that was killed may still hold its folder: its memory takes time to go
 _STEP = re.compile(r"step-([0-9]{6,18})\.safetensors")
 _LOGGED = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}.*  ")  # how lines of a log begin
 # of a write that did not end
@@ -218,13 +220,18 @@ def hold(folder: RunFolder) -> Iterator[None]:
 
 def _lock(folder: RunFolder, descriptor: int, held: contextlib.ExitStack) -> None:
     held.callback(os.close, descriptor)
-    try:
-        if fcntl is not None:
+    until = time.monotonic() + GOING
+    while fcntl is not None:
+        try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise RunFolderError(f"{folder.path}: another process is training in this run folder") from None
-    except OSError:
-        pass  # some network file systems have no locks, or none on folders
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise RunFolderError(f"{folder.path}: another process is training in this run folder") from None
+            time.sleep(0.05)
+            continue
+        except OSError:
+            pass  # some network file systems have no locks, or none on folders
+        return
 
 
 def find_checkpoint(path: Path) -> Path:

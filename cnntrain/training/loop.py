@@ -175,7 +175,7 @@ class Loop:
         """Update the parameters with the gradients of a batch."""
         training, self._agreed = self._training, made.signal
         if not math.isfinite(made.loss):
-            where = self._where(where_not_finite(training.network, updated=self._step > 0))
+            where = self._where(self._gradients.where(updated=self._step > 0))
             raise self._diverged(self._step, f"the training loss became {made.loss}", where)
         rate = training.learning_rate_at(self._step)
         training.optimizer.step(rate)

@@ -13,6 +13,8 @@ from cnntrain.config import Config, parse_config, resolved_yaml
 from cnntrain.errors import ArgumentError, RunFolderError
 from cnntrain.evaluation.start_from import start_from
 from cnntrain.kernels.compiler.threads import set_threads, threading_layer, threading_layer_warning
+from cnntrain.network import Network
+from cnntrain.optimizers import Optimizer
 from cnntrain.processes.team import ALONE, Team
 from cnntrain.runs.checkpoint import Checkpoint
 from cnntrain.runs.disk import write_atomically
@@ -35,7 +37,7 @@ from cnntrain.training.resume import (
     schedule_change,
     unrecorded,
 )
-from cnntrain.training.setup import Training, build_training
+from cnntrain.training.setup import Training, build_training, network_and_optimizer
 from cnntrain.training.warm_up import compiling
 from cnntrain.warm_up import warm_up
 
@@ -71,7 +73,8 @@ def start_run(
     TrainingError
         The loss, or something that a checkpoint would hold, became NaN or infinite.
     """
-    set_threads(threads or team.threads())
+    fitting = team.threads()  # asked in any case: all must ask
+    set_threads(threads or fitting)
     with _warnings(reporter):
         training = build_anew(config, reporter, team)
         if not team.writes:
@@ -118,7 +121,8 @@ def resume_run(
     DataError, ConfigError, RunFolderError, TrainingError
         As for `start_run`.
     """
-    set_threads(threads or team.threads())
+    fitting = team.threads()  # asked in any case: all must ask
+    set_threads(threads or fitting)
     if not team.writes:
         with _warnings(reporter):
             return _resume_others(reporter, team)
@@ -285,11 +289,19 @@ def _describe(training: Training, folder: RunFolder, reporter: Reporter) -> None
 def compile_kernels(training: Training, reporter: Reporter) -> None:
     """Compile or load the kernels that a training needs, changing nothing."""
     shape, classes = training.network.input_shape, len(training.data.class_names)
-    with compiling(training.config, shape, classes, training.network.batch_size, reporter):
-        training.optimizer.warm_up()
+    batch_size = training.network.batch_size
+
+    def prepare(network: Network, optimizer: Optimizer) -> None:
+        optimizer.warm_up()
         for image_type in training.feed.image_types:
-            warm_up(training.network, image_type)
+            warm_up(network, image_type)
         training.feed.warm_up()
+
+    def rehearsed() -> None:
+        prepare(*network_and_optimizer(training.config, shape, classes, batch_size))
+
+    with compiling(training.config, shape, classes, batch_size, reporter, rehearsed):
+        prepare(training.network, training.optimizer)
 
 
 def _prepare(training: Training, folder: RunFolder, reporter: Reporter, team: Team) -> None:

@@ -17,6 +17,7 @@ from cnntrain.data.terminal import load_and_tell
 from cnntrain.errors import ArgumentError, ConfigError
 from cnntrain.evaluation.class_weights import resolve_loss
 from cnntrain.evaluation.whiten import whiten
+from cnntrain.machine import FEW
 from cnntrain.network import Network
 from cnntrain.optimizers import OPTIMIZERS, Course, Optimizer
 from cnntrain.processes.agreement import agree, digest_of
@@ -134,9 +135,9 @@ def build_training(config: Config, warn: Callable[[str], None], team: Team = ALO
     steps_per_epoch = config.train.steps_per_epoch(images)
     schedule, total_steps = schedule_of(config, steps_per_epoch)
     most = -(-batch_size // config.train.shards)  # images that pass through the network at once
-    network = build_network(config, Shape(*data.train.images.shape[1:]), len(data.class_names), most)
+    shape = Shape(*data.train.images.shape[1:])
+    network, optimizer = network_and_optimizer(config, shape, len(data.class_names), most)
     whiten(config, network, data.train, data.normalization)
-    optimizer = OPTIMIZERS[config.optimizer.name](config.optimizer.settings, network.parameters)
     optimizer.follow(course_of(config, network, steps_per_epoch, total_steps))
     return Training(
         config=config,
@@ -206,7 +207,22 @@ def rate_at(learning_rate: float, schedule: Schedule, step: int) -> float:
 def build_network(config: Config, input_shape: Shape, classes: int, batch_size: int) -> Network:
     """Build the config's network for images of a shape; raises `ConfigError` if the layers do not fit."""
     rows = infer_shapes(config, input_shape, classes)
-    return Network(rows, batch_size=batch_size, loss=config.loss, seed=config.seed, direct=config.train.direct)
+    return Network(
+        rows,
+        batch_size=batch_size,
+        loss=config.loss,
+        seed=config.seed,
+        direct=config.train.direct,
+        few=batch_size <= FEW,
+    )
+
+
+def network_and_optimizer(
+    config: Config, input_shape: Shape, classes: int, batch_size: int
+) -> tuple[Network, Optimizer]:
+    """Build the config's network as `build_network` does, and its optimiser."""
+    network = build_network(config, input_shape, classes, batch_size)
+    return network, OPTIMIZERS[config.optimizer.name](config.optimizer.settings, network.parameters)
 
 
 def normalization_values(normalization: Normalization) -> NormalizationValues:

@@ -1,70 +1,27 @@
 """The sums over shards: gradients, statistics and losses, added in the order of a tree, across processes too.
 
 What a node of the tree holds lies in one piece of memory, a slot: all gradients, then the statistics, then a few sums
-in float64. Between processes it travels in one message, or in a few for large networks: the gradients of the last
-layers are final first, and travel while those of the first are computed.
+in float64. Between processes it travels in a few messages, one for each bucket: the gradients of the last layers are
+final first, and travel while those of the first are computed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntrain.memory import line_aligned
 from cnntrain.network import Network
 from cnntrain.processes.division import Add, Leaf, Receive, Send, Work
 from cnntrain.processes.team import Team
+from cnntrain.training.buckets import LEAST, MOST, Bucket, Done, Slot, bucket_ends
 from cnntrain.training.interruption import SIGNALS
 
+_BUCKET = LEAST  # bytes
 _SUMS = 3 + len(SIGNALS)  # loss, weight, right answers, signals
-_BUCKET = 1 << 20  # bytes of gradients that are worth a message of their own
-_BUCKETS = 8  # at most so many; tags of messages count them
-Done = Callable[[], bool]
-
-
-class Slot:
-    """Memory for what a node of the tree holds."""
-
-    def __init__(self, floats: int, dtype: np.dtype) -> None:
-        room = -(-floats * dtype.itemsize // 8) * 8  # so that the float64 behind it are aligned
-        self.bytes = line_aligned(room + 8 * _SUMS, np.uint8)
-        self.floats: NDArray[Any] = self.bytes[: floats * dtype.itemsize].view(dtype)
-        self.sums: NDArray[np.float64] = self.bytes[room:].view(np.float64)
-
-
-@dataclass
-class Bucket:
-    """A stretch of all slots that travels by itself.
-
-    Attributes
-    ----------
-    number : int
-        From 0, in the order in which they are final.
-    start, stop : int
-        Of the floats.
-    has_sums : bool
-        The float64 go with it.
-    work : list of Work
-        What is to be done with it in this step, and `place`: how far that is.
-    arriving, spreading : callable or None
-        Tells whether what is on the way from another process is there.
-    """
-
-    number: int
-    start: int
-    stop: int
-    has_sums: bool
-    work: Sequence[Work] = ()
-    place: int = 0
-    is_ready: bool = False
-    is_written: bool = False
-    arriving: Done | None = None
-    spreading: Done | None = None
 
 
 class Noted(NamedTuple):
@@ -98,13 +55,13 @@ class ShardSums:
 
     def _cut(self) -> list[Bucket]:
         """Return the buckets, those that are final first in front."""
-        size = self._floats * self._network.dtype.itemsize
-        count = min(max(size // _BUCKET, 1), _BUCKETS) if self._team.size > 1 else 1
-        ends = np.linspace(self._floats, 0, count + 1).astype(np.int64)
-        return [Bucket(place, int(start), int(stop), not place) for place, (stop, start) in enumerate(pairwise(ends))]
+        ends = [self._floats, 0]
+        if self._team.size > 1:
+            ends = bucket_ends(self._network.starts, self._floats, self._network.dtype.itemsize, _BUCKET)
+        return [Bucket(place, start, stop, not place) for place, (stop, start) in enumerate(pairwise(ends))]
 
     def _slot(self) -> Slot:
-        return Slot(self._floats, self._network.dtype)
+        return Slot(self._floats, self._network.dtype, _SUMS)
 
     def _at(self, number: int) -> Slot:
         while len(self._slots) <= number:
@@ -129,7 +86,7 @@ class ShardSums:
     def put(self, slot: int) -> None:
         """Keep what a shard gave in a slot."""
         for bucket in self._buckets:
-            self._take(self._at(slot), bucket, add=False)
+            self._take(self._at(slot), bucket)
 
     def do(self, item: Work) -> None:
         """Do something other than a leaf, with all buckets; only what needs nothing of others."""
@@ -145,6 +102,7 @@ class ShardSums:
         """Say what is to be done from the last leaf on; its backward pass comes next."""
         for bucket in self._buckets:
             bucket.work = work
+            self._expect(bucket)
 
     def ready(self, first: int) -> None:
         """Send on its way what the gradients from place `first` on are enough for."""
@@ -180,55 +138,59 @@ class ShardSums:
         for bucket in self._buckets:  # in one order, since all processes must begin to spread them in the same
             if not self._spread(bucket):
                 break
+        self._outgoing = [gone for gone in self._outgoing if not gone()]
         for bucket in self._buckets:  # in order too: the first brings the weight of the batch
-            if not self._is_there(bucket):
+            if self._outgoing or not self._is_there(bucket):  # what is written over must have gone
                 break
             if not bucket.is_written:
                 self._write(bucket)
-        self._outgoing = [gone for gone in self._outgoing if not gone()]
-        return not self._outgoing and all(bucket.is_written for bucket in self._buckets)
+        return all(bucket.is_written for bucket in self._buckets)
 
     def _work(self, bucket: Bucket) -> None:
-        """Go on with a bucket until something must arrive first."""
+        """Go on with a bucket until something must arrive first.
+
+        The last shard's values stay in the network until they are needed: they are added, or sent, from there.
+        """
         while bucket.place < len(bucket.work):
             item = bucket.work[bucket.place]
             if isinstance(item, Leaf):
-                bucket.place += self._take_last(item, bucket)
-                continue
-            if isinstance(item, Add):
-                self._add(self._at(item.target), self._at(item.source), bucket)
+                bucket.leaf = item.slot
+            elif isinstance(item, Add):
+                self._add(self._at(item.target), self._at(item.source), bucket, fresh=item.source == bucket.leaf)
             elif isinstance(item, Send):
                 self._send(item, bucket)
             elif not self._receive(item, bucket):
                 return
             bucket.place += 1
+            if not isinstance(item, Leaf):
+                bucket.leaf = None
+            if isinstance(item, Receive):
+                self._expect(bucket)
+        if bucket.leaf is not None:  # nothing is added to it
+            self._take(self._at(bucket.leaf), bucket)
+            bucket.leaf = None
 
-    def _take_last(self, leaf: Leaf, bucket: Bucket) -> int:
-        """Take the last shard's values: at once into the sum that follows, if one does; return how much that was."""
-        behind = bucket.work[bucket.place + 1 : bucket.place + 2]
-        if behind and isinstance(behind[0], Add) and behind[0].source == leaf.slot:
-            self._take(self._at(behind[0].target), bucket, add=True)
-            return 2
-        self._take(self._at(leaf.slot), bucket, add=False)
-        return 1
-
-    def _take(self, slot: Slot, bucket: Bucket, *, add: bool) -> None:
-        """Write a bucket's share of what the network computed to a slot, or add it."""
+    def _take(self, slot: Slot, bucket: Bucket, other: Slot | None = None) -> None:
+        """Write a bucket's share of what the network computed to a slot, added to what another has, if there is one."""
         network, noted = self._network, self._noted
         start, stop = bucket.start, min(bucket.stop, self._gradients)
         target, source = slot.floats[start:stop], network.gradients[start:stop]
-        if add:
-            np.add(target, source, out=target)
-        else:
+        if other is None:
             target[...] = source
+        else:
+            np.add(other.floats[start:stop], source, out=target)
         first = max(bucket.start, self._gradients)
         if first < bucket.stop:
             change = noted.change[first - self._gradients : bucket.stop - self._gradients]
-            slot.floats[first : bucket.stop] = slot.floats[first : bucket.stop] + change if add else change
+            slot.floats[first : bucket.stop] = change if other is None else other.floats[first : bucket.stop] + change
         if bucket.has_sums:
-            slot.sums[...] = slot.sums + noted.sums if add else noted.sums
+            slot.sums[...] = noted.sums if other is None else other.sums + noted.sums
 
-    def _add(self, target: Slot, source: Slot, bucket: Bucket) -> None:
+    def _add(self, target: Slot, source: Slot, bucket: Bucket, *, fresh: bool = False) -> None:
+        """Add a slot's values to another's; those of a `fresh` source are still in the network."""
+        if fresh:
+            self._take(target, bucket, target)
+            return
         into = target.floats[bucket.start : bucket.stop]
         np.add(into, source.floats[bucket.start : bucket.stop], out=into)
         if bucket.has_sums:
@@ -241,22 +203,36 @@ class ShardSums:
         return slot.bytes[bucket.start * size : None if bucket.has_sums else bucket.stop * size]
 
     def _tag(self, node: int, bucket: Bucket) -> int:
-        return node * _BUCKETS + bucket.number
+        return node * MOST + bucket.number
 
     def _send(self, item: Send, bucket: Bucket) -> None:
-        message = self._message(self._at(item.slot), bucket)
+        slot = self._at(item.slot)
+        message = self._message(slot, bucket)
+        if item.slot == bucket.leaf:
+            if bucket.stop > self._gradients or bucket.has_sums:
+                self._take(slot, bucket)
+            else:  # gradients and nothing else: no copy is needed
+                message = self._network.gradients[bucket.start : bucket.stop].view(np.uint8)
         self._outgoing.append(self._team.send(message, item.to, self._tag(item.node, bucket)))
 
-    def _receive(self, item: Receive, bucket: Bucket) -> bool:
-        """Begin to receive, or add what has arrived; tell whether it was there."""
-        assert self._received is not None  # made in a team of several
-        if bucket.arriving is None:
+    def _expect(self, bucket: Bucket) -> None:
+        """Begin to receive what comes next, long before it is needed: so it need not wait in the sender's memory."""
+        item = next((item for item in bucket.work[bucket.place :] if isinstance(item, Receive)), None)
+        if item is not None and self._received is not None:
             message = self._message(self._received, bucket)
             bucket.arriving = self._team.receive(message, item.source, self._tag(item.node, bucket))
+
+    def _receive(self, item: Receive, bucket: Bucket) -> bool:
+        """Add what has arrived; tell whether it was there."""
+        assert self._received is not None  # made in a team of several
+        assert bucket.arriving is not None  # expected since the last one came
         if not bucket.arriving():
             return False
-        bucket.arriving = None
-        self._add(self._at(item.slot), self._received, bucket)
+        slot = self._at(item.slot)
+        if item.slot == bucket.leaf:
+            self._take(slot, bucket, self._received)
+        else:
+            self._add(slot, self._received, bucket)
         return True
 
     def _spread(self, bucket: Bucket) -> bool:

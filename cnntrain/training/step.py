@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cnntrain.network import Affine, Network
 from cnntrain.processes.division import Leaf, Work, leaves_of, part, work_of
 from cnntrain.processes.team import ALONE, Team
+from cnntrain.training.divergence import NOWHERE, where_not_finite
 from cnntrain.training.feed import Batch
 from cnntrain.training.interruption import SIGNALS, StopSignals
 from cnntrain.training.setup import Training
@@ -54,6 +55,9 @@ class Step(Protocol):
         Without a finite loss the gradients are not to be used.
         """
 
+    def where(self, *, updated: bool) -> str:
+        """Return where NaN or infinity began, in what this process computed of the last batch (`where_not_finite`)."""
+
 
 class WholeStep:
     """A batch in one go."""
@@ -74,14 +78,18 @@ class WholeStep:
         total, weight = network.loss_sums
         return StepSums(images, total, weight, network.correct, loss, stop.received)
 
+    def where(self, *, updated: bool) -> str:
+        return where_not_finite(self._network, updated=updated)
+
 
 class ShardedStep:
     """A batch in shards: each goes through the network alone, and what they give is added in a fixed tree.
 
     With L the mean over the batch, dL/dw = sum over shards of (weight of the shard * gradient of its mean) / weight of
-    the batch. The statistics after the step are the mean, weighted with the images, of those that each shard would
-    leave behind, all of which begin with those before the step. Dropout draws for shard s of S in step n as for step
-    n S + s.
+    the batch. That is exact, but where images are mixed and classes weigh differently: L then divides by two weights,
+    and each shard by its own. The statistics after the step are the mean, weighted with the images, of those that each
+    shard would leave behind, all of which begin with those before the step. Dropout draws for shard s of S in step n as
+    for step n S + s.
 
     Parameters
     ----------
@@ -97,6 +105,7 @@ class ShardedStep:
         self._network, self._normalization, self._shards = network, normalization, shards
         self._sums, self._team = ShardSums(network, team), team
         self._works: dict[int, list[Work]] = {}
+        self._broken: tuple[str, str] | None = None  # by the first such shard, with and without an update before
 
     def _work(self, images: int) -> list[Work]:
         """Return what this process has to do for a batch."""
@@ -118,6 +127,7 @@ class ShardedStep:
         network, sums, work = self._network, self._sums, self._work(images)
         last = max((place for place, item in enumerate(work) if isinstance(item, Leaf)), default=-1)
         signals = np.array([stop.received == signal for signal in SIGNALS], np.float64)
+        self._broken = None
         sums.start()
         for place, item in enumerate(work[: last + 1]):
             if not isinstance(item, Leaf):
@@ -135,6 +145,9 @@ class ShardedStep:
         received = next((signal for signal, count in zip(SIGNALS, counts, strict=True) if count), None)
         return StepSums(images, total, weight, int(correct), total / weight if weight else 0.0, received)
 
+    def where(self, *, updated: bool) -> str:
+        return NOWHERE if self._broken is None else self._broken[not updated]
+
     def _forward(self, batch: Batch, draw: int, signals: NDArray[np.float64]) -> None:
         """Run one shard forward, and let the gradient of its loss be that of its mean times its weight."""
         network = self._network
@@ -143,6 +156,8 @@ class ShardedStep:
         network.forward(training=True, step=draw)
         network.loss(batch.labels, batch.mixture)
         total, weight = network.loss_sums
+        if not math.isfinite(total) and self._broken is None:  # later it cannot be seen any more
+            self._broken = where_not_finite(network), where_not_finite(network, updated=False)
         gradient = network.loss_layer.gradient
         np.multiply(gradient, gradient.dtype.type(weight), out=gradient)
         self._sums.note(len(batch), np.concatenate([[total, weight, network.correct], signals]))

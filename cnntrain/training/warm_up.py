@@ -15,19 +15,26 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from cnntrain.config import Config, resolved_yaml
+from cnntrain.kernels.compiler.estimate import Estimate
+from cnntrain.kernels.compiler.rehearsal import rehearse
 from cnntrain.kernels.compiler.report import announce, cache_folder, reported
 from cnntrain.kernels.compiler.threads import set_threads
 from cnntrain.shape import Shape
 
 
 @contextmanager
-def compiling(config: Config, shape: Shape, classes: int, batch_size: int, reporter: Any) -> Iterator[None]:
-    """Say what compiles; at the first kernel that is not in the cache, start a helper if there is a second core."""
+def compiling(
+    config: Config, shape: Shape, classes: int, batch_size: int, reporter: Any, act: Callable[[], None] | None = None
+) -> Iterator[None]:
+    """Say what compiles; at the first kernel that is not in the cache, start a helper if there is a second core.
+
+    `act` does all that will be done meanwhile, with things of its own: how many kernels it needs is said too.
+    """
     helper: subprocess.Popen[str] | None = None
 
     def start(_: str) -> None:
@@ -37,8 +44,11 @@ def compiling(config: Config, shape: Shape, classes: int, batch_size: int, repor
                 "config": resolved_yaml(config), "shape": shape, "classes": classes, "batch_size": batch_size,
             })  # fmt: skip
 
+    def estimate() -> Estimate:
+        return Estimate(None if act is None else rehearse(act), processes=1 if helper is None else 2)
+
     try:
-        with announce(start), reported(reporter.line, reporter.warning):
+        with announce(start), reported(reporter.line, reporter.warning, estimate):
             yield
     finally:
         if helper is not None:

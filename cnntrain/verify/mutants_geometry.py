@@ -138,8 +138,5 @@ def _never_rotated(geometry: ConvolutionGeometry) -> Any:
 
 
 def _transposed_transform(filters: Any) -> None:
-    taps = int(np.sqrt(PLACES_OF[filters._side]))
+    taps = len(filters._patch) + 1 - len(filters._side)
     filters.order = filters.order.reshape(taps, taps, -1).swapaxes(0, 1).ravel()
-
-
-PLACES_OF = {(0,) * side: (7 - side) ** 2 for side in (2, 4)}  # taps of a filter by the side of a patch's square

@@ -80,11 +80,13 @@ PASSES = "must be PASS=ALGORITHM; passes are forward, to-input, to-weights"
         ("forward", f'--only "forward": {PASSES}'),
         (
             "forward=direkt",
-            '--only "forward=direkt": algorithms forward are depthwise, winograd-rows, winograd-patches, direct',
+            '--only "forward=direkt": algorithms forward are depthwise, winograd-8x8, winograd-rows, '
+            "winograd-patches, direct",
         ),
         (
             "to-weights=direct",
-            '--only "to-weights=direct": algorithms to weights are depthwise, winograd, by-lanes, by-positions',
+            '--only "to-weights=direct": algorithms to weights are depthwise, winograd-8x8, winograd, '
+            "by-lanes, by-positions",
         ),
         (
             "to-input=winograd-transposed",

@@ -151,7 +151,7 @@ def test_given_shapes() -> None:
     ]
     assert found["peak_gflops"]["1"]["median"] > 0
     assert [row["algorithm"] for row in found["passes"]][2:4] == ["by lanes", "matrix product"]
-    assert list(found["passes"][2]["refusals"]) == ["depthwise", "winograd"]
+    assert list(found["passes"][2]["refusals"]) == ["depthwise", "winograd 8x8", "winograd"]
     text = bench("--shapes", "20,30,10").stdout.splitlines()
     assert text[0].split() == ["shape", "threads", "pass", "algorithm", "µs", "best", "±", "GF/s", "peak"]
     assert text[1].split()[:5] == ["20,30,10", "1", "forward", "matrix", "product"]
@@ -163,7 +163,7 @@ def test_shapes_by_an_algorithm_of_one_s_choice() -> None:
     below = result.stdout.partition("20,2,6x6,3,3,1,1  2→3 3x3 on 6x6\n")[2]
     assert below.splitlines()[-2:] == [
         "  to weights  by positions",
-        "              not depthwise, winograd, by lanes: only by positions is asked for",
+        "              not depthwise, winograd 8x8, winograd, by lanes: only by positions is asked for",
     ]
 
 

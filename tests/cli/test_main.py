@@ -78,7 +78,8 @@ def test_an_unknown_command_is_wrong_usage() -> None:
         (
             MemoryError("Unable to allocate 9 TiB"),
             2,
-            "out of memory: Unable to allocate 9 TiB\nMake the network or train.batch_size smaller.\n",
+            "out of memory: Unable to allocate 9 TiB\n"
+            "Make the network or train.batch_size smaller, or train.shards larger.\n",
         ),
     ],
 )

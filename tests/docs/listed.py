@@ -7,6 +7,7 @@ INSTALLS = "installs into an environment of its own"
 PLACEHOLDER = "stands for many commands (NAME, WHERE)"
 LONG = "measures for minutes"
 MPI = "needs an MPI launcher; tests/processes runs it where there is one"
+PROCESSES = "needs an MPI library, and machines; tests/processes runs it on one"
 DISTRIBUTIONS = "tests/test_distributions.py runs it where a wheel is installed"
 
 # By document: beginnings of commands, or of blocks' first lines.
@@ -25,12 +26,15 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "cnntrain eval runs/mnist-1": DISTRIBUTIONS,
         "cnntrain predict runs/mnist-lenet5-1 my-digits/": "needs pictures of digits; docs/photos.md runs it",
     },
+    "docs/clusters.md": {"pip install": INSTALLS, "mpiexec ": PROCESSES, "python benchmarks/processes.py": LONG},
     "docs/deploy.md": {"from lenet import": PYTORCH},  # tests/export/test_torch_live.py runs it
     "docs/kernels.md": {"# NUMBA_CACHE_DIR=$(mktemp -d) python this.py": "compiles anew, and depends on the processor"},
     "docs/performance.md": {
         "python benchmarks/compare.py": LONG,
         "python benchmarks/busy.py": LONG,
+        "python benchmarks/rounding.py": PYTORCH,
         "python benchmarks/start_up.py": LONG,
+        "python benchmarks/processes.py": LONG,
         "OMP_NUM_THREADS=1 cnntrain bench": LONG,
     },
     "docs/photos.md": {"find /media/camera": "needs a camera"},

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 DTYPES: list[np.dtype[Any]] = [np.dtype(np.float32), np.dtype(np.float64)]
 # Winograd's algorithm is exact in float64 on whole numbers that its denominators divide.
-G_DENOMINATOR = 15 * 15  # of G g Gt, and of Gt M G
+G_DENOMINATOR = 15 * 15  # of G g Gt, and of Gt M G, with patches of 6x6
+LARGE_G_DENOMINATOR = 90 * 90  # with patches of 8x8; the other divides it
 A_DENOMINATOR = 8 * 8  # of A delta At
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cnntrain import functional
 from tests import naive
-from tests.functional.arrays import A_DENOMINATOR, DTYPES, G_DENOMINATOR, Case, assert_same, whole
+from tests.functional.arrays import A_DENOMINATOR, DTYPES, LARGE_G_DENOMINATOR, Case, assert_same, whole
 
 
 def pairs(low: int, high: int) -> st.SearchStrategy[tuple[int, int]]:
@@ -62,6 +62,7 @@ def test_any_convolution_equals_the_naive_loops(case: Case, dtype: np.dtype, see
 @settings(max_examples=100)
 @given(cases(50, 20, MANY), st.integers(0, 2**32 - 1))
 @example(Case(1, 4, (20, 20), 28, (3, 3), padding=1), 0)  # by Winograd's algorithm
+@example(Case(1, 20, (12, 12), 20, (5, 5)), 0)  # and with patches of 8x8
 def test_backward_is_the_adjoint_of_forward(case: Case, seed: int) -> None:
     """<g, conv(x, w)> = <grad_input(g, w), x> = <grad_weight(g, x), w>: linear in x and in w, so exact in float64.
 
@@ -69,9 +70,9 @@ def test_backward_is_the_adjoint_of_forward(case: Case, seed: int) -> None:
     """
     generator = np.random.default_rng(seed)
     x, weight = whole(generator, case.x_shape, np.float64), whole(generator, case.weight_shape, np.float64)
-    weight *= G_DENOMINATOR
+    weight *= LARGE_G_DENOMINATOR
     y = functional.conv2d(x, weight, **case.settings)
-    grad_output = whole(generator, y.shape, np.float64) * G_DENOMINATOR * A_DENOMINATOR
+    grad_output = whole(generator, y.shape, np.float64) * LARGE_G_DENOMINATOR * A_DENOMINATOR
     grad_input, grad_weight, grad_bias = functional.conv2d_backward(grad_output, x, weight, **case.settings)
     inner = (grad_output * y).sum()
     assert (grad_input * x).sum() == inner

@@ -46,6 +46,8 @@ def test_the_reasons_are_those_of_the_algorithms_before_it() -> None:
     passes = {(found.path, found.name): found for found in explained(SMALL).passes}
     assert passes["3.conv2d", "to input"].refusals == {
         "depthwise": "filters see more than a channel of their own",
+        "winograd transposed 8x8": "3x3 taps, not 5x5",
+        "winograd 8x8": "3x3 taps, not 5x5",
         "winograd transposed": "the delta has 1 patches, the image 1",
         "winograd rows": "16 registers of 32 bytes are too few",
         "winograd patches": "too few channels to pay for transforms: 3",
@@ -137,7 +139,7 @@ def test_as_json() -> None:
         "note": "no layer before it learns",
     }
     assert found["passes"][0]["note"] == "in one kernel with 2.max_pool2d"
-    assert list(found["passes"][0]["refusals"]) == ["depthwise", "winograd rows", "winograd patches"]
+    assert list(found["passes"][0]["refusals"]) == ["depthwise", "winograd 8x8", "winograd rows", "winograd patches"]
     assert found["fusions"] == [
         {"rule": FIRST, "layers": ["1.tanh", "2.max_pool2d"], "refusal": None},
         {"rule": FIRST, "layers": ["4.relu"], "refusal": "dense follows, not max-pooling"},
@@ -152,22 +154,26 @@ passes: batches of 20, float32, 16 registers of 32 bytes
 0.conv2d  2→3 3x3 on 8x8
   forward     direct, in one kernel with 2.max_pool2d
               not depthwise: filters see more than a channel of their own
+              not winograd 8x8: 3x3 taps, not 5x5
               not winograd rows: 16 registers of 32 bytes are too few
               not winograd patches: too few channels to pay for transforms: 2
   to input    never computed: no layer before it learns
   to weights  by lanes, in one kernel with 2.max_pool2d
               not depthwise: filters see more than a channel of their own
+              not winograd 8x8: 3x3 taps, not 5x5
               not winograd: 3 filters do not fill a vector of 16
 
 3.conv2d  3→4 3x3 on 4x4 stride 2
   forward     direct
               not depthwise: filters see more than a channel of their own
-              not winograd rows, winograd patches: stride 2
+              not winograd 8x8, winograd rows, winograd patches: stride 2
   to input    direct
               not depthwise: filters see more than a channel of their own
-              not winograd transposed, winograd rows, winograd patches: stride 2
+              not winograd transposed 8x8, winograd 8x8, winograd transposed, winograd rows,
+                winograd patches: stride 2
   to weights  by positions
               not depthwise: filters see more than a channel of their own
+              not winograd 8x8: stride 2
               not winograd: 4 filters do not fill a vector of 16
               not by lanes: by positions takes 0.38 of the time
 

@@ -18,6 +18,7 @@ from tests import naive
 from tests.functional.arrays import (
     A_DENOMINATOR,
     G_DENOMINATOR,
+    LARGE_G_DENOMINATOR,
     Array,
     Case,
     assert_same,
@@ -60,6 +61,11 @@ def only(form: str, to_input: str | None = None) -> dict[str, str]:
     return {"forward": form, "to input": to_input or form, "to weights": "winograd"}
 
 
+def large(to_input: str = "winograd 8x8") -> dict[str, str]:
+    """Take patches of 8x8 in all passes."""
+    return {"forward": "winograd 8x8", "to input": to_input, "to weights": "winograd 8x8"}
+
+
 def names(case: Case, machine: Machine) -> list[str]:
     """By what the three passes are computed."""
     problems = problems_of(geometry_of(case), 2, np.dtype(np.float32), machine)
@@ -67,14 +73,14 @@ def names(case: Case, machine: Machine) -> list[str]:
 
 
 @cache
-def by_naive_loops(case: Case) -> dict[str, Any]:
+def by_naive_loops(case: Case, denominator: int) -> dict[str, Any]:
     """Whole numbers that all denominators divide, in float64, and what the naive loops make of them."""
     generator = np.random.default_rng(71)
     x, weight = (whole(generator, shape, np.float64) for shape in (case.x_shape, case.weight_shape))
-    weight *= G_DENOMINATOR
+    weight *= denominator
     bias = whole(generator, (case.filters,), np.float64)
     y = naive.conv2d(x, weight, bias, **case.settings)
-    grad_output = whole(generator, y.shape, np.float64) * G_DENOMINATOR * A_DENOMINATOR
+    grad_output = whole(generator, y.shape, np.float64) * denominator * A_DENOMINATOR
     gradients = naive.conv2d_backward(grad_output, x, weight, **case.settings)
     return {"x": x, "weight": weight, "bias": bias, "y": y, "grad_output": grad_output, "gradients": gradients}
 
@@ -95,7 +101,19 @@ def test_forward_and_backward_equal_the_naive_loops(
 ) -> None:
     """Exactly, in float64, on whole numbers that all denominators divide."""
     weights = "winograd" if case.filters >= 16 else "by positions"
-    passes, expected = Passes(case, only(form, to_input) | {"to weights": weights}, machine), by_naive_loops(case)
+    compare_exactly(Passes(case, only(form, to_input) | {"to weights": weights}, machine), G_DENOMINATOR)
+
+
+@pytest.mark.parametrize("to_input", ["winograd 8x8", "winograd transposed 8x8"])
+@pytest.mark.parametrize("case", [CASES[i] for i in (10, 11, 13, 14, 17)], ids=str)
+def test_patches_of_8x8_equal_the_naive_loops(case: Case, to_input: str) -> None:
+    """In the tiles of AVX2: one compiled form for all."""
+    compare_exactly(Passes(case, large(to_input), AVX2), LARGE_G_DENOMINATOR)
+
+
+def compare_exactly(passes: Passes, denominator: int) -> None:
+    """Compare all passes in float64 with the naive loops: exactly, on whole numbers that all denominators divide."""
+    expected = by_naive_loops(passes.case, denominator)
     x, weight = expected["x"], expected["weight"]
     assert_same(passes.conv2d(x, weight, expected["bias"]), expected["y"], np.float64)
     gradients = passes.conv2d_backward(expected["grad_output"], x, weight)
@@ -118,12 +136,16 @@ def sums_and_magnitudes(case: Case) -> tuple[list[Array], list[Array], list[Arra
     return arrays, sums, magnitudes
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("case", [CASES[0], CASES[2], CASES[10], CASES[11]], ids=str)
-def test_rounding_errors_stay_within_those_of_a_sum(case: Case, form: str) -> None:
+@pytest.mark.parametrize(
+    ("case", "algorithms"),
+    [(CASES[i], only(form)) for form in FORMS for i in (0, 2, 10, 11)]
+    + [(CASES[11], large("winograd transposed 8x8"))],
+    ids=str,
+)
+def test_rounding_errors_stay_within_those_of_a_sum(case: Case, algorithms: dict[str, str]) -> None:
     """In float32, compared with the largest sum: errors of a patch spread over all of its outputs."""
     (x, weight, grad_output), expected, magnitude = sums_and_magnitudes(case)
-    passes = Passes(case, only(form))
+    passes = Passes(case, algorithms)
     y = passes.conv2d(x, weight)
     actual = y, *passes.conv2d_backward(grad_output, x, weight)[:2]
     terms = case.weight_shape[2] ** 2 * case.channels, case.weight_shape[2] ** 2 * case.filters, y[:, 0].size
@@ -172,8 +194,9 @@ def test_few_channels_and_small_images_are_computed_tap_by_tap(machine: Machine)
 def test_the_cheapest_of_several_ways_is_taken(machine: Machine, form: str) -> None:
     """As measured: see docs/kernels.md."""
     assert names(Case(2, 16, (32, 32), 16, (3, 3), padding=1), machine) == [form, form, "winograd"]
-    assert names(Case(2, 32, (16, 16), 32, (5, 5), padding=2), machine) == [form, form, "winograd"]
-    assert names(Case(2, 20, (12, 12), 50, (5, 5)), machine) == [form, "winograd transposed", "winograd"]
+    assert names(Case(2, 32, (16, 16), 32, (5, 5), padding=2), machine) == ["winograd 8x8"] * 3
+    assert names(Case(2, 20, (12, 12), 50, (5, 5)), machine) == list(large("winograd transposed 8x8").values())
+    assert names(Case(2, 16, (16, 16), 16, (5, 5), padding=2), machine) == [form, form, "winograd"]
     few_channels = names(Case(2, 3, (32, 32), 32, (5, 5), padding=2), machine)
     assert few_channels[0] == (form if form == "winograd rows" else "direct")
 

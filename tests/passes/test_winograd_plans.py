@@ -7,10 +7,10 @@ import pytest
 
 from cnntrain.machine import AVX2, AVX512, Machine
 from cnntrain.passes.problem import Direction, Problem
-from cnntrain.passes.winograd_patches import WinogradPatches
+from cnntrain.passes.winograd_patches import WinogradLarge, WinogradPatches
 from cnntrain.passes.winograd_rows import WinogradRows
-from cnntrain.passes.winograd_transposed import WinogradTransposed
-from cnntrain.passes.winograd_weights import WinogradWeights
+from cnntrain.passes.winograd_transposed import WinogradLargeTransposed, WinogradTransposed
+from cnntrain.passes.winograd_weights import WinogradLargeWeights, WinogradWeights
 from tests.functional.arrays import Case
 from tests.passes.convolutions import geometry_of
 
@@ -85,13 +85,41 @@ def test_many_patches_are_cut_for_the_registers_and_the_cache(
     plan = WinogradPatches(problem(CAFFE, "forward", machine, np.dtype(dtype))).plan
     assert plan.geometry.patches == (4, 4, 4 if dtype == np.float32 else 2)
     assert (plan.geometry.tiles, plan.geometry.channels) == (tiles, (1, 20, 50))
-    assert tuple(map(len, plan.sizes)) == (2, vectors, *heights)
+    assert tuple(map(len, plan.sizes)) == (6, 2, vectors, *heights)
     assert tiles[0] * heights[0] + tiles[1] * heights[1] == 50
+
+
+@pytest.mark.parametrize("machine", [AVX2, AVX512], ids=["avx2", "avx512"])
+def test_why_patches_of_8x8_are_not_taken(machine: Machine) -> None:
+    def reason(case: Case, direction: Direction = "forward") -> str | None:
+        algorithm = WinogradLargeWeights if direction == "to weights" else WinogradLarge
+        return algorithm.refuses(problem(case, direction, machine))
+
+    assert reason(CAFFE) is None
+    assert reason(CAFFE, "to weights") is None
+    assert reason(Case(2, 32, (16, 16), 32, (3, 3), padding=1)) == "3x3 taps, not 5x5"
+    assert reason(Case(2, 32, (16, 16), 32, (5, 5), stride=2)) == "stride 2"
+    assert reason(Case(2, 16, (16, 16), 32, (5, 5))) == "too few channels for its rounding errors: 16"
+    assert reason(Case(2, 32, (16, 16), 12, (5, 5)), "to weights") == "12 filters do not fill a vector of 16"
+    # 2 x 2 outputs are one square of either size, of 36 or 64 places
+    small, large = 36 * 32 * 32 + 340 * 32 + 200 * 32, 64 * 32 * 32 + 550 * 32 + 330 * 32
+    assert reason(Case(2, 32, (6, 6), 32, (5, 5))) == f"patches of 6x6 take {small / large:.2f} of the time"
+    transposed = WinogradLargeTransposed.refuses
+    assert transposed(problem(CAFFE, "to input", machine)) is None  # 4 squares of 4 x 4, the image 9
+    padded = problem(Case(2, 32, (16, 16), 32, (5, 5), padding=2), "to input", machine)
+    assert transposed(padded) == "the delta has 16 patches, the image 16"
+
+
+def test_patches_of_8x8_are_cut_like_those_of_6x6() -> None:
+    """2 x 2 patches of 4 blocks; one for each of 16 workers, filled up to a register tile of 2."""
+    plan = WinogradLarge(problem(CAFFE)).plan
+    assert plan.geometry.patches == (2, 2, 2)
+    assert tuple(map(len, plan.sizes)) == (8, 4, 2, 6, 5)
 
 
 def test_rows_are_cut_into_as_many_filters_as_six_places_leave_registers_for() -> None:
     rows = WinogradRows(problem(CAFFE))
-    assert (rows.plan.geometry.tiles, tuple(map(len, rows.plan.sizes))) == ((11, 2), (2, 1, 4, 3))
+    assert (rows.plan.geometry.tiles, tuple(map(len, rows.plan.sizes))) == ((11, 2), (6, 2, 1, 4, 3))
     assert rows.units == 4 * 16
 
 
@@ -101,7 +129,7 @@ def test_transposed_squares_are_cut_block_by_block() -> None:
     assert plan.geometry.channels == (1, 20, 50)
     assert plan.geometry.patches == (4, 4, 2)
     # three tiles of up to 8 would need more than three short ones; four of 5 are exact
-    assert (plan.geometry.tiles, tuple(map(len, plan.sizes))) == ((0, 4), (2, 2, 6, 5))
+    assert (plan.geometry.tiles, tuple(map(len, plan.sizes))) == ((0, 4), (6, 2, 2, 6, 5))
 
 
 @pytest.mark.parametrize(("machine", "vectors"), [(AVX2, 1), (AVX512, 2)], ids=["avx2", "avx512"])

@@ -21,26 +21,26 @@ from cnntrain.kernels.compiler.checked import AddressError
 from cnntrain.machine import AVX512
 from cnntrain.memory import line_aligned
 from cnntrain.passes.problem import ConvolutionGeometry, Problem, Window
-from cnntrain.passes.winograd_patches import WinogradPatches
+from cnntrain.passes.winograd_patches import WinogradLarge
 from cnntrain.passes.winograd_rows import WinogradRows
-from cnntrain.passes.winograd_transposed import WinogradTransposed
-from cnntrain.passes.winograd_weights import WinogradWeights
+from cnntrain.passes.winograd_transposed import WinogradLargeTransposed
+from cnntrain.passes.winograd_weights import WinogradLargeWeights
 
-SIZE, CHANNELS, FILTERS = 12, 16, 24  # two patches side by side, whole chunks of channels, tall tiles
-window, dtype = Window(SIZE, 3), np.dtype(np.float32)
+SIZE, CHANNELS, FILTERS = 12, 16, 24  # patches side by side, whole chunks of channels, tall tiles
+window, dtype = Window(SIZE, 5), np.dtype(np.float32)
 geometry = ConvolutionGeometry(CHANNELS, FILTERS, window, window)
 image = line_aligned(2 * SIZE**2 * CHANNELS * 16, dtype)
 delta = line_aligned(2 * window.output_size**2 * FILTERS * 16, dtype)
-weight, bias = np.ones(FILTERS * CHANNELS * 9, dtype), np.ones(FILTERS, dtype)
+weight, bias = np.ones(FILTERS * CHANNELS * 25, dtype), np.ones(FILTERS, dtype)
 
 
 def outcome(made, missing):
     room = made._room
     made._room = room - missing * 16
     try:
-        if isinstance(made, WinogradWeights):
+        if isinstance(made, WinogradLargeWeights):
             made.add(image, delta, 2, fresh=True)
-        elif isinstance(made, WinogradTransposed):
+        elif isinstance(made, WinogradLargeTransposed):
             made(delta, weight, bias, image, 2)
         else:
             made(image, weight, bias, delta, 2)
@@ -53,10 +53,10 @@ def outcome(made, missing):
 
 found = {}
 for algorithm, direction in (
-    (WinogradPatches, "forward"),
+    (WinogradLarge, "forward"),
     (WinogradRows, "forward"),
-    (WinogradTransposed, "to input"),
-    (WinogradWeights, "to weights"),
+    (WinogradLargeTransposed, "to input"),
+    (WinogradLargeWeights, "to weights"),
 ):
     made = algorithm(Problem(geometry, direction, 2, dtype, AVX512))
     found[algorithm.__name__] = [outcome(made, missing) for missing in (0, 1, 2)]
@@ -84,10 +84,10 @@ def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 @pytest.mark.parametrize(
     ("algorithm", "kernel"),
     [
-        ("WinogradPatches", "correlate_patches"),
+        ("WinogradLarge", "correlate_patches"),
         ("WinogradRows", "correlate_rows"),
-        ("WinogradTransposed", "add_patches"),
-        ("WinogradWeights", "weights_by_patches"),
+        ("WinogradLargeTransposed", "add_patches"),
+        ("WinogradLargeWeights", "weights_by_patches"),
     ],
 )
 def test_a_room_is_what_its_kernel_uses(outcomes: dict[str, list[str]], algorithm: str, kernel: str) -> None:

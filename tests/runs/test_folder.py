@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -129,6 +131,16 @@ def test_a_folder_is_held_by_one_and_cleared_of_leftovers() -> None:
             hold(folder),
         ):
             pass
+    with hold(folder):
+        pass
+
+
+def test_a_process_that_is_going_is_waited_for() -> None:
+    folder = create_run_folder("net")
+    going = hold(folder)
+    with ExitStack() as other:
+        other.enter_context(going)
+        Timer(0.2, other.pop_all().close).start()
     with hold(folder):
         pass
 

@@ -95,6 +95,10 @@ class KernelCache(FunctionCache):
                 self._turn.end()
         return found
 
+    def holds(self, sig: Any, target_context: Any) -> bool:
+        """Tell whether there is machine code for these types, as far as the index says."""
+        return bool(self._cache_file.holds(self._index_key(sig, target_context.codegen())))
+
     def _load(self, sig: Any, target_context: Any) -> Any:
         if not KNOWN:
             return super().load_overload(sig, target_context)

@@ -50,6 +50,10 @@ class KernelFiles:
         entry = None if name is None else self._read(name)
         return entry[1] if entry is not None and entry[0] == key else None
 
+    def holds(self, key: Any) -> bool:
+        """Tell whether the index knows a key."""
+        return key in self._index()
+
     def save(self, key: Any, data: Any) -> None:
         """Save something; raises `OSError`. The index comes last: it never names what is not there yet."""
         index = self._index()

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from weakref import WeakSet
 
@@ -16,6 +19,7 @@ from cnntrain.kernels.compiler.threads import threading_layer
 
 _kernels: WeakSet[Any] = WeakSet()
 _dead = False
+_answer: Callable[..., Any] | None = None
 
 
 def watch(dispatcher: Any) -> None:
@@ -23,6 +27,27 @@ def watch(dispatcher: Any) -> None:
     _kernels.add(dispatcher)
     if _dead:
         _disable(dispatcher)
+    elif _answer is not None:
+        dispatcher._compile_for_args = partial(_answer, dispatcher)
+
+
+@contextmanager
+def answered_by(answer: Callable[..., Any]) -> Iterator[None]:
+    """Let a function make the machine code of kernels that have none yet, `answer(dispatcher, *arguments)`.
+
+    What it returns is called with the arguments.
+    """
+    global _answer
+    if not _dead:
+        _answer = answer
+        for dispatcher in _kernels:
+            dispatcher._compile_for_args = partial(answer, dispatcher)
+    try:
+        yield
+    finally:
+        _answer = None
+        for dispatcher in () if _dead else _kernels:
+            vars(dispatcher).pop("_compile_for_args", None)
 
 
 def _after_fork() -> None:

@@ -122,6 +122,12 @@ class shared:  # noqa: N801 - a decorator
         return self._compiled._numba_type_
 
 
+if KNOWN:
+    from cnntrain.kernels.compiler import whole
+
+    whole.arithmetic.append(shared)
+
+
 def parallel_kernel(function: Callable[..., Any]) -> Any:
     """Compile a kernel that Python calls, with `prange` loops over units that own what they write; cached.
 

@@ -12,6 +12,7 @@ from numba.core.dispatcher import Dispatcher
 
 from cnntrain.kernels.compiler import trust
 from cnntrain.kernels.compiler.cache import WAITING
+from cnntrain.kernels.compiler.estimate import Estimate
 from cnntrain.kernels.layout import to_lanes
 
 
@@ -49,29 +50,34 @@ def announce(callback: Callable[[str], None]) -> Iterator[None]:
 
 
 @contextmanager
-def reported(line: Callable[[str], None], warning: Callable[[str], None] = trust.warn) -> Iterator[list[str]]:
+def reported(
+    line: Callable[[str], None],
+    warning: Callable[[str], None] = trust.warn,
+    estimate: Callable[[], Estimate] = lambda: Estimate(None),
+) -> Iterator[list[str]]:
     """Say with `line` what compiles, here or elsewhere, and where it is kept; gives the names so far of those here.
 
-    With `warning`, say which folders and files of the cache could not be used.
+    With `warning`, say which folders and files of the cache could not be used. `estimate`, called when the first kernel
+    is about to compile, tells how many there will be.
     """
     compiled: list[str] = []
-    begun = False
+    made: list[Estimate] = []
 
-    def begin() -> None:
-        nonlocal begun
-        if not begun:
+    def begin() -> Estimate:
+        if not made:
             folder = cache_folder()
             note = f"once; kept in {folder}" if folder else "each time: no folder for them can be used"
             line(f"compiling kernels for this machine ({note})")
-        begun = True
+            made.append(estimate())
+        return made[0]
 
     def compiling(name: str) -> None:
-        begin()
+        progress = begin().next(name)
         compiled.append(name)
-        line(f"  {name}")
+        line(f"  {name}{progress}")
 
     def waiting(name: str) -> None:
-        begin()
+        begin().found()
         line(f"  {name}, by another process")
 
     with (

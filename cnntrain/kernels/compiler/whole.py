@@ -15,11 +15,18 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from llvmlite import binding
+from numba.core import cgutils
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler import CompilerBase
 from numba.core.compiler_machinery import AnalysisPass, register_pass
+from numba.core.cpu_options import ParallelOptions
 from numba.core.environment import lookup_environment
-from numba.core.typed_passes import AnnotateTypes
+from numba.core.runtime.nrt import rtsys
+from numba.core.targetconfig import ConfigStack
+from numba.core.typed_passes import AnnotateTypes, NativeLowering, _reload_parfors
+
+from cnntrain.kernels.compiler import frontend, launch, units
 
 _ENVIRONMENT = "_ZN08NumbaEnv"  # begins the name of the variable with a function's Python objects
 
@@ -29,6 +36,17 @@ class _Part(JITCodeLibrary):
 
     Without being optimised by itself, convolutions of first layers came out up to 3 % slower.
     """
+
+    def add_ir_module(self, module: Any) -> None:
+        """Take in what Numba wrote, which is looked at when the whole kernel is complete."""
+        parsed = binding.parse_assembly(cgutils.normalize_ir_text(str(module)))
+        parsed.name = module.name
+        self.add_llvm_module(parsed)
+
+    def add_linking_library(self, library: Any) -> None:
+        """Take in another part; what counts references comes into the whole kernel."""
+        if library is not rtsys.library:
+            super().add_linking_library(library)
 
     def _finalize_final_module(self) -> None:
         self._finalized = True
@@ -43,12 +61,18 @@ class _PlainPart(_Part):
     Optimising it by itself would optimise all that it calls once more.
     """
 
+    def _optimize_functions(self, module: Any) -> None:
+        module.data_layout = self._codegen._data_layout
+
     def _optimize_final_module(self) -> None:
         pass
 
 
 class _Whole(JITCodeLibrary):
-    """What Numba made of a parallel kernel with all its parts."""
+    """What Numba made of a parallel kernel with all its parts.
+
+    Its own functions are optimised before the parts come in: without that, updates of weights took three times as long.
+    """
 
     def finalize(self) -> None:
         self._own = {variable.name for variable in self._final_module.global_variables}
@@ -111,21 +135,54 @@ class _PartBegins(AnalysisPass):
         return False
 
 
-def _pipelines(state: Any, begins: Any) -> list[Any]:
-    passes = DefaultPassBuilder.define_nopython_pipeline(state)
-    passes.add_pass_after(begins, AnnotateTypes)
-    passes.finalize()
-    return [passes]
+def _pipelines(state: Any, begins: Any, lowering: Any = NativeLowering) -> list[Any]:
+    manager = frontend.passes(state, lowering)
+    manager.add_pass_after(begins, AnnotateTypes)
+    manager.finalize()
+    return [manager]
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _Launched(NativeLowering):
+    """Write a function of shares for LLVM, and what Python calls."""
+
+    _name = "launched"
+
+    def run_pass(self, state: Any) -> bool:
+        state.flags.no_compile = state.flags.no_cpython_wrapper = True
+        super().run_pass(state)
+        lowered, context, library = state.cr, state.targetctx, state.library
+        called = launch.described(lowered.fndesc, context.mangler)
+        with context.push_code_library(library):
+            launch.add_launcher(context, library, lowered.fndesc, called)
+            context.create_cpython_wrapper(library, called, lowered.env, lowered.call_helper, True)
+        state.reload_init.append(_reload_parfors)
+        library._reload_init.add(_reload_parfors)
+        _reload_parfors()
+        function = context.get_executable(library, called, lowered.env)
+        context.insert_user_function(function, called, [library])
+        state.cr = lowered._replace(fndesc=called, cfunc=function)
+        state.args = called.argtypes
+        return True
 
 
 class WholeCompiler(CompilerBase):
     """Compiles a parallel kernel."""
 
     def define_pipelines(self) -> list[Any]:
-        return _pipelines(self.state, _WholeBegins)
+        state = self.state
+        frontend.read(state)
+        loop = units.only_loop(state.func_ir.blocks, arithmetic)
+        if loop is None:  # Numba's way
+            return _pipelines(state, _WholeBegins)
+        units.take_share(state, loop)
+        for flags in (state.flags, ConfigStack().top()):  # of this kernel, and of what is compiled on the way
+            flags.auto_parallel = ParallelOptions(False)
+        return _pipelines(state, _WholeBegins, _Launched)
 
     def _compile_core(self) -> Any:
-        result = super()._compile_core()
+        with frontend.no_collection():
+            result = super()._compile_core()
         for variable in result.library._final_module.global_variables:
             environment = lookup_environment(variable.name)
             if environment is not None:  # of a part, perhaps
@@ -137,6 +194,7 @@ class _PartCompiler(CompilerBase):
     """Compiles a serial kernel as a part."""
 
     def define_pipelines(self) -> list[Any]:
+        frontend.read(self.state)
         return _pipelines(self.state, _PartBegins)
 
     def _compile_core(self) -> Any:
@@ -146,6 +204,7 @@ class _PartCompiler(CompilerBase):
         return result._replace(entry_point=alone)
 
 
+arithmetic: list[type] = []  # of objects that a kernel may call to make a number: `shared` of jit.py
 _plain: set[Any] = set()  # serial kernels' functions that are not optimised by themselves
 _compile: dict[Any, Callable[..., Any]] = {}  # of a serial kernel's function: makes dispatchers of it
 
