@@ -6,15 +6,17 @@ second (`warm_up`), the other from the second to the last (`help_warm_up`). They
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cnntrain.kernels.compiler.rehearsal import rehearse
 from cnntrain.layers import Batch
 from cnntrain.memory import line_aligned
 from cnntrain.network import Network
+from cnntrain.passes.workspace import workspace
 from cnntrain.shape import LANES
 
 
@@ -26,6 +28,12 @@ class _Blank:
 
     def affine(self) -> tuple[NDArray[Any], NDArray[Any]]:
         return self._zeros, self._zeros
+
+
+def needed(act: Callable[[], None]) -> list[str] | None:
+    """Return what `rehearse` does for an act of other networks, in the middle of whatever goes on here."""
+    with workspace.apart():
+        return rehearse(act)
 
 
 def warm_up(network: Network, image_type: Any = np.uint8) -> None:

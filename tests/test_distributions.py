@@ -92,7 +92,8 @@ from cnntrain.cli import main
 told = [cnntrain.__file__]
 for arguments in json.loads(sys.argv[1]):
     result = CliRunner().invoke(main, arguments)
-    assert result.exit_code == 0, result.output
+    if result.exit_code:
+        raise RuntimeError(result.output) from result.exception
     told.append(result.stdout)
 print(json.dumps(told))
 """

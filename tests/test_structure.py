@@ -62,7 +62,7 @@ MAY_IMPORT = {
     "network": GROUND | {"kernels", "passes", "layers", "losses"},
     "runs": CONFIG | {"streams"},
     "evaluation": CONFIG | {"network", "runs", "processes"},
-    "warm_up": GROUND | {"layers", "network"},
+    "warm_up": GROUND | {"kernels", "passes", "layers", "network"},
     "training": CONFIG | {"network", "warm_up", "runs", "evaluation", "processes", "interrupts"},
     "verify": CONFIG | {"network", "runs", "evaluation"},
     "explain": CONFIG | {"network", "runs", "evaluation", "verify"},

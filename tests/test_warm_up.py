@@ -9,7 +9,8 @@ import pytest
 
 from cnntrain.layers import Layer
 from cnntrain.network import Network
-from cnntrain.warm_up import help_warm_up, warm_up
+from cnntrain.passes.workspace import workspace
+from cnntrain.warm_up import help_warm_up, needed, warm_up
 from tests.layers.networks import batch, loss, network
 
 LAYERS = "- dense: 5\n- batch_norm2d\n- tanh\n- dense: classes"
@@ -72,3 +73,11 @@ def test_a_network_without_a_loss_compiles_forward_only(monkeypatch: pytest.Monk
     monkeypatch.setattr(net, "_loss", None)
     warm_up(net, np.float64)
     assert seen == ["load", "logits", *(2 * [f"{name} forward" for name in NAMES])]
+
+
+def test_counting_what_is_needed_disturbs_no_sum_that_is_under_way() -> None:
+    """The count is made when the first kernel compiles, which may be in the middle of a pass."""
+    owner, kind = object(), np.dtype(np.float32)
+    workspace.lend("partial", 4, kind, owner)[:] = [1, 2, 3, 4]
+    needed(lambda: workspace.lend("partial", 4, kind, object()).fill(0))
+    assert workspace.lent("partial", 4, kind, owner).tolist() == [1, 2, 3, 4]

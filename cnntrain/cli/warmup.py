@@ -41,10 +41,9 @@ def command(
     from cnntrain.bench.subject import subject_of_config
     from cnntrain.data import SOURCES
     from cnntrain.kernels.compiler.estimate import Estimate
-    from cnntrain.kernels.compiler.rehearsal import rehearse
     from cnntrain.kernels.compiler.report import cache_folder, loaded_kernels, reported
     from cnntrain.runs.reporter import Reporter
-    from cnntrain.warm_up import warm_up_few_images
+    from cnntrain.warm_up import needed, warm_up_few_images
 
     reporter = Reporter()
     begin = time.perf_counter()
@@ -54,7 +53,7 @@ def command(
 
     def estimate() -> Estimate:
         another = subject_of_config(config_file, overrides, image, classes)
-        return Estimate(rehearse(lambda: warm_up(another)))
+        return Estimate(needed(lambda: warm_up(another)))
 
     def warm_up(subject: Subject) -> None:
         subject.warm_up(image_types)

@@ -12,7 +12,7 @@ import numpy as np
 from numba import prange
 
 from cnntrain.kernels.compiler.jit import inlined_kernel, parallel_kernel
-from cnntrain.kernels.lanes import constant, convert, load, store, store_transposed
+from cnntrain.kernels.lanes import constant, convert, fma, load, store, store_transposed
 from cnntrain.kernels.work import UNITS, blocks_of, share, used_lanes
 from cnntrain.shape import LANES
 
@@ -52,9 +52,9 @@ def sixteen_pixels(source, lanes, b, c, pixel):
             plane = source.indices[b * LANES + lane] * source.channels + c
             value = convert(load(source.images, plane * source.plane + pixel), lanes)
             if per_pixel:
-                line = value * factor + load(source.shift, c * source.plane + pixel)
+                line = fma(value, factor, load(source.shift, c * source.plane + pixel))
             else:
-                line = value * factor + constant(lanes, source.shift[c])
+                line = fma(value, factor, constant(lanes, source.shift[c]))
         store(lanes, place + lane * step, line)
     store_transposed(lanes, place, step, lanes, place, step)
 

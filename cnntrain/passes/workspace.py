@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,16 @@ class Workspace(threading.local):
         if self._owners.get((name, dtype)) is not owner:
             raise RuntimeError(f"{owner} goes on with {name} that another pass has begun to fill")
         return self(name, size, dtype)
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Let what runs meanwhile have arrays of its own: who is in the middle of a sum finds it as it was."""
+        arrays, owners = self._arrays, self._owners
+        self._arrays, self._owners = {}, {}
+        try:
+            yield
+        finally:
+            self._arrays, self._owners = arrays, owners
 
 
 workspace = Workspace()

@@ -21,10 +21,10 @@ from typing import Any
 
 from cnntrain.config import Config, resolved_yaml
 from cnntrain.kernels.compiler.estimate import Estimate
-from cnntrain.kernels.compiler.rehearsal import rehearse
 from cnntrain.kernels.compiler.report import announce, cache_folder, reported
 from cnntrain.kernels.compiler.threads import set_threads
 from cnntrain.shape import Shape
+from cnntrain.warm_up import needed
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def compiling(
             })  # fmt: skip
 
     def estimate() -> Estimate:
-        return Estimate(None if act is None else rehearse(act), processes=1 if helper is None else 2)
+        return Estimate(None if act is None else needed(act), processes=1 if helper is None else 2)
 
     try:
         with announce(start), reported(reporter.line, reporter.warning, estimate):

@@ -83,7 +83,7 @@ def test_no_helper_where_everything_is_found_or_there_is_one_core(
 
 
 def test_the_helper_compiles_the_layers_of_the_config(tmp_path: Path) -> None:
-    subject = {"config": resolved_yaml(small(tmp_path)), "shape": SHAPE, "classes": 10, "batch_size": 8}
+    subject = {"config": resolved_yaml(small(tmp_path)), "shape": SHAPE, "classes": 10, "batch_size": 16}
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     command = [sys.executable, "-m", "cnntrain.training.warm_up"]
     pipe = subprocess.PIPE

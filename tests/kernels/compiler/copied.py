@@ -65,6 +65,7 @@ while True:
     connection.close()
 
 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+sys.dont_write_bytecode = True  # sources that are edited within a second look the same
 program, root, variables = json.loads(connection.makefile().readline())
 os.environ.clear()
 os.environ.update(variables)
