@@ -111,6 +111,7 @@ class _Meter:
     def round(self) -> None:
         """Add one measurement of everything, and some of each pass."""
         subject = self._subject
+        set_threads(self._threads)  # others have had their turn
         subject.train()  # a changed number of threads takes effect, the caches fill
         self._training += each_of(subject.train, self._training_steps)
         self._evaluation += each_of(subject.evaluate, self._evaluation_steps)

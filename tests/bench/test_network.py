@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from cnntrain.bench import network as measuring
 from cnntrain.bench.timing import Stopwatch
 from cnntrain.network import Network
 from tests.layers.networks import batch, loss, network
@@ -48,3 +51,33 @@ def test_layers_say_what_is_worth_timing(fusions: bool) -> None:
     assert macs["0.conv2d"] == 6 * 6 * 4 * 2 * 9
     assert macs["3.residual.body.0.conv2d"] == (3 * 3 - 2) ** 2 * 4 * 4  # taps on the padding left out
     assert macs["4.dense"] == 36 * 3
+
+
+def test_each_number_of_threads_is_measured_with_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, now, turn = network("- dense: classes", (1, 2, 2), images=4), [0], [0]
+    with_others = []
+
+    class Peak:
+        def measure(self, threads: int) -> float:
+            now[0] = threads
+            return 1.0
+
+    def work() -> None:
+        if turn[0] and now != turn:
+            with_others.append((turn[0], now[0]))
+
+    class Meter(measuring._Meter):
+        def round(self) -> None:
+            turn[0] = self._threads
+            super().round()
+
+    def set_threads(threads: int) -> None:
+        now[0] = threads
+
+    for name, stand_in in (("Peak", Peak), ("_Meter", Meter), ("set_threads", set_threads)):
+        monkeypatch.setattr(measuring, name, stand_in)
+    subject: Any = SimpleNamespace(
+        network=net, train=work, evaluate=work, optimizer=SimpleNamespace(step=work), config=None
+    )
+    runs = measuring.measure_network(subject, [1, 2], 0.0)
+    assert ([run.threads for run in runs], with_others) == ([1, 2], [])
