@@ -79,5 +79,5 @@ def test_each_number_of_threads_is_measured_with_so_many(monkeypatch: pytest.Mon
     subject: Any = SimpleNamespace(
         network=net, train=work, evaluate=work, optimizer=SimpleNamespace(step=work), config=None
     )
-    runs = measuring.measure_network(subject, [1, 2], 0.0)
+    runs = measuring.measure_network(subject, [1, 2], 1e-3)
     assert ([run.threads for run in runs], with_others) == ([1, 2], [])
