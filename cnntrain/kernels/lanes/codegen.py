@@ -63,7 +63,9 @@ def suffix(vector: Any) -> str:
 
 
 def fused(builder: Any, a: Any, b: Any, c: Any) -> Any:
-    """Compute a * b + c, rounded once."""
+    """Compute a * b + c, rounded once; of whole numbers exactly."""
+    if isinstance(a.type.element if isinstance(a.type, ir.VectorType) else a.type, ir.IntType):
+        return builder.add(builder.mul(a, b), c)
     return call(builder, f"llvm.fma.{suffix(a.type)}", a.type, [a, b, c])
 
 
