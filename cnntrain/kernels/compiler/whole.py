@@ -157,7 +157,8 @@ class _Launched(NativeLowering):
             launch.add_launcher(context, library, lowered.fndesc, called)
             context.create_cpython_wrapper(library, called, lowered.env, lowered.call_helper, True)
         state.reload_init.append(_reload_parfors)
-        library._reload_init.add(_reload_parfors)
+        if hasattr(library, "_reload_init"):  # younger versions of Numba
+            library._reload_init.add(_reload_parfors)
         _reload_parfors()
         function = context.get_executable(library, called, lowered.env)
         context.insert_user_function(function, called, [library])
