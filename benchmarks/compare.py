@@ -12,7 +12,6 @@ import datetime
 import importlib.util
 import json
 import os
-import platform
 import shlex
 import shutil
 import sys
@@ -29,6 +28,7 @@ from benchmarks.comparison.environments import UnavailableError, check, default_
 from benchmarks.comparison.process import EndedError, interpreter
 from benchmarks.networks import NETWORKS, plan
 from cnntrain.errors import CnntrainError
+from cnntrain.runs.environment import processor
 
 BATCHES = "1,4,16,64,256,1024"
 
@@ -54,17 +54,6 @@ def cases_of(networks: Sequence[str], batches: Sequence[int], of: str) -> list[t
     """Return (network, batch size) of all that is measured, each once: the networks, then one with other batches."""
     listed = [(name, NETWORKS[name].batch_size) for name in networks]
     return [*listed, *((of, size) for size in batches if (of, size) not in listed)]
-
-
-def processor() -> str:
-    """The processor's name."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def processors() -> list[int]:

@@ -265,11 +265,24 @@ class Network:
     def predict_logits(
         self, images: Any, normalization: Affine, views: Callable[[NDArray[Any]], Any] | None = None
     ) -> NDArray[Any]:
-        """Return the outputs of any number of images, (N, classes); averaged over `views` of them.
+        """Return the outputs of any number of images, (N, classes), in the network's type.
 
         `FEW` images or less are computed one by one with lanes along channels (`few_images`), more in batches with
         sixteen images side by side. The two add the same products in the same order but where a convolution's algorithm
         is not the direct one.
+
+        Parameters
+        ----------
+        images : ndarray or LazyImages (N, channels, rows, columns)
+            As `load` takes them.
+        normalization : Affine
+        views : callable or None
+            Gives (weight, images) for each view of some images, over which outputs are averaged.
+
+        Raises
+        ------
+        ArgumentError
+            The images have another shape than the network takes.
         """
         if views is None and 0 < len(images) <= FEW:
             program = self.few_images()

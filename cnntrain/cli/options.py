@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -119,6 +120,8 @@ classes = click.option(
 
 def _patience(ctx: click.Context, parameter: click.Parameter, value: float | None) -> None:
     if value is not None:
+        if math.isnan(value):
+            raise click.BadParameter("must be a number of seconds, or inf to wait for ever")
         launch.joined().patience = value
 
 

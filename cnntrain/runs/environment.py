@@ -28,7 +28,7 @@ def describe_environment(threads: int, threading_layer: str, processes: Sequence
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": processor(),
         "instruction_set": binding.get_host_cpu_name(),
         "cores": os.cpu_count(),
         "threads": threads,
@@ -81,7 +81,8 @@ def _version(package: str) -> str:
         return "unknown"
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return what the processor calls itself."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):

@@ -70,3 +70,10 @@ def test_the_schema_of_a_config_knows_its_layers(tmp_path: Path) -> None:
     values["network"] = ["softsing"]
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(values, schema)
+
+
+@pytest.mark.parametrize("seconds", ["nan", "0", "-1", "soon"])
+def test_a_patience_that_is_no_time(seconds: str) -> None:
+    result = run("train", CONFIG, "--patience", seconds)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Invalid value for '--patience'" in result.stderr
